@@ -1,0 +1,1 @@
+"""The cluster KMS: a plugin of kms-core, opened as ``kms://cluster-kms``."""

@@ -1,0 +1,31 @@
+"""DEKs of a cluster KMS: derived on demand, kept nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kms_core.binding import Bound, check_answer
+from kms_core.errors import ConfigError
+from kms_core.types import check_dek_id
+
+
+class DerivedDeks:
+    """Derives DEKs. Every dek_id has one, so there is nothing to create, find missing or list."""
+
+    def __init__(self, kek: Bound) -> None:
+        self.kek = kek
+        self.storage = None
+
+    def get_dek(self, dek_id: str, size: int, *, create: bool) -> bytes:  # noqa: ARG002 -- a derived DEK is neither created nor missing
+        """Derive the DEK. An id that is not text is allowed here, as in HKDF's own info."""
+        check_dek_id(dek_id, errors="surrogateescape")
+        dek: bytes = self.kek.call("derive_dek", dek_id=dek_id, size=size)
+        check_answer(self.kek, dek, size)
+        return dek
+
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+        """Refuse: derived DEKs are not stored."""
+        raise ConfigError(
+            f"{self.kek.backend} derives its DEKs and stores none, so there are none to list"
+            + (f" under {prefix!r}" if prefix else "")
+        )

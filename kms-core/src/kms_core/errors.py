@@ -1,0 +1,134 @@
+"""Every error that kms-core and its backends raise.
+
+A backend raises these with a message that says what failed and what to do; core fills in
+``backend``, ``operation`` and ``dek_id`` on the way out, so no backend repeats them.
+"""
+
+from __future__ import annotations
+
+
+class KmsError(Exception):
+    """Base of all errors of this library; never raised directly.
+
+    Attributes:
+        backend: the backend that failed as ``kms://NAME`` or ``storage://NAME``, if one did.
+        operation: the hook that failed, such as ``wrap_dek``, or ``open``.
+        dek_id: the DEK concerned, if one was.
+        retryable: whether the same call may succeed later without anybody's help.
+    """
+
+    retryable: bool = False
+    backend: str | None = None
+    operation: str | None = None
+    dek_id: str | None = None
+
+    def locate(self, *, backend: str, operation: str, dek_id: str | None) -> None:
+        """Fill in where the error happened; what is already known stays."""
+        self.backend = self.backend or backend
+        self.operation = self.operation or operation
+        self.dek_id = self.dek_id or dek_id
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        if self.backend is None:
+            return message
+        subject = "" if self.dek_id is None else f" of DEK {self.dek_id!r}"
+        return f"{self.backend}: {self.operation}{subject}: {message}"
+
+
+class ConfigError(KmsError):
+    """The configuration is wrong: a URI, a file, a parameter or a combination of backends."""
+
+
+class BackendError(KmsError):
+    """A plugin cannot be used; the message names its distribution and the cure."""
+
+
+class BackendNotFoundError(BackendError):
+    """No installed distribution provides the backend."""
+
+
+class BackendLoadError(BackendError):
+    """The backend's module could not be imported."""
+
+
+class BackendAmbiguousError(BackendError):
+    """Two or more distributions provide a backend of this name."""
+
+
+class BackendContractError(BackendError):
+    """The backend does not do what the hookspec says."""
+
+
+class OperationError(KmsError):
+    """A KMS or a store refused or failed an operation."""
+
+
+class AccessDeniedError(OperationError):
+    """The credentials are not allowed to do this; the message names what is missing."""
+
+
+class KekNotFoundError(OperationError):
+    """The KEK does not exist, or is not the one that is configured."""
+
+
+class KekDisabledError(OperationError):
+    """The KEK exists but may not be used: disabled, expired or pending deletion."""
+
+
+class DekNotFoundError(OperationError):
+    """There is no DEK of this id."""
+
+
+class DekExistsError(OperationError):
+    """There already is a DEK of this id."""
+
+
+class DekIdError(OperationError):
+    """The dek_id is empty, too long, or holds characters that are not allowed."""
+
+
+class DekSizeError(OperationError):
+    """The size is out of range, or not the size of the stored DEK."""
+
+
+class ConflictError(OperationError):
+    """Somebody else changed the record in between; nothing of ours was written."""
+
+    retryable = True
+
+
+class ThrottledError(OperationError):
+    """The service refused for now because of a quota or rate limit."""
+
+    retryable = True
+
+
+class UnavailableError(OperationError):
+    """The service did not answer, or failed; a write may or may not have happened."""
+
+    retryable = True
+
+
+class ClosedError(OperationError):
+    """The backend was used after it had been closed."""
+
+
+class RecordError(KmsError):
+    """A stored record is malformed, of an unknown version or of another DEK.
+
+    It is never overwritten: restore it from a backup, or delete it if the DEK is not needed.
+    """
+
+
+class UnwrapError(KmsError):
+    """The wrapped DEK did not authenticate. One message for every cause, so that it tells an
+    attacker nothing about which check failed.
+    """
+
+    def __init__(
+        self,
+        message: str = "the wrapped DEK cannot be unwrapped: it was altered, belongs to another "
+        "dek_id, or was wrapped by another KEK; check the configured KEK, then restore the record",
+    ) -> None:
+        super().__init__(message)

@@ -1,0 +1,105 @@
+"""From settings to an opened :class:`Kms`: resolve, configure and bind each backend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from kms_core.binding import Bound, check_contract
+from kms_core.derived import DerivedDeks
+from kms_core.errors import BackendContractError, KmsError
+from kms_core.hookspecs import BackendSpec, DeriverSpec, KekSpec, ObserverSpec, StorageSpec
+from kms_core.service import Kms
+from kms_core.stored import StoredDeks
+from kms_core.tracebacks import without_locals
+
+if TYPE_CHECKING:
+    from kms_core.resolver import FoundBackend
+    from kms_core.settings import BackendSettings, BackendSource
+
+
+# The modules that load stevedore and pydantic are imported when a backend is opened, not by
+# `import kms_core`, which programs pay for even when they open none.
+@without_locals
+def open_kms(
+    kek: BackendSource | None = None,
+    storage: BackendSource | None = None,
+    *,
+    observers: Sequence[BackendSource] = (),
+    config: str | os.PathLike[str] | None = None,
+) -> Kms:
+    """Open a KEK and its storage.
+
+    Each of ``kek``, ``storage`` and ``observers`` replaces what the config file says of it.
+    Without ``kek``, ``storage`` and ``config``, the environment names them: ``KMS_CONFIG``,
+    ``KMS_KEK_URI``, ``KMS_STORAGE_URI``; otherwise it is not read for them.
+
+    Args:
+        kek: a URI such as ``kms://local?keyFile=kek.toml``, or a mapping with ``backend``.
+        storage: a URI such as ``storage://file?path=deks``, or a mapping with ``backend``. A KEK
+            that derives its DEKs needs none, and opens none.
+        observers: names of observers, or mappings with ``backend``.
+        config: a TOML file with the tables ``kek`` and ``storage``, and ``observers``.
+
+    Raises:
+        ConfigError: the configuration is incomplete or wrong.
+        BackendError: a backend is not installed, broken, or claimed by two distributions.
+        OperationError: a backend could not be opened.
+    """
+    from kms_core.settings import load_settings
+
+    settings = load_settings(kek=kek, storage=storage, observers=observers, config=config)
+    with ExitStack() as resources:
+        watching = [_open(s, resources) for s in settings.observers]
+        opened = _open(settings.kek, resources, watching)
+        deks: StoredDeks | DerivedDeks
+        if opened.spec is DeriverSpec:
+            deks = DerivedDeks(opened)
+        else:
+            store = _open(settings.storage, resources, watching)
+            deks = StoredDeks(opened, store, settings.kek.name)
+        return Kms(deks, resources.pop_all())
+
+
+def backend_spec(scheme: str, plugin: type) -> type[BackendSpec]:
+    """The hookspec that a backend has to keep. A KEK that has ``derive_dek`` is a deriver."""
+    if scheme == "kms":
+        return DeriverSpec if hasattr(plugin, "derive_dek") else KekSpec
+    return StorageSpec if scheme == "storage" else ObserverSpec
+
+
+def _open(
+    settings: BackendSettings, resources: ExitStack, observers: Sequence[Bound] = ()
+) -> Bound:
+    from kms_core.config import BackendConfig, load_config
+    from kms_core.resolver import load_backend
+
+    plugin, found = load_backend(settings.scheme, settings.name)
+    spec = backend_spec(settings.scheme, plugin)
+    check_contract(plugin, spec, found.distribution)
+    model = getattr(plugin, "Config", None)
+    if not (isinstance(model, type) and issubclass(model, BackendConfig)):
+        raise BackendContractError(
+            f"{found.backend} of {found.distribution} has no Config that is a subclass of "
+            "kms_core.config.BackendConfig; report it to the plugin's author"
+        )
+    backend = _construct(plugin, load_config(model, settings), found)
+    bound = Bound(found.backend, found.distribution, backend, spec, observers)
+    resources.callback(bound.close)
+    return bound
+
+
+def _construct(plugin: type, config: object, found: FoundBackend) -> BackendSpec:
+    try:
+        backend: BackendSpec = plugin(config)
+    except KmsError as error:
+        error.locate(backend=found.backend, operation="open", dek_id=None)
+        raise
+    except Exception as error:
+        raise BackendContractError(
+            f"{found.backend} of {found.distribution} raised {type(error).__name__} when opened, "
+            "which is not a KmsError; report it to the plugin's author"
+        ) from error
+    return backend

@@ -1,0 +1,135 @@
+"""Finds the one class that the config names among the installed distributions.
+
+stevedore does the finding and loading. Its own index is cached on disk, where it can be stale
+and where whoever may write it chooses what is imported, so entry points are read from the
+installed metadata itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.machinery import PathFinder
+from typing import Any
+
+from stevedore.driver import DriverManager
+
+from kms_core.errors import BackendAmbiguousError, BackendLoadError, BackendNotFoundError
+
+GROUPS = {"kms": "kms.kek", "storage": "kms.storage", "observer": "kms.observer"}
+"""URI scheme → entry-point group."""
+
+_PROVIDED_BY = {
+    "aws": "kms-core[aws]",
+    "azure": "kms-core[azure]",
+    "gcp": "kms-core[gcp]",
+    "cluster-kms": "kms-core[cluster]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBackend:
+    """One entry point, as the installed metadata describes it."""
+
+    scheme: str
+    entry_point: metadata.EntryPoint
+
+    @property
+    def backend(self) -> str:
+        """``kms://NAME``, ``storage://NAME`` or ``observer://NAME``."""
+        return f"{self.scheme}://{self.entry_point.name}"
+
+    @property
+    def distribution(self) -> str:
+        """Name and version of the distribution that registered it."""
+        dist = self.entry_point.dist
+        return f"{dist.name} {dist.version}" if dist else "an unknown distribution"
+
+
+class _UncachedDriverManager(DriverManager[Any]):
+    def list_entry_points(self) -> list[metadata.EntryPoint]:
+        return list(metadata.entry_points(group=self.namespace))
+
+
+def find_backends() -> list[FoundBackend]:
+    """All registered backends, by group and name, from metadata alone: nothing is imported."""
+    found = [
+        FoundBackend(scheme, entry_point)
+        for scheme, group in GROUPS.items()
+        for entry_point in metadata.entry_points(group=group)
+    ]
+    return sorted(found, key=lambda f: (list(GROUPS).index(f.scheme), f.entry_point.name))
+
+
+def find_problem(found: FoundBackend, everything: list[FoundBackend]) -> str | None:
+    """What is broken about a backend as far as it shows without importing it."""
+    rivals = [f.distribution for f in everything if f.backend == found.backend and f != found]
+    if rivals:
+        return f"also provided by {', '.join(rivals)}; uninstall all but one"
+    missing = _missing_part(found.entry_point)
+    if missing:
+        return f"{missing} is not there; reinstall {found.distribution}"
+    return None
+
+
+def load_backend(scheme: str, name: str) -> tuple[type, FoundBackend]:
+    """Import the class behind ``scheme://name``, and nothing else.
+
+    Raises:
+        BackendNotFoundError: no distribution provides it.
+        BackendAmbiguousError: several do; none of them is imported.
+        BackendLoadError: its module cannot be imported, or does not hold a class of that name.
+    """
+    found = _find_one(scheme, name)
+    try:
+        driver = _UncachedDriverManager(GROUPS[scheme], name).driver
+    except Exception as error:  # whatever the module raises at import
+        raise _load_error(found, f"{type(error).__name__}: {error}") from error
+    if not isinstance(driver, type):
+        raise _load_error(found, f"{found.entry_point.value} is not a class")
+    return driver, found
+
+
+def _find_one(scheme: str, name: str) -> FoundBackend:
+    everything = find_backends()
+    matches = [f for f in everything if f.scheme == scheme and f.entry_point.name == name]
+    if not matches:
+        raise BackendNotFoundError(_not_found(scheme, name, everything))
+    if len(matches) > 1:
+        claims = " and ".join(f.distribution for f in matches)
+        raise BackendAmbiguousError(
+            f"{scheme}://{name} is provided by {claims}; uninstall all but one"
+        )
+    return matches[0]
+
+
+def _not_found(scheme: str, name: str, everything: list[FoundBackend]) -> str:
+    if scheme != "observer" and name in _PROVIDED_BY:
+        return f"{scheme}://{name} is not installed; run: pip install '{_PROVIDED_BY[name]}'"
+    known = sorted({f.entry_point.name for f in everything if f.scheme == scheme} | {*_PROVIDED_BY})
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {scheme}://{near[0]}?" if near else "install the plugin that provides it"
+    return f"no installed distribution provides {scheme}://{name}; {hint} `kms backends` lists all"
+
+
+def _load_error(found: FoundBackend, why: str) -> BackendLoadError:
+    dist = found.entry_point.dist
+    cure = f"pip install --force-reinstall {dist.name}" if dist else "reinstall it"
+    return BackendLoadError(
+        f"{found.backend} of {found.distribution} cannot be loaded ({why}); "
+        f"run: {cure}, or report it to the plugin's author"
+    )
+
+
+def _missing_part(entry_point: metadata.EntryPoint) -> str | None:
+    """The first module on the entry point's path that no file provides."""
+    path = None
+    parts = entry_point.module.split(".")
+    for depth, _ in enumerate(parts, 1):
+        name = ".".join(parts[:depth])
+        spec = PathFinder.find_spec(name, path)
+        if spec is None:
+            return f"module {name}"
+        path = spec.submodule_search_locations
+    return None

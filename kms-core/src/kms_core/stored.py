@@ -1,0 +1,105 @@
+"""DEKs of an external KMS: made here, wrapped by the KEK, kept as records in a store."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+
+from kms_core.binding import Bound, check_answer
+from kms_core.errors import (
+    BackendContractError,
+    ConflictError,
+    DekExistsError,
+    DekNotFoundError,
+    DekSizeError,
+    KekNotFoundError,
+    RecordError,
+    UnavailableError,
+)
+from kms_core.flight import SingleFlight
+from kms_core.record import Record, decode_record, record_context
+from kms_core.types import StoredRecord, WrappedDek, check_dek_id
+
+_ATTEMPTS = 5
+"""How often a create that met a conflict starts again before the conflict is the caller's."""
+
+
+class StoredDeks:
+    """Reads and creates DEKs so that all callers, in all processes, get the one that is stored."""
+
+    def __init__(self, kek: Bound, storage: Bound, provider: str) -> None:
+        self.kek = kek
+        self.storage = storage
+        self._provider = provider
+        self._flights = SingleFlight()
+
+    def get_dek(self, dek_id: str, size: int, *, create: bool) -> bytes:
+        """Return the stored DEK, or store a new one first."""
+        check_dek_id(dek_id)
+        call = self._get_or_create if create else self._read
+        return self._flights.fly((dek_id, size, create), partial(call, dek_id, size))
+
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+        """Yield the ids of the stored DEKs that start with ``prefix``."""
+        return self.storage.iterate("list_dek_ids", prefix=prefix)
+
+    def _get_or_create(self, dek_id: str, size: int) -> bytes:
+        attempts = 0
+        while True:
+            with suppress(DekNotFoundError):
+                return self._read(dek_id, size)
+            attempts += 1
+            dek, data = self._make(dek_id, size)
+            try:
+                self.storage.call("create_record", dek_id=dek_id, data=data)
+                return dek
+            except UnavailableError as failure:
+                return self._settle(dek_id, size, failure)
+            except (DekExistsError, ConflictError) as error:
+                if attempts == _ATTEMPTS:
+                    raise ConflictError(
+                        f"DEK {dek_id!r} was created and deleted by others {attempts} times in a "
+                        "row; try again"
+                    ) from error
+
+    def _settle(self, dek_id: str, size: int, failure: UnavailableError) -> bytes:
+        """The create may or may not have landed, here or at a rival: what is stored decides."""
+        try:
+            return self._read(dek_id, size)
+        except DekNotFoundError:
+            raise failure from failure.__cause__
+
+    def _read(self, dek_id: str, size: int) -> bytes:
+        stored: StoredRecord = self.storage.call("load_record", dek_id=dek_id)
+        record = decode_record(stored.data, dek_id)
+        if record.provider != self._provider:
+            raise KekNotFoundError(
+                f"DEK {dek_id!r} is wrapped by a kms://{record.provider} KEK, and the configured "
+                f"one is {self.kek.backend}; open it with the KEK that wrapped it"
+            )
+        if record.size != size:
+            raise DekSizeError(
+                f"DEK {dek_id!r} has {record.size} bytes, not the {size} asked for; "
+                f"ask for size={record.size}, or use another dek_id"
+            )
+        dek: bytes = self.kek.call("unwrap_dek", wrapped=record.wrapped, context=record.context)
+        check_answer(self.kek, dek, size)
+        return dek
+
+    def _make(self, dek_id: str, size: int) -> tuple[bytes, bytes]:
+        created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        context = record_context(dek_id, size, created)
+        dek = secrets.token_bytes(size)
+        wrapped: WrappedDek = self.kek.call("wrap_dek", dek=dek, context=context)
+        try:
+            data = Record(dek_id, size, created, self._provider, wrapped).encode()
+            decode_record(data, dek_id)  # what could not be read again must not be stored
+        except (RecordError, ValueError) as error:
+            raise BackendContractError(
+                f"{self.kek.distribution}: wrap_dek returned what no record can hold; "
+                "report it to the plugin's author"
+            ) from error
+        return dek, data

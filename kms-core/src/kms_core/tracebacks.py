@@ -1,0 +1,43 @@
+"""Keeps key bytes and credentials out of the local variables that a traceback carries.
+
+Error reporters print the locals of every frame below the caller. What leaves the façade
+therefore keeps its line numbers and loses its locals.
+"""
+
+from __future__ import annotations
+
+import functools
+import traceback
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def clear_locals(error: BaseException) -> None:
+    """Clear the locals of all finished frames of the error and of what caused it."""
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        link = pending.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        traceback.clear_frames(link.__traceback__)
+        pending += (link.__cause__, link.__context__)
+
+
+def without_locals(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate an entry to the library so that no error that leaves it carries locals."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            del args, kwargs  # this frame is still running, so it is not among those cleared
+            clear_locals(error)
+            raise
+
+    return guarded
