@@ -6,19 +6,15 @@ one answer, made from all the arguments, so the class is checked before it is us
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from time import perf_counter
-from typing import Any, Literal, get_origin, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import pluggy
 
 from kms_core.errors import BackendContractError, ClosedError, KmsError
 from kms_core.hookspecs import PROJECT, BackendSpec
-from kms_core.types import Event
-
-_log = logging.getLogger("kms_core")
+from kms_core.observing import observed
 
 
 def check_contract(plugin: type, spec: type[BackendSpec], distribution: str) -> None:
@@ -86,7 +82,7 @@ class Bound:
         self.spec = spec
         self._hooks = _registered(plugin, spec)
         self._results = _result_types(spec)
-        self._observers = observers
+        self.observers = observers
         self._closed = False
 
     def call(self, operation: str, /, **arguments: Any) -> Any:
@@ -98,10 +94,9 @@ class Bound:
             ClosedError: it was closed.
         """
         dek_id = _dek_id(arguments)
-        if not self._observers:
-            with self._located(operation, dek_id):
-                return self._answer(operation, arguments)
-        return self._observed(operation, dek_id, arguments)
+        watched = observed(self.observers, operation, self.backend, dek_id)
+        with watched, self._located(operation, dek_id):
+            return self._answer(operation, arguments)
 
     def iterate(self, operation: str, /, **arguments: Any) -> Iterator[str]:
         """Call a hook that yields ids, and guard each step like a call."""
@@ -118,8 +113,10 @@ class Bound:
     def close(self) -> None:
         """Close the backend; a second time does nothing."""
         if not self._closed:
-            self.call("close")
-            self._closed = True
+            try:
+                self.call("close")
+            finally:
+                self._closed = True
 
     def _answer(self, operation: str, arguments: Mapping[str, Any]) -> Any:
         if self._closed:
@@ -150,22 +147,6 @@ class Bound:
             violation.locate(backend=self.backend, operation=operation, dek_id=dek_id)
             raise violation from error
 
-    def _observed(self, operation: str, dek_id: str | None, arguments: Mapping[str, Any]) -> Any:
-        outcome: Literal["done", "failed"] = "done"
-        failure: str | None = None
-        started = perf_counter()
-        try:
-            with self._located(operation, dek_id):
-                return self._answer(operation, arguments)
-        except BaseException as error:
-            outcome, failure = "failed", type(error).__name__
-            raise
-        finally:
-            seconds = perf_counter() - started
-            event = Event(operation, self.backend, dek_id, outcome, seconds, failure)
-            for observer in self._observers:
-                _notify(observer, event)
-
 
 def check_answer(kek: Bound, dek: bytes, size: int) -> None:
     """Refuse a DEK of another size than asked for: it is not the DEK, whatever the KMS says.
@@ -178,14 +159,6 @@ def check_answer(kek: Bound, dek: bytes, size: int) -> None:
             f"{kek.backend} of {kek.distribution} returned a DEK of {len(dek)} bytes instead of "
             f"{size}; report it to the plugin's author"
         )
-
-
-def _notify(observer: Bound, event: Event) -> None:
-    try:
-        observer.call("observe", event=event)
-    except KmsError as error:
-        cause = error.__cause__ or error
-        _log.warning("%s failed with %s", observer.backend, type(cause).__name__)
 
 
 def _dek_id(arguments: Mapping[str, Any]) -> str | None:

@@ -23,9 +23,6 @@ class DerivedDeks:
         check_answer(self.kek, dek, size)
         return dek
 
-    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:  # noqa: ARG002 -- there is none to list
         """Refuse: derived DEKs are not stored."""
-        raise ConfigError(
-            f"{self.kek.backend} derives its DEKs and stores none, so there are none to list"
-            + (f" under {prefix!r}" if prefix else "")
-        )
+        raise ConfigError(f"{self.kek.backend} derives its DEKs, so no dek_id is stored to list")

@@ -50,10 +50,10 @@ class SingleFlight:
             raise
         finally:
             with self._lock:
-                del self._flights[key]
+                self._flights.pop(key, None)  # a reset after a fork may have dropped it
             flight.landed.set()
 
     def _reset(self) -> None:
-        self._process = os.getpid()
         self._lock = threading.Lock()
         self._flights: dict[Hashable, _Flight] = {}
+        self._process = os.getpid()  # last: until then other threads of a fork reset as well

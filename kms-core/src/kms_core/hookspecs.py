@@ -158,7 +158,7 @@ class StorageSpec(BackendSpec):
 
 
 class ObserverSpec(BackendSpec):
-    """Somebody who is told of every hook call (entry-point group ``kms.observer``)."""
+    """Somebody who hears of each DEK asked for and each hook called (group ``kms.observer``)."""
 
     @hookspec(firstresult=True)
     @abstractmethod

@@ -20,12 +20,16 @@ from kms_core.errors import BackendAmbiguousError, BackendLoadError, BackendNotF
 GROUPS = {"kms": "kms.kek", "storage": "kms.storage", "observer": "kms.observer"}
 """URI scheme → entry-point group."""
 
-_PROVIDED_BY = {
-    "aws": "kms-core[aws]",
-    "azure": "kms-core[azure]",
-    "gcp": "kms-core[gcp]",
-    "cluster-kms": "kms-core[cluster]",
+_EXTRAS = {
+    "kms://aws": "aws",
+    "kms://azure": "azure",
+    "kms://gcp": "gcp",
+    "kms://cluster-kms": "cluster",
+    "storage://aws": "aws",
+    "storage://azure": "azure",
+    "storage://gcp": "gcp",
 }
+"""Backend → the extra of kms-core that installs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def find_backends() -> list[FoundBackend]:
 
 def find_problem(found: FoundBackend, everything: list[FoundBackend]) -> str | None:
     """What is broken about a backend as far as it shows without importing it."""
-    rivals = [f.distribution for f in everything if f.backend == found.backend and f != found]
+    rivals = [f.distribution for f in everything if f.backend == found.backend and f is not found]
     if rivals:
         return f"also provided by {', '.join(rivals)}; uninstall all but one"
     missing = _missing_part(found.entry_point)
@@ -84,7 +88,7 @@ def load_backend(scheme: str, name: str) -> tuple[type, FoundBackend]:
     found = _find_one(scheme, name)
     try:
         driver = _UncachedDriverManager(GROUPS[scheme], name).driver
-    except Exception as error:  # whatever the module raises at import
+    except (Exception, SystemExit) as error:  # whatever the module does at import
         raise _load_error(found, f"{type(error).__name__}: {error}") from error
     if not isinstance(driver, type):
         raise _load_error(found, f"{found.entry_point.value} is not a class")
@@ -105,12 +109,13 @@ def _find_one(scheme: str, name: str) -> FoundBackend:
 
 
 def _not_found(scheme: str, name: str, everything: list[FoundBackend]) -> str:
-    if scheme != "observer" and name in _PROVIDED_BY:
-        return f"{scheme}://{name} is not installed; run: pip install '{_PROVIDED_BY[name]}'"
-    known = sorted({f.entry_point.name for f in everything if f.scheme == scheme} | {*_PROVIDED_BY})
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {scheme}://{near[0]}?" if near else "install the plugin that provides it"
-    return f"no installed distribution provides {scheme}://{name}; {hint} `kms backends` lists all"
+    backend = f"{scheme}://{name}"
+    if backend in _EXTRAS:
+        return f"{backend} is not installed; run: pip install 'kms-core[{_EXTRAS[backend]}]'"
+    known = {f.backend for f in everything} | {*_EXTRAS}
+    near = difflib.get_close_matches(backend, [k for k in known if k.startswith(scheme)], n=1)
+    hint = f"did you mean {near[0]}?" if near else "install the plugin that provides it."
+    return f"no installed distribution provides {backend}; {hint} `kms backends` lists all"
 
 
 def _load_error(found: FoundBackend, why: str) -> BackendLoadError:

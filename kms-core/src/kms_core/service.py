@@ -9,6 +9,7 @@ from typing import Self
 
 from kms_core.derived import DerivedDeks
 from kms_core.errors import ConfigError
+from kms_core.observing import observed
 from kms_core.stored import StoredDeks
 from kms_core.tracebacks import clear_locals, without_locals
 from kms_core.types import KekInfo, StorageInfo, check_dek_size
@@ -45,8 +46,10 @@ class Kms:
             RecordError: what is stored is not a record of this DEK; it is left as it is.
             OperationError: the KMS or the store refused or failed; see ``retryable``.
         """
-        check_dek_size(size)
-        return self._deks.get_dek(dek_id, size, create=create)
+        kek = self._deks.kek
+        with observed(kek.observers, "get_dek", kek.backend, dek_id):
+            check_dek_size(size)
+            return self._deks.get_dek(dek_id, size, create=create)
 
     def list_dek_ids(self, prefix: str = "") -> Iterator[str]:
         """Yield the id of each stored DEK that starts with ``prefix``, in any order.

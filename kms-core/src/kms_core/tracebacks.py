@@ -7,6 +7,7 @@ therefore keeps its line numbers and loses its locals.
 from __future__ import annotations
 
 import functools
+import sys
 import traceback
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -15,9 +16,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def clear_locals(error: BaseException) -> None:
-    """Clear the locals of all finished frames of the error and of what caused it."""
-    seen: set[int] = set()
+def clear_locals(error: BaseException, handled: BaseException | None = None) -> None:
+    """Clear the locals of all finished frames of the error and of what caused it.
+
+    Args:
+        error: what leaves the library.
+        handled: what the caller was handling when it called us; its frames are the caller's.
+    """
+    seen = {id(handled)}
     pending: list[BaseException | None] = [error]
     while pending:
         link = pending.pop()
@@ -33,11 +39,12 @@ def without_locals(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        handled = sys.exception()
         try:
             return function(*args, **kwargs)
         except BaseException as error:
             del args, kwargs  # this frame is still running, so it is not among those cleared
-            clear_locals(error)
+            clear_locals(error, handled)
             raise
 
     return guarded

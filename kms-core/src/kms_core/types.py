@@ -83,13 +83,13 @@ class StoredRecord:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One call of one hook, as an observer sees it. Never holds key bytes or a credential.
+    """One ``get_dek``, or one call of a hook. Never holds key bytes or a credential.
 
     Attributes:
-        operation: the hook's name.
+        operation: ``get_dek``, or the hook's name.
         backend: ``kms://NAME`` or ``storage://NAME``.
         dek_id: the DEK concerned, if any.
-        outcome: whether the hook returned or raised.
+        outcome: whether it returned or raised.
         seconds: how long it took.
         error: the error's class name when it failed.
     """

@@ -1,0 +1,55 @@
+"""Tells observers about calls. They hear who asked for what and how it went; never a key."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from time import perf_counter
+from typing import TYPE_CHECKING, Literal
+
+from kms_core.errors import KmsError
+from kms_core.types import Event
+
+if TYPE_CHECKING:  # an observer is itself a bound backend
+    from kms_core.binding import Bound
+
+_log = logging.getLogger("kms_core")
+
+
+_unobserved = nullcontext()
+
+
+def observed(
+    observers: Sequence[Bound], operation: str, backend: str, dek_id: str | None
+) -> AbstractContextManager[None]:
+    """A block whose outcome each observer is told of."""
+    # Most programs have no observers, and this is on the path of every DEK.
+    return _observing(observers, operation, backend, dek_id) if observers else _unobserved
+
+
+@contextmanager
+def _observing(
+    observers: Sequence[Bound], operation: str, backend: str, dek_id: str | None
+) -> Iterator[None]:
+    outcome: Literal["done", "failed"] = "done"
+    failure: str | None = None
+    started = perf_counter()
+    try:
+        yield
+    except BaseException as error:
+        outcome, failure = "failed", type(error).__name__
+        raise
+    finally:
+        seconds = perf_counter() - started
+        event = Event(operation, backend, dek_id, outcome, seconds, failure)
+        for observer in observers:
+            _notify(observer, event)
+
+
+def _notify(observer: Bound, event: Event) -> None:
+    try:
+        observer.call("observe", event=event)
+    except KmsError as error:  # an observer cannot refuse, so its failure is not the caller's
+        cause = error.__cause__ or error
+        _log.warning("%s failed with %s", observer.backend, type(cause).__name__)
