@@ -6,6 +6,7 @@ one answer, made from all the arguments, so the class is checked before it is us
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, get_origin, get_type_hints
@@ -17,7 +18,7 @@ from kms_core.hookspecs import PROJECT, BackendSpec
 from kms_core.observing import observed
 
 
-def check_contract(plugin: type, spec: type[BackendSpec], distribution: str) -> None:
+def check_contract(plugin: type, spec: ABCMeta, distribution: str) -> None:
     """Raise :class:`BackendContractError` unless the class implements every hook as specified."""
     try:
         hooks = _registered(plugin, spec)
@@ -29,7 +30,7 @@ def check_contract(plugin: type, spec: type[BackendSpec], distribution: str) -> 
             raise _violation(plugin, distribution, problem)
 
 
-def _registered(plugin: object, spec: type[BackendSpec]) -> Any:
+def _registered(plugin: object, spec: ABCMeta) -> Any:
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(spec)
     manager.register(plugin)
@@ -37,7 +38,7 @@ def _registered(plugin: object, spec: type[BackendSpec]) -> Any:
     return manager.hook
 
 
-def _hook_names(spec: type[BackendSpec]) -> list[str]:
+def _hook_names(spec: ABCMeta) -> list[str]:
     return sorted(spec.__abstractmethods__)
 
 
@@ -73,7 +74,7 @@ class Bound:
         backend: str,
         distribution: str,
         plugin: BackendSpec,
-        spec: type[BackendSpec],
+        spec: ABCMeta,
         observers: Sequence[Bound] = (),
     ) -> None:
         check_contract(type(plugin), spec, distribution)
@@ -168,6 +169,6 @@ def _dek_id(arguments: Mapping[str, Any]) -> str | None:
     return dek_id
 
 
-def _result_types(spec: type[BackendSpec]) -> dict[str, type]:
+def _result_types(spec: ABCMeta) -> dict[str, type]:
     hints = {name: get_type_hints(getattr(spec, name))["return"] for name in _hook_names(spec)}
     return {name: get_origin(hint) or hint for name, hint in hints.items()}

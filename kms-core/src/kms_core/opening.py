@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABCMeta
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ def open_kms(
         return Kms(deks, resources.pop_all())
 
 
-def backend_spec(scheme: str, plugin: type) -> type[BackendSpec]:
+def backend_spec(scheme: str, plugin: type) -> ABCMeta:
     """The hookspec that a backend has to keep. A KEK that has ``derive_dek`` is a deriver."""
     if scheme == "kms":
         return DeriverSpec if hasattr(plugin, "derive_dek") else KekSpec

@@ -17,7 +17,7 @@ _PIECE = 200
 """Most characters of an id in one path component; file systems allow 255."""
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789-_")
-_COMPONENT = re.compile(r"dek-((?:[a-z0-9_-]|%[0-9a-f]{0,2})+)(\.json|\+)")
+_COMPONENT = re.compile(r"dek-[a-z0-9%_-]+(?:\.json|\+)")
 
 
 def encode_name(dek_id: str) -> str:
@@ -27,15 +27,19 @@ def encode_name(dek_id: str) -> str:
     return "".join(f"dek-{piece}+/" for piece in pieces[:-1]) + f"dek-{pieces[-1]}.json"
 
 
-def walk_names(folder: str, above: str = "") -> Iterator[str]:
-    """Yield the dek_id of each record below the folder; anything else there is passed over."""
-    with os.scandir(folder) as entries:
+def walk_names(root: str, below: str = "") -> Iterator[str]:
+    """Yield the dek_id of each record under the folder; anything else there is passed over."""
+    with os.scandir(os.path.join(root, below)) as entries:  # noqa: PTH118 -- a Path for each entry is slow
         for entry in entries:
-            component = _COMPONENT.fullmatch(entry.name)
-            if component is None:
+            name = below + entry.name
+            if not _COMPONENT.fullmatch(entry.name):
                 continue
-            escaped, suffix = above + component[1], component[2]
-            if suffix == ".json":
-                yield unquote(escaped)
-            elif entry.is_dir(follow_symlinks=False):
-                yield from walk_names(entry.path, escaped)
+            if entry.is_dir(follow_symlinks=False):
+                yield from walk_names(root, f"{name}/")
+            elif encode_name(dek_id := _decode_name(name)) == name:
+                yield dek_id
+
+
+def _decode_name(name: str) -> str:
+    components = name.removesuffix(".json").split("+/")
+    return unquote("".join(component.removeprefix("dek-") for component in components))

@@ -1,0 +1,110 @@
+"""Backends that fail on cue, over the real memory storage and the real local KEK."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from kms_core import Context, KekSpec, Kms, StorageSpec, StoredRecord, WrappedDek, hookimpl
+from kms_core.backends.key_file import new_key_file
+from kms_core.backends.local import LocalKek
+from kms_core.backends.memory import MemoryStorage
+from kms_core.binding import Bound
+from kms_core.stored import StoredDeks
+
+Fault = Callable[[], None]
+
+
+class FaultyStorage(MemoryStorage):
+    """Runs a fault before or after a hook, once for each that was put in its list."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStorage.Config())
+        self.before_create: list[Fault] = []
+        self.after_create: list[Fault] = []
+        self.before_load: list[Fault] = []
+        self.loads = 0
+        self.creates = 0
+
+    @hookimpl
+    def load_record(self, dek_id: str) -> StoredRecord:
+        self.loads += 1
+        if self.before_load:
+            self.before_load.pop(0)()
+        return super().load_record(dek_id)
+
+    @hookimpl
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        self.creates += 1
+        if self.before_create:
+            self.before_create.pop(0)()
+        revision = super().create_record(dek_id, data)
+        if self.after_create:
+            self.after_create.pop(0)()
+        return revision
+
+
+class FaultyKek(LocalKek):
+    """Counts what it wraps, and lets a test alter what it returns."""
+
+    def __init__(self, config: LocalKek.Config) -> None:
+        super().__init__(config)
+        self.wraps = 0
+        self.alter_wrapped: Callable[[WrappedDek], WrappedDek] = lambda wrapped: wrapped
+        self.alter_dek: Callable[[bytes], bytes] = lambda dek: dek
+        self.gate: threading.Event | None = None
+
+    @hookimpl
+    def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
+        self.wraps += 1
+        if self.gate is not None:
+            self.gate.wait(30)
+        return self.alter_wrapped(super().wrap_dek(dek, context))
+
+    @hookimpl
+    def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
+        return self.alter_dek(super().unwrap_dek(wrapped, context))
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    path = tmp_path / "kek.toml"
+    path.touch(mode=0o600)
+    path.write_text(new_key_file())
+    return path
+
+
+@pytest.fixture
+def storage() -> FaultyStorage:
+    return FaultyStorage()
+
+
+@pytest.fixture
+def kek(key_file: Path) -> FaultyKek:
+    return FaultyKek(LocalKek.Config(key_file=key_file))
+
+
+@pytest.fixture
+def open_with() -> Callable[[KekSpec, StorageSpec], Kms]:
+    """Opens a façade over backends that no distribution registers."""
+
+    def open_with(kek: KekSpec, storage: StorageSpec, observers: list[Bound] | None = None) -> Kms:
+        bound_kek = Bound("kms://local", "kms-core test", kek, KekSpec, observers or [])
+        bound_storage = Bound(
+            "storage://memory", "kms-core test", storage, StorageSpec, observers or []
+        )
+        resources = ExitStack()
+        resources.callback(bound_kek.close)
+        resources.callback(bound_storage.close)
+        return Kms(StoredDeks(bound_kek, bound_storage, "local"), resources)
+
+    return open_with
+
+
+@pytest.fixture
+def kms(kek: FaultyKek, storage: FaultyStorage, open_with: Callable[..., Kms]) -> Kms:
+    return open_with(kek, storage)

@@ -1,0 +1,110 @@
+"""Parameters are checked against the backend's model, and secrets are found and hidden."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import kms_core
+from kms_core.config import BackendConfig, ConfigPath, SecretBytes, SecretStr, load_config
+from kms_core.settings import BackendSettings
+
+SECRET = "hunter2hunter2"
+
+
+class Model(BackendConfig):
+    vault: str
+    client_secret: SecretStr | None = None
+    pin: SecretBytes | None = None
+    key_path: ConfigPath | None = None
+    read_timeout: float = 10.0
+
+
+def load(folder: Path = Path(), /, **parameters: object) -> Model:
+    return load_config(Model, BackendSettings("kms", "acme-hsm", parameters, folder))
+
+
+def test_names_are_camel_case() -> None:
+    config = load(vault="v", clientSecret=SECRET, readTimeout="2.5")
+    assert config.client_secret is not None
+    assert config.client_secret.get_secret_value() == SECRET
+    assert config.read_timeout == 2.5
+    assert SECRET not in repr(config)
+    assert SECRET not in str(config)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [("vualt", "vault"), ("clientsecret", "clientSecret"), ("pinfile", "pinFile")],
+)
+def test_an_unknown_parameter_names_the_nearest(wrong: str, near: str) -> None:
+    with pytest.raises(kms_core.ConfigError, match=f"did you mean '{near}'"):
+        load(**{"vault": "v", wrong: SECRET})
+
+
+def test_an_unknown_parameter_that_may_be_a_piece_of_a_secret_is_not_shown() -> None:
+    with pytest.raises(kms_core.ConfigError) as caught:
+        load(vault="v", **{SECRET: "x"})
+    assert SECRET not in str(caught.value)
+    assert "parameter 2 is unknown; it takes" in str(caught.value)
+
+
+def test_a_wrong_value_is_not_shown() -> None:
+    with pytest.raises(kms_core.ConfigError) as caught:
+        load(readTimeout=SECRET, clientSecret=[SECRET])
+    message = str(caught.value)
+    assert "vault is required" in message
+    assert "readTimeout" in message
+    assert "kms://acme-hsm" in message
+    assert SECRET not in message
+    assert caught.value.__context__ is None, "pydantic's error holds the values"
+
+
+def test_a_secret_from_a_file_beside_the_config(tmp_path: Path) -> None:
+    (tmp_path / "pin").write_text(f"{SECRET}\n")
+    config = load(tmp_path, vault="v", pinFile="pin")
+    assert config.pin is not None
+    assert config.pin.get_secret_value() == SECRET.encode()
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_secret_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "pin").write_bytes(content)
+    with pytest.raises(kms_core.ConfigError, match="pinFile: cannot read") as caught:
+        load(tmp_path, vault="v", pinFile="pin")
+    assert caught.value.__context__ is None
+
+
+def test_a_secret_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KMS_KEK_ACME_HSM_CLIENT_SECRET", SECRET)
+    config = load(vault="v")
+    assert config.client_secret is not None
+    assert config.client_secret.get_secret_value() == SECRET
+
+
+def test_the_environment_overrides_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KMS_KEK_ACME_HSM_CLIENT_SECRET", "from the environment")
+    monkeypatch.setenv("KMS_KEK_ACME_HSM_VAULT", "from the environment")
+    (tmp_path / "secret").write_text(SECRET)
+    for config in (
+        load(vault="v", clientSecret=SECRET),
+        load(tmp_path, vault="v", clientSecretFile="secret"),
+    ):
+        assert config.client_secret is not None
+        assert config.client_secret.get_secret_value() == SECRET
+        assert config.vault == "v"
+
+
+def test_a_secret_twice(tmp_path: Path) -> None:
+    with pytest.raises(kms_core.ConfigError, match="pin or pinFile, not both"):
+        load(tmp_path, vault="v", pin=SECRET, pinFile="pin")
+
+
+def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert load(tmp_path, vault="v", keyPath="a/b").key_path == tmp_path / "a/b"
+    assert load(tmp_path, vault="v", keyPath="/a/b").key_path == Path("/a/b")
+    assert load(tmp_path, vault="v", keyPath="~/b").key_path == Path("/home/somebody/b")
+    assert Model(vault="v", key_path=Path("a")).key_path == Path("a")

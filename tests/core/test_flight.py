@@ -1,0 +1,82 @@
+"""Single flight: one call for many callers, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from kms_core.flight import SingleFlight
+
+
+def start_flight(flights: SingleFlight, ending: BaseException | bytes) -> threading.Event:
+    """Start a flight in another thread that lands once the returned event is set."""
+    land, aloft = threading.Event(), threading.Event()
+
+    def call() -> bytes:
+        aloft.set()
+        land.wait(30)
+        if isinstance(ending, BaseException):
+            raise ending
+        return ending
+
+    def lead() -> None:
+        try:
+            flights.fly("a", call)
+        except BaseException:  # noqa: BLE001 -- the leader's own fate is not what is tested
+            return
+
+    threading.Thread(target=lead, daemon=True).start()
+    assert aloft.wait(30)
+    return land
+
+
+def follow(flights: SingleFlight, land: threading.Event, answer: bytes) -> bytes:
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(flights.fly, "a", lambda: answer)
+        land.set()
+        return following.result(30)
+
+
+def test_a_follower_gets_the_leaders_result() -> None:
+    flights = SingleFlight()
+    land = start_flight(flights, b"leader")
+    follower = threading.Timer(0.2, land.set)
+    follower.start()
+    assert flights.fly("a", lambda: b"follower") == b"leader"
+
+
+def test_a_follower_gets_the_leaders_error() -> None:
+    flights = SingleFlight()
+    land = start_flight(flights, ValueError("no"))
+    threading.Timer(0.2, land.set).start()
+    with pytest.raises(ValueError, match="no"):
+        flights.fly("a", lambda: b"follower")
+
+
+def test_an_interrupted_leader_does_not_interrupt_the_others() -> None:
+    flights = SingleFlight()
+    land = start_flight(flights, KeyboardInterrupt())
+    assert follow(flights, land, b"follower") == b"follower"
+
+
+def test_the_next_flight_is_a_new_one() -> None:
+    flights = SingleFlight()
+    assert flights.fly("a", lambda: b"1") == b"1"
+    assert flights.fly("a", lambda: b"2") == b"2"
+
+
+def test_a_fork_does_not_wait_for_its_parents_flights() -> None:
+    flights = SingleFlight()
+    land = start_flight(flights, b"parent")
+    with flights._lock:  # the worst moment to fork
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            os._exit(0 if flights.fly("a", lambda: b"child") == b"child" else 1)
+    _, status = os.waitpid(child, 0)
+    land.set()
+    assert os.waitstatus_to_exitcode(status) == 0

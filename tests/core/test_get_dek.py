@@ -1,0 +1,228 @@
+"""A DEK that was returned is stored, once, and stays readable."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import kms_core
+from kms_core import Kms, WrappedDek
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def fault() -> None:
+        raise error
+
+    return fault
+
+
+def test_the_same_id_gives_the_same_dek(kms: Kms) -> None:
+    dek = kms.get_dek("volume-42")
+    assert len(dek) == 32
+    assert kms.get_dek("volume-42") == dek
+    assert kms.get_dek("volume-43") != dek
+
+
+@pytest.mark.parametrize("size", [1, 16, 33, 64, 8160])
+def test_any_size_in_range(kms: Kms, size: int) -> None:
+    dek = kms.get_dek("a", size=size)
+    assert len(dek) == size
+    assert kms.get_dek("a", size=size) == dek
+
+
+@pytest.mark.parametrize("size", [0, -1, 8161, True, 32.0, "32", None])
+def test_a_size_out_of_range_makes_nothing(kms: Kms, storage: Any, size: Any) -> None:
+    with pytest.raises(kms_core.DekSizeError, match="1 to 8160 bytes"):
+        kms.get_dek("a", size=size)
+    assert storage.creates == 0
+
+
+def test_another_size_than_the_stored_one(kms: Kms) -> None:
+    kms.get_dek("a", size=64)
+    with pytest.raises(kms_core.DekSizeError, match="has 64 bytes, not the 32"):
+        kms.get_dek("a")
+
+
+def test_without_create_a_missing_dek_is_an_error(kms: Kms, storage: Any) -> None:
+    with pytest.raises(kms_core.DekNotFoundError) as caught:
+        kms.get_dek("a", create=False)
+    assert caught.value.dek_id == "a"
+    assert caught.value.backend == "storage://memory"
+    assert storage.creates == 0
+
+
+def test_without_create_a_stored_dek_is_returned(kms: Kms) -> None:
+    assert kms.get_dek("a") == kms.get_dek("a", create=False)
+
+
+@pytest.mark.parametrize(
+    "dek_id",
+    ["", "x" * 256, "日" * 86, "a\nb", "a\x00b", "\x7f", "\x85", "\ud800", b"bytes", None, 7],
+)
+def test_what_is_no_dek_id(kms: Kms, storage: Any, dek_id: Any) -> None:
+    with pytest.raises(kms_core.DekIdError):
+        kms.get_dek(dek_id)
+    assert (storage.loads, storage.creates) == (0, 0)
+
+
+@pytest.mark.parametrize("dek_id", ["x" * 255, "日" * 85, "../../x", " ", "a/b", "é", "\u2028"])
+def test_any_text_is_a_dek_id(kms: Kms, dek_id: str) -> None:
+    kms.get_dek(dek_id)
+    assert list(kms.list_dek_ids()) == [dek_id]
+
+
+def test_a_create_that_landed_but_whose_reply_was_lost(kms: Kms, storage: Any) -> None:
+    storage.after_create.append(raising(kms_core.UnavailableError("the reply was lost")))
+    dek = kms.get_dek("a")
+    assert kms.get_dek("a", create=False) == dek
+
+
+def test_a_create_that_never_landed_returns_no_dek(kms: Kms, storage: Any) -> None:
+    lost = kms_core.UnavailableError("timed out")
+    storage.before_create.append(raising(lost))
+    with pytest.raises(kms_core.UnavailableError) as caught:
+        kms.get_dek("a")
+    assert caught.value is lost
+    assert caught.value.retryable
+    assert storage.creates == 1, "a lost create is not sent again blindly"
+
+
+def test_a_lost_reply_while_a_rival_won(kms: Kms, storage: Any, kek: Any, open_with: Any) -> None:
+    rival_dek: list[bytes] = []
+
+    def rival_wins_and_reply_is_lost() -> None:
+        rival_dek.append(open_with(kek, storage).get_dek("a"))
+        raise kms_core.UnavailableError("the reply was lost")
+
+    storage.before_create.append(rival_wins_and_reply_is_lost)
+    assert kms.get_dek("a") == rival_dek[0]
+
+
+def test_a_lost_reply_and_then_an_unreadable_store(kms: Kms, storage: Any) -> None:
+    def lost() -> None:
+        storage.before_load.append(raising(kms_core.UnavailableError("still down")))
+        raise kms_core.UnavailableError("the reply was lost")
+
+    storage.after_create.append(lost)
+    with pytest.raises(kms_core.UnavailableError, match="still down"):
+        kms.get_dek("a")
+
+
+def test_a_rival_that_was_first(kms: Kms, storage: Any, kek: Any, open_with: Any) -> None:
+    rival_dek: list[bytes] = []
+    storage.before_create.append(lambda: rival_dek.append(open_with(kek, storage).get_dek("a")))
+    assert kms.get_dek("a") == rival_dek[0]
+
+
+def test_a_conflict_where_nothing_landed_is_tried_again(kms: Kms, storage: Any) -> None:
+    storage.before_create += [raising(kms_core.ConflictError("nothing landed"))] * 3
+    assert kms.get_dek("a") == kms.get_dek("a", create=False)
+    assert storage.creates == 4
+
+
+def test_a_conflict_without_end_is_the_callers(kms: Kms, storage: Any) -> None:
+    storage.before_create += [raising(kms_core.ConflictError("nothing landed"))] * 99
+    with pytest.raises(kms_core.ConflictError) as caught:
+        kms.get_dek("a")
+    assert caught.value.retryable
+    assert storage.creates == 5
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        kms_core.AccessDeniedError("no"),
+        kms_core.ThrottledError("slow down"),
+        kms_core.UnavailableError("down"),
+    ],
+)
+def test_a_load_that_fails_never_leads_to_a_create(kms: Kms, storage: Any, error: Any) -> None:
+    storage.before_load.append(raising(error))
+    with pytest.raises(type(error)):
+        kms.get_dek("a")
+    assert storage.creates == 0
+
+
+def test_a_wrap_that_fails_stores_nothing(kms: Kms, kek: Any, storage: Any) -> None:
+    def refuse(_wrapped: WrappedDek) -> WrappedDek:
+        raise kms_core.UnavailableError("down")
+
+    kek.alter_wrapped = refuse
+    with pytest.raises(kms_core.UnavailableError) as caught:
+        kms.get_dek("a")
+    assert (caught.value.backend, caught.value.operation) == ("kms://local", "wrap_dek")
+    assert storage.creates == 0
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [{"ciphertext": bytes(70000)}, {"kek_id": "\ud800"}, {"algorithm": "\udfff"}],
+)
+def test_what_could_not_be_read_again_is_not_stored(
+    kms: Kms, kek: Any, storage: Any, unfit: dict[str, Any]
+) -> None:
+    kek.alter_wrapped = lambda wrapped: replace(wrapped, **unfit)
+    with pytest.raises(kms_core.BackendContractError, match="what no record can hold"):
+        kms.get_dek("a")
+    assert storage.creates == 0
+
+
+def test_a_kms_that_returns_another_length(kms: Kms, kek: Any) -> None:
+    kms.get_dek("a")
+    kek.alter_dek = lambda dek: dek + b"\0"
+    with pytest.raises(kms_core.BackendContractError, match="33 bytes instead of 32"):
+        kms.get_dek("a")
+
+
+def test_a_record_of_another_provider(kms: Kms, storage: Any) -> None:
+    kms.get_dek("a")
+    stored = storage.load_record("a")
+    storage.replace_record("a", stored.data.replace(b'"local"', b'"azure"'), stored.revision)
+    with pytest.raises(kms_core.KekNotFoundError, match="kms://azure"):
+        kms.get_dek("a")
+
+
+def test_a_record_copied_to_another_id_is_refused_and_kept(kms: Kms, storage: Any) -> None:
+    kms.get_dek("a")
+    data = storage.load_record("a").data
+    storage.create_record("b", data)
+    with pytest.raises(kms_core.RecordError, match="belongs to DEK 'a'"):
+        kms.get_dek("b")
+    forged = data.replace(b'"dek_id":"a"', b'"dek_id":"c"')
+    storage.create_record("c", forged)
+    with pytest.raises(kms_core.UnwrapError):
+        kms.get_dek("c")
+    assert storage.load_record("b").data == data
+    assert storage.load_record("c").data == forged
+
+
+def test_threads_share_one_flight(kms: Kms, kek: Any) -> None:
+    kek.gate = threading.Event()
+    with ThreadPoolExecutor(16) as pool:
+        waiting = [pool.submit(kms.get_dek, "a") for _ in range(16)]
+        kek.gate.set()
+        deks = {future.result() for future in waiting}
+    assert len(deks) == 1
+    assert kek.wraps == 1
+
+
+def test_threads_of_several_clients_get_one_dek(kek: Any, storage: Any, open_with: Any) -> None:
+    clients = [open_with(kek, storage) for _ in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        for number in range(50):
+            deks = set(pool.map(lambda client, n=number: client.get_dek(f"id-{n}"), clients))
+            assert len(deks) == 1
+
+
+def test_use_after_close(kms: Kms) -> None:
+    kms.close()
+    kms.close()
+    with pytest.raises(kms_core.ClosedError):
+        kms.get_dek("a")
+    with pytest.raises(kms_core.ClosedError):
+        list(kms.list_dek_ids())

@@ -1,0 +1,131 @@
+"""Arguments, a TOML file and the environment, in that order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import kms_core
+from kms_core.settings import load_settings
+
+SECRET = "hunter2hunter2"
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KMS_CONFIG", "KMS_KEK_URI", "KMS_STORAGE_URI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "kms.toml"
+    path.write_text(
+        'observers = ["log"]\n[kek]\nbackend = "local"\nkeyFile = "kek.toml"\n'
+        '[storage]\nbackend = "file"\npath = "deks"\n'
+    )
+    return path
+
+
+def test_a_file(config: Path, tmp_path: Path) -> None:
+    found = load_settings(config=config)
+    assert (found.kek.backend, dict(found.kek.parameters)) == (
+        "kms://local",
+        {"keyFile": "kek.toml"},
+    )
+    assert found.storage.backend == "storage://file"
+    assert [o.backend for o in found.observers] == ["observer://log"]
+    assert found.kek.folder == tmp_path
+
+
+def test_uris_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "kms.toml"
+    path.write_text('kek = "kms://local?keyFile=k"\nstorage = "storage://file?path=d"\n')
+    found = load_settings(config=path)
+    assert dict(found.storage.parameters) == {"path": "d"}
+
+
+def test_an_argument_replaces_its_part_of_the_file(config: Path) -> None:
+    found = load_settings(config=config, storage={"backend": "memory"})
+    assert (found.kek.name, found.storage.name) == ("local", "memory")
+    found = load_settings(config=config, kek="kms://cluster-kms", observers=[])
+    assert (found.kek.name, found.storage.name) == ("cluster-kms", "file")
+
+
+def test_without_storage_there_is_none() -> None:
+    assert load_settings(kek="kms://cluster-kms").storage.backend == "storage://no-store"
+
+
+def test_the_environment(monkeypatch: pytest.MonkeyPatch, config: Path) -> None:
+    monkeypatch.setenv("KMS_CONFIG", str(config))
+    assert load_settings().kek.name == "local"
+    monkeypatch.setenv("KMS_KEK_URI", "kms://cluster-kms")
+    monkeypatch.setenv("KMS_STORAGE_URI", "storage://memory")
+    found = load_settings()
+    assert (found.kek.name, found.storage.name) == ("cluster-kms", "memory")
+
+
+def test_the_environment_adds_nothing_to_arguments(
+    monkeypatch: pytest.MonkeyPatch, config: Path
+) -> None:
+    monkeypatch.setenv("KMS_CONFIG", str(config))
+    monkeypatch.setenv("KMS_STORAGE_URI", "storage://memory")
+    assert load_settings(kek="kms://local").storage.name == "no-store"
+    monkeypatch.delenv("KMS_CONFIG")
+    assert load_settings(config=config).storage.name == "file"
+
+
+def test_nothing_configured() -> None:
+    with pytest.raises(kms_core.ConfigError, match="kms init"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'kek = "{SECRET}"',
+        f'[kek]\nkey = "{SECRET}"',
+        f'[kek]\nbackend = 7\nkey = "{SECRET}"',
+        f'[kek]\nbackend = "local"\nkey = "{SECRET}',
+        f'[kec]\nkey = "{SECRET}"',
+        f'observers = "{SECRET}"\n[kek]\nbackend = "local"',
+        f'observers = ["{SECRET}!"]\n[kek]\nbackend = "local"',
+        f"kek = 3 # {SECRET}",
+        f"{SECRET}",
+    ],
+)
+def test_a_wrong_file_says_so_and_shows_no_secret(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "kms.toml"
+    path.write_text(text)
+    with pytest.raises(kms_core.ConfigError) as caught:
+        load_settings(config=path)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_a_file_that_is_missing_or_not_text(tmp_path: Path) -> None:
+    with pytest.raises(kms_core.ConfigError, match=r"No such file.*`kms init`"):
+        load_settings(config=tmp_path / "kms.toml")
+    (tmp_path / "kms.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(kms_core.ConfigError, match="UTF-8"):
+        load_settings(config=tmp_path / "kms.toml")
+    with pytest.raises(kms_core.ConfigError, match="cannot read"):
+        load_settings(config=tmp_path)
+
+
+@given(st.text())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_file_is_read_or_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "any.toml"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    with pytest.raises(kms_core.ConfigError):
+        load_settings(config=path)
+
+
+def test_reprs_show_no_parameter() -> None:
+    found = load_settings(kek=f"kms://x?key={SECRET}", storage={"backend": "y", "key": SECRET})
+    assert SECRET not in repr(found)
