@@ -40,7 +40,7 @@ def test_a_failed_create_leaves_no_dek_in_the_locals(
 
     kek.alter_wrapped = fail
     monkeypatch.setattr("secrets.token_bytes", lambda size: SECRET.encode()[:size])
-    with pytest.raises(BaseException, match="no|RuntimeError") as caught:
+    with pytest.raises(BaseException, match=r"no|RuntimeError") as caught:
         kms.get_dek("a", size=14)
     shown = everything_shown(caught.value)
     assert "in wrap_dek" in shown, "the lines of the traceback are still there"
