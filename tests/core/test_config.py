@@ -68,13 +68,31 @@ def test_a_secret_from_a_file_beside_the_config(tmp_path: Path) -> None:
     assert config.pin.get_secret_value() == SECRET.encode()
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_secret_file_that_cannot_be_read(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(None, "cannot be read: No such file"), (b"\xff\xfe", "is not UTF-8 text")],
+)
+def test_a_secret_file_that_cannot_be_read(
+    tmp_path: Path, content: bytes | None, problem: str
+) -> None:
     if content is not None:
         (tmp_path / "pin").write_bytes(content)
-    with pytest.raises(kms_core.ConfigError, match="pinFile: cannot read") as caught:
+    with pytest.raises(kms_core.ConfigError, match=f"the file of pinFile {problem}") as caught:
         load(tmp_path, vault="v", pinFile="pin")
     assert caught.value.__context__ is None
+
+
+def test_a_secret_mistaken_for_its_file_is_not_shown() -> None:
+    with pytest.raises(kms_core.ConfigError) as caught:
+        load(vault="v", pinFile=SECRET)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "~nobody-of-this-name/x"])
+@pytest.mark.parametrize("name", ["keyPath", "pinFile"])
+def test_a_path_that_leads_nowhere(path: str, name: str) -> None:
+    with pytest.raises(kms_core.ConfigError, match=r"NUL|unknown user"):
+        load(vault="v", **{name: path})
 
 
 def test_a_secret_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

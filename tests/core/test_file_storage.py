@@ -123,6 +123,16 @@ def test_a_create_is_synchronised_before_and_after_it_gets_its_name(
     assert calls == ["fsync", "link", "fsync", "unlink"]
 
 
+def test_the_folders_of_a_long_id_are_synchronised_even_if_they_were_there(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for last in "ab":
+        calls = recorded(monkeypatch)
+        storage.create_record("x" * 254 + last, b"1")
+        assert calls[:3] == ["fsync", "fsync", "link"], "the folder's name, the file"
+        monkeypatch.undo()
+
+
 def test_a_replace_is_synchronised(storage: FileStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     revision = storage.create_record("a", b"1")
     calls = recorded(monkeypatch)
@@ -195,8 +205,9 @@ def test_a_folder_that_vanished_is_not_an_empty_store(storage: FileStorage, fold
     folder.rmdir()
     with pytest.raises(kms_core.UnavailableError):
         storage.load_record("a")
-    with pytest.raises(kms_core.UnavailableError):
-        storage.create_record("a", b"1")
+    for dek_id in ("a", "x" * 255):
+        with pytest.raises(kms_core.UnavailableError):
+            storage.create_record(dek_id, b"1")
     with pytest.raises(kms_core.UnavailableError):
         list(storage.list_dek_ids(""))
     assert not folder.exists()

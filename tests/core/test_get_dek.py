@@ -44,7 +44,7 @@ def test_a_size_out_of_range_makes_nothing(kms: Kms, storage: Any, size: Any) ->
 
 def test_another_size_than_the_stored_one(kms: Kms) -> None:
     kms.get_dek("a", size=64)
-    with pytest.raises(kms_core.DekSizeError, match="has 64 bytes, not the 32"):
+    with pytest.raises(kms_core.DekSizeError, match="DEK 'a': it has 64 bytes, not the 32"):
         kms.get_dek("a")
 
 
@@ -183,16 +183,18 @@ def test_a_record_of_another_provider(kms: Kms, storage: Any) -> None:
     kms.get_dek("a")
     stored = storage.load_record("a")
     storage.replace_record("a", stored.data.replace(b'"local"', b'"azure"'), stored.revision)
-    with pytest.raises(kms_core.KekNotFoundError, match="kms://azure"):
+    with pytest.raises(kms_core.KekNotFoundError, match="kms://azure") as caught:
         kms.get_dek("a")
+    assert str(caught.value).startswith("storage://memory: load_record of DEK 'a': it is wrapped")
 
 
 def test_a_record_copied_to_another_id_is_refused_and_kept(kms: Kms, storage: Any) -> None:
     kms.get_dek("a")
     data = storage.load_record("a").data
     storage.create_record("b", data)
-    with pytest.raises(kms_core.RecordError, match="belongs to DEK 'a'"):
+    with pytest.raises(kms_core.RecordError, match="belongs to DEK 'a'") as caught:
         kms.get_dek("b")
+    assert caught.value.dek_id == "b"
     forged = data.replace(b'"dek_id":"a"', b'"dek_id":"c"')
     storage.create_record("c", forged)
     with pytest.raises(kms_core.UnwrapError):

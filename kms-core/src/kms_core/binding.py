@@ -96,14 +96,14 @@ class Bound:
         """
         dek_id = _dek_id(arguments)
         watched = observed(self.observers, operation, self.backend, dek_id)
-        with watched, self._located(operation, dek_id):
+        with watched, self.located(operation, dek_id):
             return self._answer(operation, arguments)
 
     def iterate(self, operation: str, /, **arguments: Any) -> Iterator[str]:
         """Call a hook that yields ids, and guard each step like a call."""
         ids = self.call(operation, **arguments)
         while True:
-            with self._located(operation, None):
+            with self.located(operation, None):
                 try:
                     dek_id = next(ids)
                 except StopIteration:
@@ -134,7 +134,8 @@ class Bound:
             )
 
     @contextmanager
-    def _located(self, operation: str, dek_id: str | None) -> Iterator[None]:
+    def located(self, operation: str, dek_id: str | None) -> Iterator[None]:
+        """Say of an error in the block where it happened; let nothing out but a KmsError."""
         try:
             yield
         except KmsError as error:

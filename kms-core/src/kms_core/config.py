@@ -34,9 +34,17 @@ _ENVIRONMENT_NAME = {"kms": "KEK", "storage": "STORAGE", "observer": "OBSERVER"}
 _MESSAGES = {"missing": "is required"}
 
 
+def _locate(path: Path, folder: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("is a path with a NUL character")
+    try:
+        return folder / path.expanduser()
+    except RuntimeError:
+        raise ValueError("is in the home of an unknown user") from None
+
+
 def _beside_config(path: Path, info: ValidationInfo) -> Path:
-    folder: Path = (info.context or {}).get("folder", Path())
-    return folder / path.expanduser()
+    return _locate(path, (info.context or {}).get("folder", Path()))
 
 
 ConfigPath = Annotated[Path, AfterValidator(_beside_config)]
@@ -123,13 +131,18 @@ def _environment_name(settings: BackendSettings, name: str) -> str:
 
 
 def _read_secret(settings: BackendSettings, name: str, file: object) -> str:
-    path = settings.folder / Path(str(file)).expanduser()
     try:
+        path = _locate(Path(str(file)), settings.folder)
         return path.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        message = f"{settings.backend}: {name}: cannot read {str(path)!r}: {reason}"
-    raise ConfigError(message)
+    except UnicodeDecodeError:
+        problem = "is not UTF-8 text"
+    except ValueError as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    # Raised here and not above: a decoder's error holds the file's content. The path is not shown,
+    # because whoever mixes up key and keyFile has put the secret there.
+    raise ConfigError(f"{settings.backend}: the file of {name} {problem}")
 
 
 def _describe(error: ValidationError) -> str:

@@ -74,20 +74,24 @@ class StoredDeks:
 
     def _read(self, dek_id: str, size: int) -> bytes:
         stored: StoredRecord = self.storage.call("load_record", dek_id=dek_id)
-        record = decode_record(stored.data, dek_id)
-        if record.provider != self._provider:
-            raise KekNotFoundError(
-                f"DEK {dek_id!r} is wrapped by a kms://{record.provider} KEK, and the configured "
-                f"one is {self.kek.backend}; open it with the KEK that wrapped it"
-            )
-        if record.size != size:
-            raise DekSizeError(
-                f"DEK {dek_id!r} has {record.size} bytes, not the {size} asked for; "
-                f"ask for size={record.size}, or use another dek_id"
-            )
+        with self.storage.located("load_record", dek_id):
+            record = self._check(decode_record(stored.data, dek_id), size)
         dek: bytes = self.kek.call("unwrap_dek", wrapped=record.wrapped, context=record.context)
         check_answer(self.kek, dek, size)
         return dek
+
+    def _check(self, record: Record, size: int) -> Record:
+        if record.provider != self._provider:
+            raise KekNotFoundError(
+                f"it is wrapped by a kms://{record.provider} KEK, and {self.kek.backend} is "
+                "configured; open it with the KEK that wrapped it"
+            )
+        if record.size != size:
+            raise DekSizeError(
+                f"it has {record.size} bytes, not the {size} asked for; "
+                f"ask for size={record.size}, or use another dek_id"
+            )
+        return record
 
     def _make(self, dek_id: str, size: int) -> tuple[bytes, bytes]:
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -56,10 +56,9 @@ class FileStorage(StorageSpec):
     def create_record(self, dek_id: str, data: bytes) -> str:
         path = self._folder / encode_name(dek_id)
         with explained():
-            temporary = write_temporary(self._folder, data)
-            make_folder(path.parent)
+            self._make_folders(path)
             try:
-                publish_new(temporary, path)
+                publish_new(write_temporary(self._folder, data), path)
             except FileExistsError:
                 raise DekExistsError("a record of this dek_id is already stored") from None
         return _revision(data)
@@ -96,6 +95,13 @@ class FileStorage(StorageSpec):
             if self._load(dek_id).revision != revision:
                 raise ConflictError("the record has changed since it was read; read it again")
             yield self._folder / encode_name(dek_id)
+
+    def _make_folders(self, path: Path) -> None:
+        """The folders of a name too long for one component; each is durable before it is used."""
+        for below in reversed(path.relative_to(self._folder).parents[:-1]):
+            folder = self._folder / below
+            folder.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(folder.parent)
 
     def _load(self, dek_id: str) -> StoredRecord:
         try:
