@@ -39,6 +39,15 @@ def test_a_rotated_kek_wraps_with_the_newest_version_and_unwraps_all(key_file: P
     assert kek.unwrap_dek(old, CONTEXT) == kek.unwrap_dek(new, CONTEXT) == b"dek"
 
 
+def test_an_open_kek_learns_of_a_version_that_another_process_added(key_file: Path) -> None:
+    kek = open_kek(key_file)
+    rotate(key_file, 2)
+    wrapped = open_kek(key_file).wrap_dek(b"dek", CONTEXT)
+    assert wrapped.kek_version == "2"
+    assert kek.unwrap_dek(wrapped, CONTEXT) == b"dek"
+    assert kek.describe_kek().kek_version == "2"
+
+
 def test_a_version_that_did_not_wrap_it(key_file: Path) -> None:
     rotate(key_file, 2)
     kek = open_kek(key_file)
@@ -123,5 +132,5 @@ def test_each_new_key_file_is_another_kek(tmp_path: Path) -> None:
 
 def test_a_repr_shows_no_key(key_file: Path) -> None:
     found = read_key_file(key_file)
-    assert b64encode(found.keys[1]).decode() in key_file.read_text()
-    assert str(found.keys[1]) not in repr(found)
+    assert b64encode(found.keys["1"]).decode() in key_file.read_text()
+    assert str(found.keys["1"]) not in repr(found)

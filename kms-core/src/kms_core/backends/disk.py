@@ -18,7 +18,7 @@ _READ_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 _ERRORS: dict[int | None, tuple[type[OperationError], str]] = {
     errno.EACCES: (AccessDeniedError, "give this user read and write access to it"),
-    errno.EPERM: (AccessDeniedError, "give this user read and write access to it"),
+    errno.EPERM: (AccessDeniedError, "use a file system that has hard links and POSIX modes"),
     errno.EROFS: (AccessDeniedError, "mount the file system for writing"),
     errno.ELOOP: (AccessDeniedError, "a symbolic link is not followed; put the file itself there"),
     errno.ENOSPC: (UnavailableError, "free some space"),

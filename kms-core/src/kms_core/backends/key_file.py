@@ -29,12 +29,12 @@ class KeyFile:
     """The KEK's id, and its keys of 32 bytes by version."""
 
     kek_id: str
-    keys: dict[int, bytes] = field(repr=False)
+    keys: dict[str, bytes] = field(repr=False)
 
     @property
-    def newest(self) -> int:
+    def newest(self) -> str:
         """The version that wraps."""
-        return max(self.keys)
+        return max(self.keys, key=int)
 
 
 def new_key_file() -> str:
@@ -96,7 +96,9 @@ def _parse(document: dict[str, object]) -> KeyFile:
     kek_id, table = document["kek_id"], document["keys"]
     if not isinstance(kek_id, str) or not kek_id or not isinstance(table, dict) or not table:
         raise ValueError
-    keys = {int(version): b64decode(text, validate=True) for version, text in table.items()}
-    if any(len(key) != KEY_SIZE for key in keys.values()) or len(keys) != len(table):
+    keys = {version: b64decode(text, validate=True) for version, text in table.items()}
+    if any(len(key) != KEY_SIZE for key in keys.values()):
+        raise ValueError
+    if any(str(int(version)) != version for version in keys):  # "01" would be a second 1
         raise ValueError
     return KeyFile(kek_id, keys)

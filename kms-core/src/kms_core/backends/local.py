@@ -28,7 +28,7 @@ _NONCE_SIZE = 12
 
 
 class LocalKek(KekSpec):
-    """The key file is read once, when the KEK is opened."""
+    """Reads the key file when it is opened, and again when it meets a version that came later."""
 
     class Config(BackendConfig):
         """``keyFile``: path of the key file, of mode 0600."""
@@ -36,32 +36,37 @@ class LocalKek(KekSpec):
         key_file: ConfigPath
 
     def __init__(self, config: Config) -> None:
-        key_file = read_key_file(config.key_file)
-        self._info = KekInfo(key_file.kek_id, str(key_file.newest), _ALGORITHM)
-        self._ciphers = {str(version): AESGCM(key) for version, key in key_file.keys.items()}
+        self._path = config.key_file
+        self._key_file = read_key_file(self._path)
 
     @hookimpl
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
+        key_file = self._key_file
         nonce = os.urandom(_NONCE_SIZE)
-        cipher = self._ciphers[self._info.kek_version]
-        sealed = cipher.encrypt(nonce, dek, encode_context(context))
-        return WrappedDek(nonce + sealed, self._info.kek_id, self._info.kek_version, _ALGORITHM)
+        cipher = AESGCM(key_file.keys[key_file.newest])
+        ciphertext = nonce + cipher.encrypt(nonce, dek, encode_context(context))
+        return WrappedDek(ciphertext, key_file.kek_id, key_file.newest, _ALGORITHM)
 
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
-        cipher = self._ciphers.get(wrapped.kek_version)
-        if cipher is None or (wrapped.kek_id, wrapped.algorithm) != (self._info.kek_id, _ALGORITHM):
+        if (wrapped.kek_id, wrapped.algorithm) != (self._key_file.kek_id, _ALGORITHM):
             raise UnwrapError
         nonce, sealed = wrapped.ciphertext[:_NONCE_SIZE], wrapped.ciphertext[_NONCE_SIZE:]
         try:
-            return cipher.decrypt(nonce, sealed, encode_context(context))
-        except (InvalidTag, ValueError) as error:  # ValueError: the nonce is too short
+            key = self._find_key(wrapped.kek_version)
+            return AESGCM(key).decrypt(nonce, sealed, encode_context(context))
+        except (InvalidTag, KeyError, ValueError) as error:  # ValueError: the nonce is too short
             raise UnwrapError from error
 
     @hookimpl
     def describe_kek(self) -> KekInfo:
-        return self._info
+        return KekInfo(self._key_file.kek_id, self._key_file.newest, _ALGORITHM)
 
     @hookimpl
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _find_key(self, version: str) -> bytes:
+        if version not in self._key_file.keys:
+            self._key_file = read_key_file(self._path)  # rotated by another process, it may be
+        return self._key_file.keys[version]
