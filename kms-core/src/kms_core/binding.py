@@ -23,7 +23,9 @@ def check_contract(plugin: type, spec: ABCMeta, distribution: str) -> None:
     try:
         hooks = _registered(plugin, spec)
     except pluggy.PluginValidationError as error:
-        raise _violation(plugin, distribution, str(error).splitlines()[-1]) from error
+        # pluggy's last two lines name the hook and what is wrong with it.
+        lines = str(error).splitlines()[-2:]
+        raise _violation(plugin, distribution, "; ".join(lines)) from error
     for name in _hook_names(spec):
         problem = _hook_problem(plugin, name, getattr(hooks, name))
         if problem is not None:
@@ -49,6 +51,8 @@ def _hook_problem(plugin: type, name: str, caller: pluggy.HookCaller) -> str | N
         return f"it does not implement {name}"
     if not implementations:
         return f"{name} lacks the @hookimpl decorator"
+    if len(implementations) > 1:
+        return f"{name} is implemented {len(implementations)} times; exactly one may answer"
     [implementation] = implementations
     if implementation.wrapper or implementation.hookwrapper:
         return f"{name} is a wrapper; only core may see a call from outside"

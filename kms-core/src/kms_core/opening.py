@@ -17,6 +17,7 @@ from kms_core.stored import StoredDeks
 from kms_core.tracebacks import without_locals
 
 if TYPE_CHECKING:
+    from kms_core.config import BackendConfig
     from kms_core.resolver import FoundBackend
     from kms_core.settings import BackendSettings, BackendSource
 
@@ -74,33 +75,46 @@ def backend_spec(scheme: str, plugin: type) -> ABCMeta:
 def _open(
     settings: BackendSettings, resources: ExitStack, observers: Sequence[Bound] = ()
 ) -> Bound:
-    from kms_core.config import BackendConfig, load_config
     from kms_core.resolver import load_backend
 
     plugin, found = load_backend(settings.scheme, settings.name)
     spec = backend_spec(settings.scheme, plugin)
     check_contract(plugin, spec, found.distribution)
-    model = getattr(plugin, "Config", None)
-    if not (isinstance(model, type) and issubclass(model, BackendConfig)):
-        raise BackendContractError(
-            f"{found.backend} of {found.distribution} has no Config that is a subclass of "
-            "kms_core.config.BackendConfig; report it to the plugin's author"
-        )
-    backend = _construct(plugin, load_config(model, settings), found)
+    backend = _construct(plugin, _configure(plugin, settings, found), found)
     bound = Bound(found.backend, found.distribution, backend, spec, observers)
     resources.callback(bound.close)
     return bound
 
 
-def _construct(plugin: type, config: object, found: FoundBackend) -> BackendSpec:
+def _configure(plugin: type, settings: BackendSettings, found: FoundBackend) -> BackendConfig:
+    from kms_core.config import BackendConfig, load_config
+
+    model = getattr(plugin, "Config", None)
+    if not (isinstance(model, type) and issubclass(model, BackendConfig)):
+        raise _violation(found, "it has no Config that is a kms_core.config.BackendConfig")
+    try:
+        return load_config(model, settings)
+    except KmsError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- whatever a plugin's own validator raises
+        problem = f"its Config raised {type(error).__name__}, which is not a ValueError"
+    raise _violation(found, problem)  # not above: the validator's error may hold the values
+
+
+def _construct(plugin: type, config: BackendConfig, found: FoundBackend) -> BackendSpec:
     try:
         backend: BackendSpec = plugin(config)
     except KmsError as error:
         error.locate(backend=found.backend, operation="open", dek_id=None)
         raise
     except Exception as error:
-        raise BackendContractError(
-            f"{found.backend} of {found.distribution} raised {type(error).__name__} when opened, "
-            "which is not a KmsError; report it to the plugin's author"
-        ) from error
+        problem = f"it raised {type(error).__name__} when opened, which is not a KmsError"
+        raise _violation(found, problem) from error
     return backend
+
+
+def _violation(found: FoundBackend, problem: str) -> BackendContractError:
+    return BackendContractError(
+        f"{found.backend} of {found.distribution} breaks the hookspec: {problem}; "
+        "report it to the plugin's author"
+    )
