@@ -1,0 +1,76 @@
+"""How the documentation is built: `sphinx-build -W --keep-going docs docs/_build/html`."""
+
+# ruff: noqa: INP001 -- Sphinx reads this file by its path
+
+from __future__ import annotations
+
+import doctest
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import kms_core
+
+if TYPE_CHECKING:
+    from docutils import nodes
+    from sphinx.addnodes import pending_xref
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+project = "kms-core"
+author = "The kms-core authors"
+project_copyright = author
+release = metadata.version("kms-core")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.doctest",
+    "sphinx.ext.napoleon",
+]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"kms-core {release}"
+myst_heading_anchors = 3
+
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:.*", r"(collections|os|pathlib|types|typing|pydantic|pluggy)\..*"),  # not our pages
+]
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+napoleon_use_ivar = True
+
+# Each page's examples run in a folder of their own where `kms init` was run, without the reader's
+# environment.
+doctest_default_flags = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
+doctest_global_setup = """
+import os, subprocess, sysconfig, tempfile
+_origin, _folder = os.getcwd(), tempfile.TemporaryDirectory()
+os.chdir(_folder.name)
+for _name in [name for name in os.environ if name.startswith("KMS_")]:
+    del os.environ[_name]
+_kms = os.path.join(sysconfig.get_path("scripts"), "kms")
+_ = subprocess.run([_kms, "init"], check=True, capture_output=True)
+"""
+doctest_global_cleanup = """
+os.chdir(_origin)
+_folder.cleanup()
+"""
+
+
+def resolve_public_name(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
+) -> nodes.reference | None:
+    """Signatures name a class by the module that defines it; its page has the public name."""
+    name = node.get("reftarget", "").rpartition(".")[2]
+    if node.get("refdomain") != "py" or name not in kms_core.__all__:
+        return None
+    domain = env.domains.python_domain
+    return domain.resolve_any_xref(
+        env, node["refdoc"], app.builder, f"kms_core.{name}", node, content
+    )[0][1]
+
+
+def setup(app: Sphinx) -> None:
+    """Register the resolver."""
+    app.connect("missing-reference", resolve_public_name)

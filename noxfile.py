@@ -1,0 +1,141 @@
+"""All checks of this project: `nox` runs them, `nox -l` lists them, `nox -s NAME` runs one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+HERE = Path(__file__).parent
+CONSTRAINTS = "constraints.txt"
+DISTRIBUTIONS = sorted(path.parent.name for path in HERE.glob("kms-*/pyproject.toml"))
+SUPPORTED = ("3.11", "3.12", "3.13")
+# Tests that have a session of their own, because they need more than the distributions.
+ELSEWHERE = ("tests/packaging", "tests/typing")
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint", "typing", "tests", "packaging", "docs"]
+
+
+def interpreters() -> list[str]:
+    """The supported Python versions that this machine really has.
+
+    A name on PATH proves nothing: with pyenv, `python3.12` may be a shim that only says which
+    version to activate. So a candidate counts if it runs. One that only pyenv's own folder has
+    joins the end of PATH, where nox finds it and where it hides no other program.
+    """
+    current = f"{sys.version_info.major}.{sys.version_info.minor}"
+    present = []
+    for version in SUPPORTED:
+        on_path = shutil.which(f"python{version}")
+        if version == current or (on_path and _runs(on_path)):
+            present.append(version)
+        elif own := next(filter(_runs, _pyenv_candidates(version)), None):
+            os.environ["PATH"] += os.pathsep + str(Path(own).parent)
+            present.append(version)
+    return present
+
+
+def _pyenv_candidates(version: str) -> list[str]:
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    return [str(path) for path in root.glob(f"versions/{version}*/bin/python{version}")]
+
+
+def _runs(python: str) -> bool:
+    try:
+        return subprocess.run([python, "-V"], capture_output=True, check=False).returncode == 0  # noqa: S603 -- an interpreter by its path
+    except OSError:
+        return False
+
+
+@nox.session(python=interpreters())
+def tests(session: nox.Session) -> None:
+    """Run the tests on every supported interpreter that is present."""
+    _install(session, "test")
+    _pytest(session, *session.posargs)
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """Run the tests in their long forms: more processes, more examples, more random kills."""
+    _install(session, "test")
+    _pytest(session, "--long", "--timeout=3600", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format, import contracts and changelog fragments."""
+    _install(session, "lint")
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-cache")
+    for name in DISTRIBUTIONS:
+        session.run("towncrier", "build", "--draft", "--version=next", f"--dir={name}", silent=True)
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check types: all code, then what the public API promises and refuses."""
+    _install(session, "typing", "bench")
+    session.run("mypy", *session.posargs)
+    session.run("pytest", "tests/typing")
+
+
+@nox.session
+def packaging(session: nox.Session) -> None:
+    """Build wheels and sdists, install the wheels, and test them with src/ out of reach."""
+    dist = Path(session.create_tmp(), "dist")
+    for name in DISTRIBUTIONS:
+        # Both from the source: a test then checks that the sdist makes the same wheel.
+        options = ("--sdist", "--wheel", "--out-dir", str(dist), "--build-constraint", CONSTRAINTS)
+        session.run("uv", "build", "-q", *options, name)
+    wheels = [str(path) for path in dist.glob("*.whl")]
+    session.install("-c", CONSTRAINTS, *_group("packaging"), *wheels)
+    what = session.posargs or ["tests/packaging", "tests/conformance"]
+    session.run("pytest", f"--built={dist}", *what)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation, warnings as errors, and run its examples."""
+    _install(session, "docs")
+    out = Path(session.create_tmp())
+    for builder in ("html", "doctest"):
+        session.run(
+            "sphinx-build", "-q", "-W", "--keep-going", "-b", builder, "docs", str(out / builder)
+        )
+
+
+@nox.session(venv_backend="none")
+def constraints(session: nox.Session) -> None:
+    """Write constraints.txt again; `nox -s constraints -- --upgrade` takes newer versions."""
+    session.run(
+        *(sys.executable, "-m", "uv", "pip", "compile", "-q", f"--output-file={CONSTRAINTS}"),
+        *("--universal", "--python-version", SUPPORTED[0], "--fork-strategy", "fewest"),
+        *("--no-annotate", "--custom-compile-command", "nox -s constraints"),
+        *(f"--no-emit-package={name}" for name in DISTRIBUTIONS),
+        *("--all-extras", "--group", "dev"),
+        *(f"{name}/pyproject.toml" for name in DISTRIBUTIONS),
+        *session.posargs,
+    )
+
+
+def _group(name: str) -> tuple[str, ...]:
+    return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name)
+
+
+def _install(session: nox.Session, *groups: str) -> None:
+    needed = [requirement for name in groups for requirement in _group(name)]
+    editable = [f"--editable={name}" for name in DISTRIBUTIONS]
+    session.install("-c", CONSTRAINTS, "--build-constraints", CONSTRAINTS, *editable, *needed)
+
+
+def _pytest(session: nox.Session, *options: str) -> None:
+    session.run("pytest", "-n", "auto", *(f"--ignore={folder}" for folder in ELSEWHERE), *options)

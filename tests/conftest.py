@@ -1,0 +1,25 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests in their long forms")
+    parser.addoption("--built", type=Path, help="folder of the built distributions to test")
+
+
+@pytest.fixture(scope="session")
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether tests should take their long form: more processes, more examples."""
+    return bool(request.config.getoption("long"))
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own KMS_CONFIG or KMS_KEK_URI must not decide what the tests open."""
+    for name in os.environ:
+        if name.startswith("KMS_"):
+            monkeypatch.delenv(name)

@@ -1,0 +1,60 @@
+"""The built distributions, and empty virtual environments to install them into with pip."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("KMS_", "PYTHON", "VIRTUAL_ENV"))}
+Install = Callable[[str], Path]
+
+
+def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, env=CLEAN, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def built(request: pytest.FixtureRequest) -> Path:
+    folder: Path | None = request.config.getoption("built")
+    if folder is None:
+        pytest.skip("needs the built distributions; run: nox -s packaging")
+    return folder.absolute()
+
+
+@pytest.fixture(scope="session")
+def install(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Install:
+    """Installs a requirement as a user would, and returns the environment's folder of programs."""
+
+    def install(requirement: str) -> Path:
+        folder = tmp_path_factory.mktemp("environment")
+        ours = folder / "ours.txt"  # whatever an index has under these names is not what is tested
+        names = (wheel.name.split("-") for wheel in built.glob("*.whl"))
+        ours.write_text("".join(f"{name}=={version}\n" for name, version, *_ in names))
+        made = run(sys.executable, "-m", "venv", folder, folder=folder)
+        assert made.returncode == 0, made.stderr
+        programs = folder / "bin"
+        pip = (programs / "pip", "install", "-q", "--find-links", built)
+        pins = ("-c", ours, "-c", ROOT / "constraints.txt")
+        installed = run(*pip, *pins, requirement, folder=folder)
+        assert installed.returncode == 0, installed.stderr
+        return programs
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def with_cluster(install: Install) -> Path:
+    return install("kms-core[cluster]")
+
+
+@pytest.fixture(scope="session")
+def alone(install: Install) -> Path:
+    return install("kms-core")

@@ -1,0 +1,80 @@
+"""What is in the wheels and sdists."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.conftest import ROOT, run
+
+DISTRIBUTIONS = sorted(path.parent.name for path in ROOT.glob("kms-*/pyproject.toml"))
+
+
+def _find(built: Path, distribution: str, ending: str) -> Path:
+    [found] = built.glob(f"{distribution.replace('-', '_')}-*{ending}")
+    return found
+
+
+def _contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _metadata(contents: dict[str, bytes]) -> Message:
+    [name] = [name for name in contents if name.endswith(".dist-info/METADATA")]
+    return message_from_bytes(contents[name])
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_wheel_has_types_licence_and_readme(distribution: str, built: Path) -> None:
+    contents = _contents(_find(built, distribution, ".whl"))
+    [licence] = [name for name in contents if name.endswith("/licenses/LICENSE")]
+    assert contents[licence] == (ROOT / "LICENSE").read_bytes()
+    assert f"{distribution.replace('-', '_')}/py.typed" in contents
+    metadata = _metadata(contents)
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == ">=3.11"
+    readme = (ROOT / distribution / "README.md").read_text()
+    assert str(metadata.get_payload()).strip() == readme.strip()
+    assert len(readme) > 200
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_wheel_has_each_file_of_the_source_and_no_other(distribution: str, built: Path) -> None:
+    source = ROOT / distribution / "src"
+    files = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    expected = {name for name in files if "__pycache__" not in name}
+    contents = _contents(_find(built, distribution, ".whl"))
+    assert {name for name in contents if ".dist-info/" not in name} == expected
+
+
+def test_wheel_of_core_has_the_conformance_kit(built: Path) -> None:
+    assert "kms_core/testing/__init__.py" in _contents(_find(built, "kms-core", ".whl"))
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_sdist_makes_the_same_wheel(distribution: str, built: Path, tmp_path: Path) -> None:
+    sdist = _find(built, distribution, ".tar.gz")
+    again = run(
+        *(sys.executable, "-m", "uv", "build", "-q", "--wheel", "--out-dir", tmp_path),
+        *("--build-constraint", ROOT / "constraints.txt", sdist),
+        folder=tmp_path,
+    )
+    assert again.returncode == 0, again.stderr
+    wheel = _find(built, distribution, ".whl")
+    assert _contents(_find(tmp_path, distribution, ".whl")) == _contents(wheel)
+
+
+def test_core_declares_its_extras(built: Path) -> None:
+    metadata = _metadata(_contents(_find(built, "kms-core", ".whl")))
+    extras = set(metadata.get_all("Provides-Extra", []))
+    assert extras == {"aws", "azure", "gcp", "cluster", "all", "testing"}
+    requirements = metadata.get_all("Requires-Dist", [])
+    for extra in ("aws", "azure", "gcp", "cluster"):
+        assert f"kms-{extra}; extra == '{extra}'" in requirements
+        assert f"kms-{extra}; extra == 'all'" in requirements

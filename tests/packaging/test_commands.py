@@ -1,0 +1,26 @@
+"""The commands that people and CI run are the same."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from tests.packaging.conftest import ROOT
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    [command] = [line for line in script.read_text().splitlines() if "bin/nox" in line]
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)\n```$", readme, re.MULTILINE | re.DOTALL)
+    assert command in blocks
+
+
+def test_constraints_pin_everything_and_name_no_index() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert len(pins) > 50
+    for pin in pins:
+        assert re.fullmatch(r"[a-z0-9.-]+==[0-9a-z.]+( ; [a-zA-Z_ '=!<>.0-9]+)?", pin)
+    assert "://" not in "".join(lines)

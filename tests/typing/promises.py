@@ -1,0 +1,76 @@
+"""What the public API promises to a type checker. mypy checks this file; nothing runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import assert_type
+
+import kms_core
+from kms_core import (
+    Context,
+    KekInfo,
+    KekSpec,
+    Kms,
+    StorageInfo,
+    StoredRecord,
+    WrappedDek,
+    hookimpl,
+    open_kms,
+)
+from kms_core.config import BackendConfig
+
+
+def a_user() -> None:
+    with open_kms(kek="kms://local?keyFile=kek.toml", storage={"backend": "file"}) as kms:
+        assert_type(kms, Kms)
+        assert_type(kms.get_dek("volume-42"), bytes)
+        assert_type(kms.get_dek("volume-42", size=64, create=False), bytes)
+        assert_type(kms.list_dek_ids("volume-"), Iterator[str])
+        assert_type(kms.describe_kek(), KekInfo)
+        assert_type(kms.describe_storage(), StorageInfo)
+
+
+def a_careful_user(error: kms_core.OperationError) -> None:
+    assert_type(error.retryable, bool)
+    assert_type(error.backend, str | None)
+    assert_type(error.operation, str | None)
+    assert_type(error.dek_id, str | None)
+
+
+def a_careless_user(kms: Kms) -> None:
+    kms.get_dek(42)  # type: ignore[arg-type]
+    kms.get_dek("volume-42", 32)  # type: ignore[call-arg]
+    kms.get_dek("volume-42", size="32")  # type: ignore[arg-type]
+    open_kms("kms://local", observers="log", config=3)  # type: ignore[arg-type]
+    KekInfo("id", "1", "AES").kek_id = "another"  # type: ignore[misc]
+
+
+class AnAuthorsKek(KekSpec):
+    class Config(BackendConfig):
+        region: str = "here"
+
+    def __init__(self, config: Config) -> None:
+        assert_type(config.region, str)
+
+    @hookimpl
+    def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
+        return WrappedDek(dek, "id", "1", context["dek_id"])
+
+    @hookimpl
+    def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
+        assert_type(context["dek_id"], str)
+        return wrapped.ciphertext
+
+    @hookimpl
+    def describe_kek(self) -> KekInfo:
+        return KekInfo("id", "1", "none")
+
+    @hookimpl
+    def close(self) -> None:
+        pass
+
+
+def hookimpl_keeps_the_type(kek: AnAuthorsKek, wrapped: WrappedDek, stored: StoredRecord) -> None:
+    """A decorator of type Any would let every wrong override pass."""
+    assert_type(kek.unwrap_dek(wrapped, {"dek_id": "volume-42"}), bytes)
+    assert_type(stored.revision, str)
