@@ -6,7 +6,7 @@ import os
 from abc import ABCMeta
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kms_core.binding import Bound, check_contract
 from kms_core.derived import DerivedDeks
@@ -65,6 +65,44 @@ def open_kms(
         return Kms(deks, resources.pop_all())
 
 
+def load_plugin(scheme: str, name: str) -> tuple[Any, ABCMeta, FoundBackend]:
+    """Import a backend's class and check it against its hookspec, without configuring it.
+
+    Raises:
+        BackendError: it is not installed, broken, ambiguous, or breaks its contract.
+    """
+    from kms_core.config import BackendConfig
+    from kms_core.resolver import load_backend
+
+    plugin, found = load_backend(scheme, name)
+    spec = backend_spec(scheme, plugin)
+    check_contract(plugin, spec, found.distribution)
+    model = getattr(plugin, "Config", None)
+    if not (isinstance(model, type) and issubclass(model, BackendConfig)):
+        raise _violation(found, "it has no Config that is a kms_core.config.BackendConfig")
+    return plugin, spec, found
+
+
+def configure(plugin: Any, settings: BackendSettings, found: FoundBackend) -> BackendConfig:
+    """Check the settings against the plugin's ``Config``.
+
+    Raises:
+        ConfigError: a parameter is unknown, missing or wrong.
+        BackendContractError: the plugin's own validator failed.
+    """
+    from kms_core.config import load_config
+
+    try:
+        config: BackendConfig = load_config(plugin.Config, settings)
+    except KmsError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- whatever a plugin's own validator raises
+        problem = f"its Config raised {type(error).__name__}, which is not a ValueError"
+    else:
+        return config
+    raise _violation(found, problem)  # not above: the validator's error may hold the values
+
+
 def backend_spec(scheme: str, plugin: type) -> ABCMeta:
     """The hookspec that a backend has to keep. A KEK that has ``derive_dek`` is a deriver."""
     if scheme == "kms":
@@ -75,33 +113,14 @@ def backend_spec(scheme: str, plugin: type) -> ABCMeta:
 def _open(
     settings: BackendSettings, resources: ExitStack, observers: Sequence[Bound] = ()
 ) -> Bound:
-    from kms_core.resolver import load_backend
-
-    plugin, found = load_backend(settings.scheme, settings.name)
-    spec = backend_spec(settings.scheme, plugin)
-    check_contract(plugin, spec, found.distribution)
-    backend = _construct(plugin, _configure(plugin, settings, found), found)
+    plugin, spec, found = load_plugin(settings.scheme, settings.name)
+    backend = _construct(plugin, configure(plugin, settings, found), found)
     bound = Bound(found.backend, found.distribution, backend, spec, observers)
     resources.callback(bound.close)
     return bound
 
 
-def _configure(plugin: type, settings: BackendSettings, found: FoundBackend) -> BackendConfig:
-    from kms_core.config import BackendConfig, load_config
-
-    model = getattr(plugin, "Config", None)
-    if not (isinstance(model, type) and issubclass(model, BackendConfig)):
-        raise _violation(found, "it has no Config that is a kms_core.config.BackendConfig")
-    try:
-        return load_config(model, settings)
-    except KmsError:
-        raise
-    except Exception as error:  # noqa: BLE001 -- whatever a plugin's own validator raises
-        problem = f"its Config raised {type(error).__name__}, which is not a ValueError"
-    raise _violation(found, problem)  # not above: the validator's error may hold the values
-
-
-def _construct(plugin: type, config: BackendConfig, found: FoundBackend) -> BackendSpec:
+def _construct(plugin: Any, config: BackendConfig, found: FoundBackend) -> BackendSpec:
     try:
         backend: BackendSpec = plugin(config)
     except KmsError as error:

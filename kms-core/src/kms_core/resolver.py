@@ -8,9 +8,11 @@ installed metadata itself.
 from __future__ import annotations
 
 import difflib
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.machinery import PathFinder
+from importlib.machinery import ModuleSpec
 from typing import Any
 
 from stevedore.driver import DriverManager
@@ -48,7 +50,7 @@ class FoundBackend:
     def distribution(self) -> str:
         """Name and version of the distribution that registered it."""
         dist = self.entry_point.dist
-        return f"{dist.name} {dist.version}" if dist else "an unknown distribution"
+        return f"{dist.name} {dist.version}" if dist and dist.name else "a broken distribution"
 
 
 class _UncachedDriverManager(DriverManager[Any]):
@@ -120,21 +122,29 @@ def _not_found(scheme: str, name: str, everything: list[FoundBackend]) -> str:
 
 def _load_error(found: FoundBackend, why: str) -> BackendLoadError:
     dist = found.entry_point.dist
-    cure = f"pip install --force-reinstall {dist.name}" if dist else "reinstall it"
+    name = dist.name if dist and dist.name else "DISTRIBUTION"
     return BackendLoadError(
         f"{found.backend} of {found.distribution} cannot be loaded ({why}); "
-        f"run: {cure}, or report it to the plugin's author"
+        f"run: pip install --force-reinstall {name}, or report it to the plugin's author"
     )
 
 
 def _missing_part(entry_point: metadata.EntryPoint) -> str | None:
-    """The first module on the entry point's path that no file provides."""
+    """The first module on the entry point's path that no finder knows."""
+    if not metadata.EntryPoint.pattern.match(entry_point.value):
+        return f"MODULE:CLASS in the entry point {entry_point.value!r}"
     path = None
     parts = entry_point.module.split(".")
     for depth, _ in enumerate(parts, 1):
         name = ".".join(parts[:depth])
-        spec = PathFinder.find_spec(name, path)
+        spec = _find_module(name, path)
         if spec is None:
             return f"module {name}"
         path = spec.submodule_search_locations
     return None
+
+
+def _find_module(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    # What importlib.util.find_spec does, but for importing the packages above the module.
+    specs = (finder.find_spec(name, path) for finder in sys.meta_path)
+    return next((spec for spec in specs if spec is not None), None)

@@ -1,0 +1,75 @@
+"""What one run of ``kms`` was told to open: by options, by the environment or by ./kms.toml."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kms_core import ConfigError, Kms, open_kms
+from kms_core.settings import Settings, load_settings
+
+CONFIG_FILE = "kms.toml"
+_VARIABLES = {"config": "KMS_CONFIG", "kek": "KMS_KEK_URI", "storage": "KMS_STORAGE_URI"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """A config file, and the URIs that replace parts of it.
+
+    Attributes:
+        values: ``config``, ``kek`` and ``storage``, as far as they are given.
+        kind: who gave them: ``option``, ``environment`` or ``default``.
+    """
+
+    values: Mapping[str, str] = field(repr=False)
+    kind: str
+
+    @property
+    def config(self) -> str | None:
+        """The config file's path."""
+        return self.values.get("config")
+
+    def origin(self, part: str) -> str:
+        """Where ``kek``, ``storage`` or ``observers`` is read from, in words."""
+        if part not in self.values:
+            return str(Path(self.config).absolute()) if self.config else "default"
+        return f"option --{part}" if self.kind == "option" else f"environment {_VARIABLES[part]}"
+
+    def open(self) -> Kms:
+        """Open what they name."""
+        return open_kms(**self.values)
+
+    def settings(self) -> Settings:
+        """What they name, unopened."""
+        return load_settings(**self.values)
+
+
+@dataclass(slots=True)
+class Session:
+    """The options of the group, for its commands."""
+
+    debug: bool = False
+    options: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+
+    def sources(self) -> Sources:
+        """The options; or else the environment; or else ./kms.toml if it is there."""
+        values = {part: value for part, value in self.options.items() if value is not None}
+        if values:
+            return _checked(values, "option")
+        return environment()
+
+
+def environment() -> Sources:
+    """What is opened when no option is given."""
+    values = {part: os.environ[name] for part, name in _VARIABLES.items() if os.environ.get(name)}
+    if values:
+        return _checked(values, "environment")
+    return Sources({"config": CONFIG_FILE} if os.path.lexists(CONFIG_FILE) else {}, "default")
+
+
+def _checked(values: Mapping[str, str], kind: str) -> Sources:
+    if "://" in values.get("config", ""):  # as a path, its secrets would stand in error messages
+        raise ConfigError("the config is a path, not a URI; give a URI by --kek or --storage")
+    return Sources(values, kind)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Kms
+
+SECRET = "bm9ib2R5LW1heS1zZWUtdGhpcy1tYXN0ZXItc2VjcmV0ISE="
+HIDDEN = "**********"
+
+
+def test_paths_are_resolved(kms: Kms, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kms("init")
+    monkeypatch.chdir(folder.parent)
+    done = kms("--config", "here/kms.toml", "config", "show")
+    assert (done.code, done.errors) == (0, "")
+    assert tomllib.loads(done.output) == {
+        "kek": {"backend": "local", "keyFile": str(folder / "kek.toml")},
+        "storage": {"backend": "file", "path": str(folder / "deks")},
+    }
+    assert f"[kek]  # {folder / 'kms.toml'}\n" in done.output
+
+
+def test_what_it_shows_opens_the_same(kms: Kms, folder: Path) -> None:
+    kms("init")
+    shown = kms("config", "show").output
+    dek = kms("dek", "get", "a").output
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere/kms.toml").write_text(shown)
+    assert kms("--config", "elsewhere/kms.toml", "dek", "get", "a").output == dek
+
+
+def test_each_part_says_where_it_comes_from(kms: Kms, folder: Path) -> None:
+    kms("init")
+    storage = "storage://file?path=x"
+    option = kms("--config", "kms.toml", "--storage", storage, "config", "show").output
+    assert f"[kek]  # {folder / 'kms.toml'}\n" in option
+    assert "[storage]  # option --storage\n" in option
+    assert f'path = "{folder / "x"}"' in option
+    environment = kms("config", "show", KMS_CONFIG="kms.toml", KMS_STORAGE_URI=storage).output
+    assert "[storage]  # environment KMS_STORAGE_URI\n" in environment
+    alone = kms("--kek", "kms://local?keyFile=k", "config", "show").output
+    assert '[storage]  # default\nbackend = "no-store"\n' in alone
+
+
+def test_secrets_are_hidden_and_their_origin_is_shown(kms: Kms, folder: Path) -> None:
+    (folder / "s").write_text(SECRET)
+    (folder / "kms.toml").write_text('[kek]\nbackend = "cluster-kms"\nsaltFile = "s"\n')
+    done = kms("config", "show", KMS_KEK_CLUSTER_KMS_KEY=SECRET)
+    assert done.code == 0
+    assert f'key = "{HIDDEN}"  # environment\n' in done.output
+    assert f'salt = "{HIDDEN}"  # {folder / "s"}\n' in done.output
+    assert "allowShort = false  # default\n" in done.output
+    assert "# storage://no-store is not used: kms://cluster-kms derives its DEKs" in done.output
+    assert tomllib.loads(done.output)["kek"]["key"] == HIDDEN
+
+
+def test_observers(kms: Kms, folder: Path) -> None:
+    kms("init")
+    with (folder / "kms.toml").open("a") as file:
+        file.write('\n[[observers]]\nbackend = "log"\nlogger = "audit"\n')
+    shown = kms("config", "show").output
+    assert tomllib.loads(shown)["observers"] == [{"backend": "log", "logger": "audit"}]
+
+
+@pytest.mark.parametrize(
+    ("kek", "says"),
+    [("kms://locl", "did you mean kms://local?"), ("kms://local", "keyFile is required")],
+)
+def test_what_is_wrong_is_said_and_nothing_half_shown(kms: Kms, kek: str, says: str) -> None:
+    done = kms("--kek", kek, "config", "show")
+    assert (done.code, done.output) == (2, "")
+    assert says in done.error

@@ -1,0 +1,64 @@
+"""What the command line loads, seen from processes of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.running import clean_environment
+
+HEAVY = {"pydantic", "stevedore", "cryptography"}
+SCRIPT = """
+import json, sys
+sys.argv = ["kms", *sys.argv[1:]]
+from kms_core.cli import main
+try:
+    main()
+finally:
+    print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+"""
+COMMANDS = [
+    "",
+    "init",
+    "dek",
+    "dek get",
+    "dek list",
+    "backends",
+    "config",
+    "config show",
+]
+
+
+def loaded(script: str, *arguments: str) -> tuple[str, set[str]]:
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env=clean_environment({}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout, set(json.loads(done.stderr))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_examples_and_loads_nothing_that_it_does_not_need(command: str) -> None:
+    text, modules = loaded(SCRIPT, *command.split(), "--help")
+    assert "kms_core.cli.commands" in modules
+    assert not HEAVY & modules
+    assert command in {"dek", "config"} or "  Examples:\n    kms " in text
+
+
+def test_the_library_does_not_load_the_command_line() -> None:
+    _, modules = loaded("import json, sys, kms_core; json.dump(sorted(sys.modules), sys.stderr)")
+    assert not {"click", "kms_core.cli"} & modules
+
+
+def test_the_list_of_backends_loads_no_backend() -> None:
+    text, modules = loaded(SCRIPT, "backends")
+    assert "kms://cluster-kms" in text
+    assert not [name for name in modules if name.startswith("kms_cluster")]
+    assert "kms_core.backends.local" not in modules
+    assert "kms_core.backends.file" not in modules
