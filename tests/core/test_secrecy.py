@@ -80,6 +80,26 @@ def test_what_the_caller_was_handling_keeps_its_locals() -> None:
     assert mine.f_locals == {"mine": 42}
 
 
+def test_the_members_of_a_group_lose_their_locals() -> None:
+    def one_try() -> None:
+        secret = SECRET.encode()
+        raise ValueError(len(secret))
+
+    @without_locals
+    def fails() -> None:
+        try:
+            one_try()
+        except ValueError as member:
+            group = ExceptionGroup("tries", [member])
+        raise kms_core.UnavailableError("down") from group
+
+    with pytest.raises(kms_core.UnavailableError) as caught:
+        fails()
+    [member] = caught.value.__cause__.exceptions  # type: ignore[union-attr]
+    trace = member.__traceback__
+    assert SECRET not in repr([frame.f_locals for frame, _ in traceback.walk_tb(trace)])
+
+
 def test_a_chain_that_bites_its_tail() -> None:
     first, second = ValueError(), ValueError()
     first.__context__, second.__context__ = second, first

@@ -32,6 +32,8 @@ def clear_locals(error: BaseException, handled: BaseException | None = None) -> 
         seen.add(id(link))
         traceback.clear_frames(link.__traceback__)
         pending += (link.__cause__, link.__context__)
+        if isinstance(link, BaseExceptionGroup):
+            pending += link.exceptions
 
 
 def without_locals(function: Callable[P, R]) -> Callable[P, R]:

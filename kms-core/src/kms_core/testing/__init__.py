@@ -1,0 +1,32 @@
+"""The contract of a backend as tests, for the author of a backend.
+
+Subclass the class of your kind of backend in a test module of yours, and say how to open it::
+
+    class TestMyKek(KekConformance):
+        @pytest.fixture
+        def open_kek(self):
+            return lambda: MyKek(MyKek.Config(key_name="one"))
+
+        @pytest.fixture
+        def open_other_kek(self):
+            return lambda: MyKek(MyKek.Config(key_name="two"))
+
+Each check names the clause of :mod:`kms_core.hookspecs` that it checks, and a failure says which
+hook broke it, what was expected and what was seen. A clause that needs more of your service, such
+as a rotated KEK, is checked once you define the fixture that its skip message names.
+"""
+
+try:
+    import pytest  # noqa: F401 -- only to say what to install when it is not there
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "kms_core.testing needs pytest; run: pip install 'kms-core[testing]'", name=error.name
+    ) from error
+
+from kms_core.testing.client import Client
+from kms_core.testing.deriver import DeriverConformance
+from kms_core.testing.kek import KekConformance
+from kms_core.testing.storage import StorageConformance
+from kms_core.testing.strange_ids import STRANGE_IDS
+
+__all__ = ["STRANGE_IDS", "Client", "DeriverConformance", "KekConformance", "StorageConformance"]

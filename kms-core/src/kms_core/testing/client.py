@@ -1,0 +1,115 @@
+"""A backend under test, bound as core binds it, and the words for a clause that it breaks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import pytest
+
+from kms_core.binding import Bound
+from kms_core.errors import KmsError
+from kms_core.hookspecs import BackendSpec
+from kms_core.opening import backend_spec
+
+T = TypeVar("T")
+Scheme: TypeAlias = Literal["kms", "storage"]
+ErrorKind: TypeAlias = type[KmsError] | tuple[type[KmsError], ...]
+
+
+class Client(Bound):
+    """One opened client of the service under test."""
+
+    def __init__(self, plugin: BackendSpec, scheme: Scheme) -> None:
+        kind = type(plugin)
+        spec = backend_spec(scheme, kind)
+        super().__init__(f"{scheme}://under-test", kind.__module__, plugin, spec)
+        self.plugin = plugin
+
+    def answer(self, operation: str, when: str = "", /, **arguments: Any) -> Any:
+        """Call a hook that has to answer."""
+        return answered(f"{operation} {when}".strip(), partial(self.call, operation, **arguments))
+
+    def refuse(self, kind: ErrorKind, operation: str, when: str, /, **arguments: Any) -> KmsError:
+        """Call a hook that has to raise an error of this kind, and say where it happened."""
+        clause = f"{operation} {when}"
+        error = refused(kind, clause, partial(self.call, operation, **arguments))
+        dek_id = arguments.get("dek_id", arguments.get("context", {}).get("dek_id"))
+        expect(
+            f"{clause}: the error's backend, operation and dek_id",
+            (self.backend, operation, dek_id),
+            (error.backend, error.operation, error.dek_id),
+        )
+        return error
+
+    def list_ids(self, prefix: str = "") -> list[str]:
+        """All ids that ``list_dek_ids`` yields."""
+        clause = f"list_dek_ids with prefix {prefix!r}"
+        return answered(clause, lambda: list(self.iterate("list_dek_ids", prefix=prefix)))
+
+
+Fresh: TypeAlias = Callable[[], Client]
+"""Opens another client of the same service."""
+
+
+@contextmanager
+def clients(open_backend: Callable[[], BackendSpec], scheme: Scheme) -> Iterator[Fresh]:
+    """Yield what opens clients; close them all at the end."""
+    with ExitStack() as opened:
+
+        def fresh() -> Client:
+            client = Client(open_backend(), scheme)
+            opened.callback(client.close)
+            return client
+
+        yield fresh
+
+
+def answered(clause: str, call: Callable[[], T]) -> T:
+    """Return what the call returns; a KmsError breaks the clause."""
+    try:
+        return call()
+    except KmsError as error:
+        raise AssertionError(f"{clause}: expected an answer, saw {shown(error)}") from error
+
+
+def refused(kind: ErrorKind, clause: str, call: Callable[[], object]) -> KmsError:
+    """Return the error that the call raises; another one or an answer breaks the clause."""
+    expected = named(kind)
+    try:
+        seen = call()
+    except kind as error:
+        return error
+    except KmsError as error:
+        raise AssertionError(f"{clause}: expected {expected}, saw {shown(error)}") from error
+    raise AssertionError(f"{clause}: expected {expected}, saw an answer: {shown(seen)}")
+
+
+def expect(clause: str, expected: object, seen: object) -> None:
+    """Fail unless the two are equal."""
+    if expected != seen:
+        raise AssertionError(f"{clause}: expected {shown(expected)}, saw {shown(seen)}")
+
+
+def named(kind: ErrorKind) -> str:
+    """The names of the error classes that are allowed."""
+    return " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+
+
+def shown(value: object) -> str:
+    """What a message shows of a value; of bytes, which may be a DEK, only a digest."""
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes (SHA-256 {hashlib.sha256(value).hexdigest()[:8]}…)"
+    if isinstance(value, KmsError):
+        return f"{type(value).__name__}: {value}"
+    return repr(value)
+
+
+def skip_without(fixture: str, value: T | None) -> T:
+    """Skip a check whose optional fixture the backend's author has not defined."""
+    if value is None:
+        pytest.skip(f"define the fixture {fixture} to check this clause")
+    return value

@@ -1,0 +1,112 @@
+"""Defects that any backend can have, to be mixed into a small one of each kind."""
+
+from __future__ import annotations
+
+import logging
+
+from kms_core import KmsError, hookimpl
+from tests.conformance.small_kms import SmallBackend
+
+
+class ForgetsHookimpl(SmallBackend):
+    breaks = ("test_hookspec_is_kept",)
+
+    def close(self) -> None: ...
+
+
+class HasNoModel(SmallBackend):
+    breaks = ("test_hookspec_is_kept",)
+    Config = dict  # type: ignore[assignment] # the defect
+
+
+class CannotClose(SmallBackend):
+    breaks = ("test_close_twice",)
+
+    @hookimpl
+    def close(self) -> None:
+        raise OSError
+
+
+class AnswersClose(SmallBackend):
+    breaks = ("test_use_after_close",)
+
+    @hookimpl
+    def close(self) -> bool:  # type: ignore[override] # the defect
+        return True
+
+
+class ClosesTheService(SmallBackend):
+    breaks = ("test_close_leaves_others_open",)
+
+    @hookimpl
+    def close(self) -> None:
+        self.service.closed = True
+
+
+class BlamesAnother(SmallBackend):
+    breaks = ("test_errors_say_where",)
+
+    def error(self, error: KmsError) -> KmsError:
+        error.locate(backend="kms://another", operation="another", dek_id="another")
+        return error
+
+
+class ShowsItself(SmallBackend):
+    breaks = ("test_description_shows_no_secret",)
+
+    def __repr__(self) -> str:
+        return f"<client with {self.service.credential}>"
+
+
+class TellsCredential(SmallBackend):
+    breaks = ("test_errors_show_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        return type(error)(f"not with {self.service.credential}")
+
+
+class ChainsCredential(SmallBackend):
+    breaks = ("test_errors_show_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        error.__context__ = ValueError(self.service.credential.encode().hex())
+        return error
+
+
+class NotesCredential(SmallBackend):
+    breaks = ("test_errors_show_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        error.add_note(self.service.credential)
+        return error
+
+
+class CarriesCredential(SmallBackend):
+    breaks = ("test_errors_carry_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        error.request = {"Authorization": self.service.credential}  # type: ignore[attr-defined] # the defect
+        return error
+
+
+class LogsCredential(SmallBackend):
+    breaks = ("test_logs_show_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        logging.getLogger("small.sdk").debug("sent", extra={"sent": self.service.credential})
+        return error
+
+
+class PrintsCredential(SmallBackend):
+    breaks = ("test_logs_show_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        print(self.service.credential)  # noqa: T201 -- the defect
+        return error
+
+
+SHARED_DEFECTS = (
+    *(ForgetsHookimpl, HasNoModel, CannotClose, AnswersClose, ClosesTheService, BlamesAnother),
+    *(ShowsItself, TellsCredential, ChainsCredential, NotesCredential, CarriesCredential),
+    *(LogsCredential, PrintsCredential),
+)

@@ -1,0 +1,111 @@
+"""Storages with one defect each, about ids and listing."""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import unicodedata
+from collections.abc import Iterator
+from urllib.parse import quote, unquote
+
+from tests.conformance.small_store import SmallStorage
+
+
+class IgnoresCase(SmallStorage):
+    breaks = ("test_strange_ids_are_distinct",)
+
+    def key(self, dek_id: str) -> str:
+        return dek_id.lower()
+
+
+class NormalisesIds(SmallStorage):
+    breaks = ("test_strange_ids_are_distinct",)
+
+    def key(self, dek_id: str) -> str:
+        return unicodedata.normalize("NFC", dek_id)
+
+
+class TakesPaths(SmallStorage):
+    breaks = ("test_strange_ids_are_distinct",)
+
+    def key(self, dek_id: str) -> str:
+        return posixpath.normpath(dek_id)
+
+
+class StripsIds(SmallStorage):
+    breaks = ("test_strange_ids_are_distinct",)
+
+    def key(self, dek_id: str) -> str:
+        return dek_id.strip(" ")
+
+
+class UnescapesIds(SmallStorage):
+    breaks = ("test_strange_ids_are_distinct",)
+
+    def key(self, dek_id: str) -> str:
+        return unquote(dek_id)
+
+
+class CutsLongIds(SmallStorage):
+    breaks = ("test_strange_ids_are_listed",)
+
+    def key(self, dek_id: str) -> str:
+        return dek_id.encode()[:250].decode(errors="ignore")
+
+
+class ListsEscapedIds(SmallStorage):
+    breaks = ("test_strange_ids_are_listed",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        return map(quote, super().ids(prefix))
+
+
+class ListsItsLock(SmallStorage):
+    breaks = ("test_empty_store",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        yield ".lock"
+        yield from super().ids(prefix)
+
+
+class ListsFirstPage(SmallStorage):
+    breaks = ("test_pages",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        return (i for i, _ in zip(super().ids(prefix), range(20), strict=False))
+
+
+class ListsPagesTwice(SmallStorage):
+    breaks = ("test_pages",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        yield from super().ids(prefix)
+        yield from list(super().ids(prefix))[20:]
+
+
+class TakesPatterns(SmallStorage):
+    breaks = ("test_prefix",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        return (i for i in super().ids("") if fnmatch.fnmatchcase(i, prefix + "*"))
+
+
+class TakesFolders(SmallStorage):
+    breaks = ("test_prefix",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        return (i for i in super().ids("") if i == prefix or i.startswith(prefix + "/"))
+
+
+class ForgetsPrefix(SmallStorage):
+    breaks = ("test_prefix",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        return super().ids("")
+
+
+class ListsWhatMoves(SmallStorage):
+    breaks = ("test_listing_while_records_change",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        return (i for i in self.service.records if i.startswith(prefix))

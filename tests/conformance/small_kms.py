@@ -1,0 +1,146 @@
+"""A correct KEK and a correct deriver, as small as can be. The broken ones derive from them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from kms_core import (
+    Context,
+    DekIdError,
+    DeriverSpec,
+    KekDisabledError,
+    KekInfo,
+    KekNotFoundError,
+    KekSpec,
+    KmsError,
+    UnavailableError,
+    UnwrapError,
+    WrappedDek,
+    check_dek_size,
+    encode_context,
+    hookimpl,
+)
+from kms_core.config import BackendConfig
+
+ALGORITHM = "AES-256-GCM"
+
+
+class Service:
+    """What clients reach, with a credential, until it is closed."""
+
+    def __init__(self) -> None:
+        self.credential = "credential-" + os.urandom(8).hex()
+        self.closed = False
+
+
+class SmallBackend:
+    """What the small backends share."""
+
+    Config = BackendConfig
+    breaks: tuple[str, ...] = ()
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+
+    def reach(self) -> None:
+        if self.service.closed:
+            raise self.error(UnavailableError("the service is closed"))
+
+    def error(self, error: KmsError) -> KmsError:
+        """Every error that a small backend raises passes here."""
+        return error
+
+    @hookimpl
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+class SmallKms(Service):
+    """KEKs by name, each a list of versions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keks = {name: [os.urandom(32)] for name in ("one", "two", "disabled")}
+
+
+class SmallKek(SmallBackend, KekSpec):
+    service: SmallKms
+
+    def __init__(self, service: SmallKms, name: str) -> None:
+        super().__init__(service)
+        self.name = name
+
+    @property
+    def kek_id(self) -> str:
+        return f"keks/{self.name}"
+
+    @hookimpl
+    def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
+        info, nonce = self._describe(), os.urandom(12)
+        sealed = self.cipher(info.kek_version).encrypt(nonce, dek, self.aad(context))
+        return WrappedDek(nonce + sealed, info.kek_id, info.kek_version, info.algorithm)
+
+    @hookimpl
+    def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
+        self.reach()
+        if self.is_mine(wrapped):
+            nonce, sealed = wrapped.ciphertext[:12], wrapped.ciphertext[12:]
+            with suppress(InvalidTag, ValueError):
+                return self.cipher(wrapped.kek_version).decrypt(nonce, sealed, self.aad(context))
+        raise self.error(UnwrapError())
+
+    @hookimpl
+    def describe_kek(self) -> KekInfo:
+        return self._describe()
+
+    def _describe(self) -> KekInfo:
+        self.reach()
+        if self.name == "disabled":
+            raise self.error(KekDisabledError("it is disabled"))
+        if self.name not in self.service.keks:
+            raise self.error(KekNotFoundError("there is no such KEK"))
+        return KekInfo(self.kek_id, str(len(self.service.keks[self.name])), ALGORITHM)
+
+    def aad(self, context: Context) -> bytes:
+        return encode_context(context)
+
+    def is_mine(self, wrapped: WrappedDek) -> bool:
+        versions = map(str, range(1, len(self.service.keks[self.name]) + 1))
+        named = (wrapped.kek_id, wrapped.algorithm) == (self.kek_id, ALGORITHM)
+        return named and wrapped.kek_version in versions
+
+    def cipher(self, version: str) -> AESGCM:
+        return AESGCM(self.service.keks[self.name][int(version) - 1])
+
+
+class SmallDeriver(SmallBackend, DeriverSpec):
+    def __init__(self, service: Service, secret: bytes) -> None:
+        super().__init__(service)
+        self.secret = secret
+
+    @hookimpl
+    def derive_dek(self, dek_id: str, size: int) -> bytes:
+        self.check(dek_id, size)
+        return self.expand(dek_id, size)
+
+    @hookimpl
+    def describe_kek(self) -> KekInfo:
+        return KekInfo("small", "", "HKDF-SHA256")
+
+    def check(self, dek_id: str, size: int) -> None:
+        self.reach()
+        if not dek_id:
+            raise self.error(DekIdError("it is empty"))
+        try:
+            check_dek_size(size)
+        except KmsError as error:
+            raise self.error(error) from None
+
+    def expand(self, dek_id: str, size: int) -> bytes:
+        return HKDFExpand(SHA256(), size, dek_id.encode()).derive(self.secret)

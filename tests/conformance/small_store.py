@@ -1,0 +1,96 @@
+"""A correct storage, as small as it can be. The broken ones derive from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import RLock
+
+from kms_core import (
+    MAX_RECORD_SIZE,
+    ConflictError,
+    DekExistsError,
+    DekNotFoundError,
+    StorageInfo,
+    StorageSpec,
+    StoredRecord,
+    hookimpl,
+)
+from tests.conformance.small_kms import Service, SmallBackend
+
+
+class SmallStore(Service):
+    """Records by name, behind a lock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: dict[str, StoredRecord] = {}
+        self.lock = RLock()
+        self.writes = 0
+
+
+class SmallStorage(SmallBackend, StorageSpec):
+    service: SmallStore
+
+    @hookimpl
+    def load_record(self, dek_id: str) -> StoredRecord:
+        return self.load(dek_id)
+
+    @hookimpl
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        with self.service.lock:
+            self.refuse_existing(dek_id)
+            return self.put(dek_id, data)
+
+    @hookimpl
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        with self.service.lock:
+            self.refuse_stale(dek_id, revision)
+            return self.put(dek_id, data)
+
+    @hookimpl
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        with self.service.lock:
+            self.refuse_stale(dek_id, revision)
+            self.remove(dek_id)
+
+    @hookimpl
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+        return self.ids(prefix)
+
+    @hookimpl
+    def describe_storage(self) -> StorageInfo:
+        self.reach()
+        return StorageInfo("a small store")
+
+    def load(self, dek_id: str) -> StoredRecord:
+        self.reach()
+        record = self.service.records.get(self.key(dek_id))
+        if record is None:
+            raise self.error(DekNotFoundError("it is not there"))
+        return StoredRecord(record.data[: MAX_RECORD_SIZE + 1], record.revision)
+
+    def refuse_existing(self, dek_id: str) -> None:
+        self.reach()
+        if self.key(dek_id) in self.service.records:
+            raise self.error(DekExistsError("it is there"))
+
+    def refuse_stale(self, dek_id: str, revision: str) -> None:
+        if self.load(dek_id).revision != revision:
+            raise self.error(ConflictError("it is at another revision"))
+
+    def put(self, dek_id: str, data: bytes) -> str:
+        with self.service.lock:
+            self.service.writes += 1
+            record = StoredRecord(data, f"r{self.service.writes}")
+            self.service.records[self.key(dek_id)] = record
+        return record.revision
+
+    def remove(self, dek_id: str) -> None:
+        del self.service.records[self.key(dek_id)]
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        self.reach()
+        return (i for i in list(self.service.records) if i.startswith(prefix))
+
+    def key(self, dek_id: str) -> str:
+        return dek_id

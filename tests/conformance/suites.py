@@ -1,0 +1,117 @@
+"""The kit applied to the small backends, and to every broken one derived from them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import chain
+from types import ModuleType
+from typing import ClassVar
+
+import pytest
+
+from kms_core import StoredRecord
+from kms_core.testing import DeriverConformance, KekConformance, StorageConformance
+from tests.conformance import broken_deriver, broken_kek, broken_storage, broken_storage_ids
+from tests.conformance.broken_shared import SHARED_DEFECTS
+from tests.conformance.small_kms import Service, SmallBackend, SmallDeriver, SmallKek, SmallKms
+from tests.conformance.small_store import SmallStorage, SmallStore
+
+
+class KekSuite(KekConformance):
+    backend: ClassVar[type[SmallKek]] = SmallKek
+
+    @pytest.fixture
+    def service(self) -> SmallKms:
+        return SmallKms()
+
+    @pytest.fixture
+    def open_kek(self, service: SmallKms) -> Callable[[], SmallKek]:
+        return lambda: self.backend(service, "one")
+
+    @pytest.fixture
+    def open_other_kek(self, service: SmallKms) -> Callable[[], SmallKek]:
+        return lambda: self.backend(service, "two")
+
+    @pytest.fixture
+    def open_missing_kek(self, service: SmallKms) -> Callable[[], SmallKek]:
+        return lambda: self.backend(service, "missing")
+
+    @pytest.fixture
+    def open_disabled_kek(self, service: SmallKms) -> Callable[[], SmallKek]:
+        return lambda: self.backend(service, "disabled")
+
+    @pytest.fixture
+    def rotate_kek(self, service: SmallKms) -> Callable[[], None]:
+        return lambda: service.keks["one"].append(os.urandom(32))
+
+    @pytest.fixture
+    def secrets(self, service: SmallKms) -> list[str | bytes]:
+        return [service.credential, *service.keks["one"]]
+
+
+class DeriverSuite(DeriverConformance):
+    backend: ClassVar[type[SmallDeriver]] = SmallDeriver
+
+    @pytest.fixture
+    def service(self) -> Service:
+        return Service()
+
+    @pytest.fixture
+    def open_deriver(self, service: Service) -> Callable[[], SmallDeriver]:
+        return lambda: self.backend(service, b"1" * 32)
+
+    @pytest.fixture
+    def open_other_deriver(self, service: Service) -> Callable[[], SmallDeriver]:
+        return lambda: self.backend(service, b"2" * 32)
+
+    @pytest.fixture
+    def secrets(self, service: Service) -> list[str | bytes]:
+        return [service.credential, b"1" * 32]
+
+
+class StorageSuite(StorageConformance):
+    backend: ClassVar[type[SmallStorage]] = SmallStorage
+    page_size = 20
+
+    @pytest.fixture
+    def service(self) -> SmallStore:
+        return SmallStore()
+
+    @pytest.fixture
+    def open_storage(self, service: SmallStore) -> Callable[[], SmallStorage]:
+        return lambda: self.backend(service)
+
+    @pytest.fixture
+    def plant_record(self, service: SmallStore) -> Callable[[str, bytes], None]:
+        return lambda dek_id, data: service.records.update({dek_id: StoredRecord(data, "planted")})
+
+    @pytest.fixture
+    def secrets(self, service: SmallStore) -> list[str]:
+        return [service.credential]
+
+
+SUITES: dict[str, tuple[type, type[SmallBackend], tuple[ModuleType, ...]]] = {
+    "kek": (KekSuite, SmallKek, (broken_kek,)),
+    "deriver": (DeriverSuite, SmallDeriver, (broken_deriver,)),
+    "storage": (StorageSuite, SmallStorage, (broken_storage, broken_storage_ids)),
+}
+
+
+def broken_backends(kind: str) -> Iterator[type[SmallBackend]]:
+    """Each backend of this kind that claims to break a check."""
+    _, small, modules = SUITES[kind]
+    for member in chain.from_iterable(vars(module).values() for module in modules):
+        if isinstance(member, type) and issubclass(member, small) and member.breaks:
+            yield member
+    for defect in SHARED_DEFECTS:
+        yield type(defect.__name__, (defect, small), {})
+
+
+def suites(kind: str) -> dict[str, type]:
+    """A test class for the correct backend, and one for each broken one."""
+    suite, small, _ = SUITES[kind]
+    return {
+        f"Test{backend.__name__}": type(f"Test{backend.__name__}", (suite,), {"backend": backend})
+        for backend in (small, *broken_backends(kind))
+    }

@@ -1,0 +1,89 @@
+"""The kit itself put to the proof: a correct backend passes, and each defect is caught by the
+check of the clause that it breaks. One pytest process for each kind of backend.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from kms_core import DeriverSpec, KekSpec, StorageSpec
+from tests.conformance.suites import SUITES, broken_backends
+
+ROOT = Path(__file__).parents[2]
+HOOKS = {hook for spec in (KekSpec, DeriverSpec, StorageSpec) for hook in spec.__abstractmethods__}
+NAMES_A_HOOK = re.compile(rf"\b({'|'.join(HOOKS)}|every hook|Config)\b")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one check against one backend; ``failure`` is empty when it passed."""
+
+    backend: str
+    check: str
+    failure: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    kind: str
+    outcomes: list[Outcome]
+
+    def of(self, backend: str) -> list[Outcome]:
+        return [o for o in self.outcomes if o.backend == backend]
+
+
+@pytest.fixture(scope="module", params=SUITES)
+def proof(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Proof:
+    """All checks run against the correct backend, and each broken one's against that."""
+    kind: str = request.param
+    folder = tmp_path_factory.mktemp(kind)
+    (folder / "test_all.py").write_text(
+        f"from tests.conformance.suites import suites\nglobals().update(suites({kind!r}))\n"
+    )
+    chosen = [f"test_all.py::Test{SUITES[kind][1].__name__}"]
+    for broken in broken_backends(kind):
+        chosen += [f"test_all.py::Test{broken.__name__}::{check}" for check in broken.breaks]
+    options = (f"--override-ini=pythonpath={ROOT}", f"--rootdir={folder}", "--junit-xml=all.xml")
+    command = [sys.executable, "-m", "pytest", "-q", *options, *chosen]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
+    cases = ET.parse(folder / "all.xml").iter("testcase")
+    return Proof(kind, [_outcome(case) for case in cases])
+
+
+def _outcome(case: ET.Element) -> Outcome:
+    backend = case.attrib["classname"].rpartition(".Test")[2]
+    problems = [problem.attrib["message"] for problem in case]
+    return Outcome(backend, case.attrib["name"], "; ".join(problems))
+
+
+def test_a_correct_backend_passes_every_check(proof: Proof) -> None:
+    outcomes = proof.of(SUITES[proof.kind][1].__name__)
+    assert outcomes
+    assert [o for o in outcomes if o.failure] == []
+
+
+def test_each_defect_is_caught_by_the_check_of_its_clause(proof: Proof) -> None:
+    broken = {b.__name__: {*b.breaks} for b in broken_backends(proof.kind)}
+    caught = {
+        name: {o.check.partition("[")[0] for o in proof.of(name) if o.failure} for name in broken
+    }
+    assert caught == broken
+
+
+def test_each_failure_names_the_hook_that_broke(proof: Proof) -> None:
+    failures = [o.failure for o in proof.outcomes if o.failure]
+    assert [f for f in failures if not NAMES_A_HOOK.search(f)] == []
+
+
+def test_each_check_catches_a_defect(proof: Proof) -> None:
+    checks = {o.check for o in proof.of(SUITES[proof.kind][1].__name__)}
+    catching = {o.check for o in proof.outcomes if o.failure}
+    assert checks - catching == set()
