@@ -30,6 +30,7 @@ from kms_core.backends.memory import MemoryStorage
 from kms_core.binding import Bound
 from kms_core.config import BackendConfig
 from kms_core.hookspecs import ObserverSpec
+from kms_core.observing import Observer
 from kms_core.stored import StoredDeks
 
 SECRET = bytes(range(32))
@@ -65,7 +66,7 @@ def microseconds(call: Callable[[], object]) -> float:
     return median(rounds) / CALLS * 1e6
 
 
-def open_noop(*observers: Bound) -> kms_core.Kms:
+def open_noop(*observers: Observer) -> kms_core.Kms:
     """A façade with nothing behind it."""
     kek = Bound("kms://noop", "benchmarks", NoopKek(), KekSpec, observers)
     memory = MemoryStorage(MemoryStorage.Config())
@@ -100,9 +101,8 @@ def main() -> None:
     print(f"bare HKDF of cryptography         {bare:6.1f} µs")
 
     stored = open_noop()
-    watched = open_noop(
-        Bound("observer://log", "benchmarks", LogObserver(LogObserver.Config()), ObserverSpec)
-    )
+    log = LogObserver(LogObserver.Config())
+    watched = open_noop(Bound("observer://log", "benchmarks", log, ObserverSpec).observe)
     for kms, name in ((stored, "façade's own share"), (watched, "with observer log")):
         kms.get_dek("volume-42")
         cost = microseconds(lambda kms=kms: kms.get_dek("volume-42"))  # type: ignore[misc]

@@ -14,6 +14,7 @@ from kms_core.backends.key_file import new_key_file
 from kms_core.backends.local import LocalKek
 from kms_core.backends.memory import MemoryStorage
 from kms_core.binding import Bound
+from kms_core.observing import Observer
 from kms_core.stored import StoredDeks
 
 Fault = Callable[[], None]
@@ -92,7 +93,9 @@ def kek(key_file: Path) -> FaultyKek:
 def open_with() -> Callable[[KekSpec, StorageSpec], Kms]:
     """Opens a façade over backends that no distribution registers."""
 
-    def open_with(kek: KekSpec, storage: StorageSpec, observers: list[Bound] | None = None) -> Kms:
+    def open_with(
+        kek: KekSpec, storage: StorageSpec, observers: list[Observer] | None = None
+    ) -> Kms:
         bound_kek = Bound("kms://local", "kms-core test", kek, KekSpec, observers or [])
         bound_storage = Bound(
             "storage://memory", "kms-core test", storage, StorageSpec, observers or []

@@ -43,8 +43,8 @@ def recorder() -> Recorder:
 @pytest.fixture
 def watched(kek: Any, storage: Any, recorder: Recorder, open_with: Callable[..., Kms]) -> Kms:
     bound = [
-        Bound("observer://broken", "test", Broken(), ObserverSpec),
-        Bound("observer://recorder", "test", recorder, ObserverSpec),
+        Bound("observer://broken", "test", Broken(), ObserverSpec).observe,
+        Bound("observer://recorder", "test", recorder, ObserverSpec).observe,
     ]
     return open_with(kek, storage, bound)
 

@@ -15,7 +15,8 @@ import pluggy
 
 from kms_core.errors import BackendContractError, ClosedError, KmsError
 from kms_core.hookspecs import PROJECT, BackendSpec
-from kms_core.observing import observed
+from kms_core.observing import Observer, observed
+from kms_core.types import Event
 
 
 def check_contract(plugin: type, spec: ABCMeta, distribution: str) -> None:
@@ -79,7 +80,7 @@ class Bound:
         distribution: str,
         plugin: BackendSpec,
         spec: ABCMeta,
-        observers: Sequence[Bound] = (),
+        observers: Sequence[Observer] = (),
     ) -> None:
         check_contract(type(plugin), spec, distribution)
         self.backend = backend
@@ -114,6 +115,10 @@ class Bound:
                     return
                 self._expect(operation, str, dek_id)
             yield dek_id
+
+    def observe(self, event: Event) -> None:
+        """Tell an observer."""
+        self.call("observe", event=event)
 
     def close(self) -> None:
         """Close the backend; a second time does nothing."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, TypeAlias
 
 from kms_core.errors import KmsError
 from kms_core.types import Event
 
-if TYPE_CHECKING:  # an observer is itself a bound backend
-    from kms_core.binding import Bound
+Observer: TypeAlias = Callable[[Event], None]
 
 _log = logging.getLogger("kms_core")
 
@@ -21,7 +20,7 @@ _unobserved = nullcontext()
 
 
 def observed(
-    observers: Sequence[Bound], operation: str, backend: str, dek_id: str | None
+    observers: Sequence[Observer], operation: str, backend: str, dek_id: str | None
 ) -> AbstractContextManager[None]:
     """A block whose outcome each observer is told of."""
     # Most programs have no observers, and this is on the path of every DEK.
@@ -30,7 +29,7 @@ def observed(
 
 @contextmanager
 def _observing(
-    observers: Sequence[Bound], operation: str, backend: str, dek_id: str | None
+    observers: Sequence[Observer], operation: str, backend: str, dek_id: str | None
 ) -> Iterator[None]:
     outcome: Literal["done", "failed"] = "done"
     failure: str | None = None
@@ -47,9 +46,9 @@ def _observing(
             _notify(observer, event)
 
 
-def _notify(observer: Bound, event: Event) -> None:
+def _notify(observer: Observer, event: Event) -> None:
     try:
-        observer.call("observe", event=event)
+        observer(event)
     except KmsError as error:  # an observer cannot refuse, so its failure is not the caller's
         cause = error.__cause__ or error
-        _log.warning("%s failed with %s", observer.backend, type(cause).__name__)
+        _log.warning("%s failed with %s", error.backend, type(cause).__name__)

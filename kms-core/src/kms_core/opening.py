@@ -12,6 +12,7 @@ from kms_core.binding import Bound, check_contract
 from kms_core.derived import DerivedDeks
 from kms_core.errors import BackendContractError, KmsError
 from kms_core.hookspecs import BackendSpec, DeriverSpec, KekSpec, ObserverSpec, StorageSpec
+from kms_core.observing import Observer
 from kms_core.service import Kms
 from kms_core.stored import StoredDeks
 from kms_core.tracebacks import without_locals
@@ -54,7 +55,7 @@ def open_kms(
 
     settings = load_settings(kek=kek, storage=storage, observers=observers, config=config)
     with ExitStack() as resources:
-        watching = [_open(s, resources) for s in settings.observers]
+        watching = [_open(s, resources).observe for s in settings.observers]
         opened = _open(settings.kek, resources, watching)
         deks: StoredDeks | DerivedDeks
         if opened.spec is DeriverSpec:
@@ -111,7 +112,7 @@ def backend_spec(scheme: str, plugin: type) -> ABCMeta:
 
 
 def _open(
-    settings: BackendSettings, resources: ExitStack, observers: Sequence[Bound] = ()
+    settings: BackendSettings, resources: ExitStack, observers: Sequence[Observer] = ()
 ) -> Bound:
     plugin, spec, found = load_plugin(settings.scheme, settings.name)
     backend = _construct(plugin, configure(plugin, settings, found), found)

@@ -9,11 +9,28 @@ from __future__ import annotations
 import functools
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def error_chain(
+    error: BaseException, handled: BaseException | None = None
+) -> Iterator[BaseException]:
+    """Yield the error and all that led to it, but nothing that led to ``handled``."""
+    seen = {id(handled)}
+    pending: list[BaseException | None] = [error]
+    while pending:
+        link = pending.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        pending += (link.__cause__, link.__context__)
+        if isinstance(link, BaseExceptionGroup):
+            pending += link.exceptions
 
 
 def clear_locals(error: BaseException, handled: BaseException | None = None) -> None:
@@ -23,17 +40,8 @@ def clear_locals(error: BaseException, handled: BaseException | None = None) -> 
         error: what leaves the library.
         handled: what the caller was handling when it called us; its frames are the caller's.
     """
-    seen = {id(handled)}
-    pending: list[BaseException | None] = [error]
-    while pending:
-        link = pending.pop()
-        if link is None or id(link) in seen:
-            continue
-        seen.add(id(link))
+    for link in error_chain(error, handled):
         traceback.clear_frames(link.__traceback__)
-        pending += (link.__cause__, link.__context__)
-        if isinstance(link, BaseExceptionGroup):
-            pending += link.exceptions
 
 
 def without_locals(function: Callable[P, R]) -> Callable[P, R]:

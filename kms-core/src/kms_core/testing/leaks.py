@@ -8,6 +8,8 @@ from traceback import walk_tb
 from typing import TypeAlias
 from urllib.parse import quote
 
+from kms_core.tracebacks import error_chain
+
 Secret: TypeAlias = str | bytes
 Text: TypeAlias = tuple[str, str]
 """Where it was read, and what it says."""
@@ -27,7 +29,7 @@ def search(hook: str, texts: Iterable[Text], secrets: Sequence[Secret]) -> None:
 
 def error_texts(error: BaseException) -> Iterator[Text]:
     """What the error and all that led to it say."""
-    for link in _links(error):
+    for link in error_chain(error):
         name = type(link).__name__
         yield f"the text of {name}", str(link)
         yield f"the repr of {name}", repr(link)
@@ -37,26 +39,12 @@ def error_texts(error: BaseException) -> Iterator[Text]:
 
 def carried_texts(error: BaseException) -> Iterator[Text]:
     """What an error reporter shows besides: attributes, and the local variables of each frame."""
-    for link in _links(error):
+    for link in error_chain(error):
         name = type(link).__name__
         yield from ((f"attribute {k} of {name}", repr(v)) for k, v in vars(link).items())
         for frame, line in walk_tb(link.__traceback__):
             where = f"{frame.f_code.co_filename}:{line}, carried by {name}"
             yield from ((f"local {k} at {where}", repr(v)) for k, v in frame.f_locals.items())
-
-
-def _links(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    pending: list[BaseException | None] = [error]
-    while pending:
-        link = pending.pop()
-        if link is None or id(link) in seen:
-            continue
-        seen.add(id(link))
-        yield link
-        pending += (link.__cause__, link.__context__)
-        if isinstance(link, BaseExceptionGroup):
-            pending += link.exceptions
 
 
 def _forms(secret: Secret) -> dict[str, str]:
