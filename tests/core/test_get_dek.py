@@ -148,6 +148,47 @@ def test_a_load_that_fails_never_leads_to_a_create(kms: Kms, storage: Any, error
     assert storage.creates == 0
 
 
+def hidden() -> None:
+    raise kms_core.AccessDeniedError("missing or forbidden", maybe_missing=True)
+
+
+def test_a_store_that_hides_what_is_missing(kms: Kms, storage: Any) -> None:
+    storage.before_load.append(hidden)
+    dek = kms.get_dek("a")
+    assert kms.get_dek("a", create=False) == dek
+    assert storage.creates == 1
+
+
+def test_a_store_that_hides_what_a_rival_just_created(
+    kms: Kms, storage: Any, kek: Any, open_with: Any
+) -> None:
+    rival_dek: list[bytes] = []
+    storage.before_load.append(hidden)
+    storage.before_create.append(lambda: rival_dek.append(open_with(kek, storage).get_dek("a")))
+    assert kms.get_dek("a") == rival_dek[0]
+
+
+def test_a_dek_that_cannot_be_read_back_is_not_returned(kms: Kms, storage: Any) -> None:
+    storage.before_load += [hidden, hidden]
+    with pytest.raises(kms_core.AccessDeniedError):
+        kms.get_dek("a")
+    assert storage.creates == 1
+
+
+def test_a_lost_create_in_a_store_that_hides_what_is_missing(kms: Kms, storage: Any) -> None:
+    storage.before_load += [hidden, hidden]
+    storage.before_create.append(raising(kms_core.UnavailableError("down")))
+    with pytest.raises(kms_core.UnavailableError):
+        kms.get_dek("a")
+
+
+def test_without_create_what_is_hidden_is_denied(kms: Kms, storage: Any) -> None:
+    storage.before_load.append(hidden)
+    with pytest.raises(kms_core.AccessDeniedError):
+        kms.get_dek("a", create=False)
+    assert storage.creates == 0
+
+
 def test_a_wrap_that_fails_stores_nothing(kms: Kms, kek: Any, storage: Any) -> None:
     def refuse(_wrapped: WrappedDek) -> WrappedDek:
         raise kms_core.UnavailableError("down")

@@ -65,7 +65,17 @@ class OperationError(KmsError):
 
 
 class AccessDeniedError(OperationError):
-    """The credentials are not allowed to do this; the message names what is missing."""
+    """The credentials are not allowed to do this; the message names what is missing.
+
+    Args:
+        message: what failed, and what to allow.
+        maybe_missing: a store says the same of a record that does not exist, to those who may not
+            list it. ``get_dek`` then finds out by a create, which only succeeds if there is none.
+    """
+
+    def __init__(self, message: str, *, maybe_missing: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_missing = maybe_missing
 
 
 class KekNotFoundError(OperationError):

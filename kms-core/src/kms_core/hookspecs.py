@@ -113,7 +113,8 @@ class StorageSpec(BackendSpec):
 
         Post: what is returned is durable: it would be there after a power failure.
 
-        Raises: DekNotFoundError.
+        Raises: DekNotFoundError; AccessDeniedError with ``maybe_missing=True`` where the service
+        does not tell these credentials whether there is such a record.
         """
 
     @hookspec(firstresult=True)

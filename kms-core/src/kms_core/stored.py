@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
 from kms_core.binding import Bound, check_answer
 from kms_core.errors import (
+    AccessDeniedError,
     BackendContractError,
     ConflictError,
     DekExistsError,
@@ -47,29 +47,35 @@ class StoredDeks:
         return self.storage.iterate("list_dek_ids", prefix=prefix)
 
     def _get_or_create(self, dek_id: str, size: int) -> bytes:
-        attempts = 0
-        while True:
-            with suppress(DekNotFoundError):
+        for attempt in range(1, _ATTEMPTS + 1):
+            hidden = False
+            try:
                 return self._read(dek_id, size)
-            attempts += 1
+            except DekNotFoundError:
+                pass
+            except AccessDeniedError as error:
+                if attempt > 1 or not error.maybe_missing:
+                    raise
+                hidden = True
             dek, data = self._make(dek_id, size)
             try:
                 self.storage.call("create_record", dek_id=dek_id, data=data)
-                return dek
+                if not hidden:
+                    return dek
+                # Stored, but perhaps readable by nobody: the next attempt has to read it.
             except UnavailableError as failure:
                 return self._settle(dek_id, size, failure)
-            except (DekExistsError, ConflictError) as error:
-                if attempts == _ATTEMPTS:
-                    raise ConflictError(
-                        f"DEK {dek_id!r} was created and deleted by others {attempts} times in a "
-                        "row; try again"
-                    ) from error
+            except (DekExistsError, ConflictError):
+                continue  # what is stored now is the truth: read it
+        raise ConflictError(
+            f"others created and deleted DEK {dek_id!r} {_ATTEMPTS} times in a row; try again"
+        )
 
     def _settle(self, dek_id: str, size: int, failure: UnavailableError) -> bytes:
         """The create may or may not have landed, here or at a rival: what is stored decides."""
         try:
             return self._read(dek_id, size)
-        except DekNotFoundError:
+        except (DekNotFoundError, AccessDeniedError):
             raise failure from failure.__cause__
 
     def _read(self, dek_id: str, size: int) -> bytes:
