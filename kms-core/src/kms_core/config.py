@@ -8,11 +8,13 @@ gives neither, from the environment (``KMS_KEK_<BACKEND>_KEY``, ``KMS_STORAGE_<B
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -28,7 +30,7 @@ from pydantic.alias_generators import to_camel
 from kms_core.errors import ConfigError
 from kms_core.settings import BackendSettings
 
-__all__ = ["BackendConfig", "ConfigPath", "SecretBytes", "SecretStr", "load_config"]
+__all__ = ["BackendConfig", "ConfigPath", "Endpoint", "SecretBytes", "SecretStr", "load_config"]
 
 _ENVIRONMENT_NAME = {"kms": "KEK", "storage": "STORAGE", "observer": "OBSERVER"}
 _MESSAGES = {"missing": "is required"}
@@ -49,6 +51,29 @@ def _beside_config(path: Path, info: ValidationInfo) -> Path:
 
 ConfigPath = Annotated[Path, AfterValidator(_beside_config)]
 """A path; a relative one starts at the config file's folder, or else at the current one."""
+
+
+def _check_endpoint(url: str) -> str:
+    parts = urlsplit(url)
+    # A malformed port raises a ValueError of its own here.
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError("is not https://HOST or https://HOST:PORT")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("holds more than scheme, host, port and path; leave credentials out")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("is plain http to another machine; use https")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"  # RFC 6761, section 6.3
+
+
+Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
+"""The URL of a service. Plain http is refused except to this machine."""
 
 
 class BackendConfig(BaseModel):
