@@ -1,0 +1,84 @@
+"""Opens clients that do what the config says, whatever the environment says.
+
+botocore makes them, the part of boto3 that has no S3 code of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import botocore.session
+from botocore.client import BaseClient
+from botocore.config import Config
+
+from kms_aws.config import AwsConfig
+from kms_aws.errors import explained
+from kms_aws.logs import hush
+
+ClientT = TypeVar("ClientT", bound=BaseClient)
+
+
+class PerProcess(Generic[ClientT]):
+    """A client for each process: one whose connections a fork shares could mix up answers."""
+
+    def __init__(self, make: Callable[[], ClientT]) -> None:
+        self._make = make
+        self._process = os.getpid()
+        self._client = make()
+
+    def get(self) -> ClientT:
+        """The client of this process."""
+        if self._process != os.getpid():
+            self._client, self._process = self._make(), os.getpid()
+        return self._client
+
+    def close(self) -> None:
+        """Close the connections of this process."""
+        if self._process == os.getpid():
+            self._client.close()
+
+
+def open_client(service: str, config: AwsConfig) -> Any:
+    """A client of the service.
+
+    Raises:
+        ConfigError: the profile or the region is wrong.
+    """
+    hush()
+    with explained(f"a client of {service}", config.endpoint or config.region):
+        return _session(config).create_client(
+            service,
+            region_name=config.region,
+            endpoint_url=config.endpoint,
+            config=_client_config(config),
+        )
+
+
+def _session(config: AwsConfig) -> botocore.session.Session:
+    if config.access_key_id is None or config.access_key is None:
+        return botocore.session.Session(profile=config.profile)
+    # With credentials of its own it needs no profile, and AWS_PROFILE may name one that is gone.
+    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    token = config.session_token.get_secret_value() if config.session_token else None
+    session.set_credentials(config.access_key_id, config.access_key.get_secret_value(), token)
+    return session
+
+
+def _client_config(config: AwsConfig) -> Config:
+    plain = config.endpoint is not None and config.endpoint.startswith("http:")
+    return Config(
+        connect_timeout=config.connect_timeout,
+        read_timeout=config.read_timeout,
+        retries={"mode": "standard", "total_max_attempts": config.max_attempts},
+        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg] # the stubs lack it
+        request_checksum_calculation="when_required",  # storage.py adds its own, which all take
+        response_checksum_validation="when_supported",
+        s3={
+            "addressing_style": "auto",  # by path on an endpoint of one's own
+            "us_east_1_regional_endpoint": "regional",
+            "use_accelerate_endpoint": False,
+        },
+        proxies={} if plain else None,  # unencrypted calls must not leave this machine
+    )

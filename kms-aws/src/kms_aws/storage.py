@@ -1,0 +1,173 @@
+"""``storage://aws``: a record for each object of a bucket, in S3 or an S3-compatible store."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from kms_aws.bucket import create_bucket, stay_in_region
+from kms_aws.config import AwsStorageConfig
+from kms_aws.errors import explained
+from kms_aws.keys import decode_key, encode_key, encode_prefix
+from kms_aws.session import PerProcess, open_client
+from kms_core import (
+    MAX_RECORD_SIZE,
+    ConfigError,
+    ConflictError,
+    DekExistsError,
+    DekNotFoundError,
+    StorageInfo,
+    StorageSpec,
+    StoredRecord,
+    hookimpl,
+)
+
+if TYPE_CHECKING:  # stubs, which only type checkers need
+    from mypy_boto3_s3 import S3Client
+
+_PROBE = "kms-core.conditional-write-probe"  # no record's key: those end in .json
+_PROBE_TEXT = b"kms-core finds out here whether the store honours conditional writes.\n"
+_ANY, _NO_SUCH_ETAG = "*", f'"{"0" * 32}"'
+
+
+class AwsStorage(StorageSpec):
+    """Creates with ``If-None-Match: *`` and replaces with ``If-Match``; the ETag is the revision.
+
+    A store that ignores these conditions would lose DEKs, so each of them is tried out on an
+    object of our own before it is first relied upon.
+    """
+
+    Config = AwsStorageConfig
+
+    def __init__(self, config: AwsStorageConfig) -> None:
+        self._config = config
+        self._honoured: set[str] = set()
+        self._client: PerProcess[S3Client] = PerProcess(partial(_open, config))
+        self._arn = f"arn:{self._client.get().meta.partition}:s3:::{config.bucket}"
+        self._place: dict[str, Any] = {"Bucket": config.bucket}
+        self._tagging: dict[str, Any] = {"Tagging": urlencode(config.tags)} if config.tags else {}
+        if config.expected_bucket_owner is not None:
+            self._place["ExpectedBucketOwner"] = config.expected_bucket_owner
+        if config.create_bucket:
+            create_bucket(self._client.get(), config, self._arn)
+
+    @hookimpl
+    def load_record(self, dek_id: str) -> StoredRecord:
+        key = self._key(encode_key(dek_id))
+        with explained("s3:GetObject", f"{self._arn}/{key}", may_hide=True):
+            reply = self._client.get().get_object(**self._place, Key=key)
+            with closing(reply["Body"]) as body:  # its own `with` gives the unchecked stream inside
+                # Only what is read to its end is checked for completeness, so read no less than all
+                # of a record, and no more than shows that it is too long for one.
+                too_long = reply["ContentLength"] > MAX_RECORD_SIZE
+                data = body.read(MAX_RECORD_SIZE + 1 if too_long else None)
+                return StoredRecord(data, reply["ETag"])
+
+    @hookimpl
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        self._rely_on("If-None-Match")
+        return self._put(encode_key(dek_id), data, IfNoneMatch=_ANY)
+
+    @hookimpl
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        self._rely_on("If-Match")
+        try:
+            return self._put(encode_key(dek_id), data, IfMatch=revision)
+        except DekExistsError as error:
+            stored = self.load_record(dek_id)
+            if stored.data == data:  # the SDK tried again after it had lost the answer
+                return stored.revision
+            raise _changed() from error
+
+    @hookimpl
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        # To delete what is not there is no error in S3, and not every store knows If-Match here.
+        if self.load_record(dek_id).revision != revision:
+            raise _changed()
+        key = self._key(encode_key(dek_id))
+        try:
+            with explained("s3:DeleteObject", f"{self._arn}/{key}"):
+                self._client.get().delete_object(**self._place, Key=key, IfMatch=revision)
+        except DekExistsError as error:
+            raise _changed() from error
+
+    @hookimpl
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+        start = self._key(encode_prefix(prefix))
+        pages = self._client.get().get_paginator("list_objects_v2")
+        replies = iter(pages.paginate(**self._place, Prefix=start))
+        while True:
+            with explained("s3:ListBucket", self._arn):
+                reply = next(replies, None)
+                if reply is None:
+                    return
+                _ = reply["IsTruncated"]  # a page that lacks it is no answer of S3's
+            for found in reply.get("Contents", ()):
+                dek_id = decode_key(found["Key"].removeprefix(self._config.prefix))
+                if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
+                    yield dek_id
+
+    @hookimpl
+    def describe_storage(self) -> StorageInfo:
+        at = self._config.endpoint or self._config.region
+        return StorageInfo(f"s3://{self._config.bucket}/{self._config.prefix} at {at}")
+
+    @hookimpl
+    def close(self) -> None:
+        self._client.close()
+
+    def _key(self, name: str) -> str:
+        return self._config.prefix + name
+
+    def _put(self, name: str, data: bytes, **condition: Any) -> str:
+        action = "s3:PutObject and s3:PutObjectTagging" if self._tagging else "s3:PutObject"
+        with explained(action, f"{self._arn}/{self._key(name)}"):
+            reply = self._client.get().put_object(
+                **self._place,
+                **condition,
+                **self._tagging,
+                Key=self._key(name),
+                Body=data,
+                ContentType="application/json",
+                ChecksumSHA256=b64encode(sha256(data).digest()).decode(),
+            )
+            return reply["ETag"]
+
+    def _rely_on(self, condition: str) -> None:
+        """Raise :class:`ConfigError` if the store ignores the condition."""
+        if condition in self._honoured or self._config.allow_unconditional_create:
+            return
+        for _ in range(2):  # the first may put the object there, the second must not
+            if self._refuses(condition):
+                self._honoured.add(condition)
+                return
+        raise ConfigError(
+            f"{self._arn}: the store ignores {condition}, so two clients that write at once would "
+            "lose a DEK; use a store that honours conditional writes, or accept the risk with "
+            "allowUnconditionalCreate=true"
+        )
+
+    def _refuses(self, condition: str) -> bool:
+        try:
+            if condition == "If-None-Match":
+                self._put(_PROBE, _PROBE_TEXT, IfNoneMatch=_ANY)
+            else:
+                self._put(_PROBE, _PROBE_TEXT, IfMatch=_NO_SUCH_ETAG)
+        except (DekExistsError, DekNotFoundError, ConflictError):
+            return True
+        return False
+
+
+def _changed() -> ConflictError:
+    return ConflictError("the record has changed since it was read; read it again")
+
+
+def _open(config: AwsStorageConfig) -> S3Client:
+    client: S3Client = open_client("s3", config)
+    stay_in_region(client)
+    return client
