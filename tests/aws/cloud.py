@@ -1,0 +1,79 @@
+"""What an AWS admin sets up before a test: keys, buckets and users, made by boto3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+import boto3
+
+from kms_aws.config import AwsKekConfig, AwsStorageConfig
+from kms_aws.kek import AwsKek
+from kms_aws.storage import AwsStorage
+from tests.aws.servers import ACCESS_KEY, ACCESS_KEY_ID, Server
+
+REGION = "eu-central-1"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One server, and who calls it."""
+
+    server: Server
+    access_key_id: str = ACCESS_KEY_ID
+    access_key: str = ACCESS_KEY
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What every backend's config says of this server."""
+        return {
+            "region": REGION,
+            "endpoint": self.server.url,
+            "accessKeyID": self.access_key_id,
+            "accessKey": self.access_key,
+        }
+
+    def admin(self, service: str, region: str = REGION) -> Any:
+        """A client of boto3 itself, as an admin uses it."""
+        open_client: Any = boto3.client  # each service has a type of its own
+        return open_client(
+            service,
+            region_name=region,
+            endpoint_url=self.server.url,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.access_key,
+        )
+
+    def make_key(self, **settings: Any) -> str:
+        """The ARN of a new key."""
+        arn: str = self.admin("kms").create_key(**settings)["KeyMetadata"]["Arn"]
+        return arn
+
+    def make_bucket(self) -> str:
+        """The name of a new bucket."""
+        name = f"deks-{token_hex(6)}"
+        where = {"LocationConstraint": REGION}
+        self.admin("s3").create_bucket(Bucket=name, CreateBucketConfiguration=where)
+        return name
+
+    def make_user(self, policy: Mapping[str, object]) -> Cloud:
+        """The same server for a new user who may do what the policy says."""
+        iam, name = self.admin("iam"), f"user-{token_hex(6)}"
+        iam.create_user(UserName=name)
+        document = json.dumps(policy)
+        iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=document)
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return Cloud(self.server, key["AccessKeyId"], key["SecretAccessKey"])
+
+    def open_kek(self, key_name: str, **more: object) -> AwsKek:
+        """A KEK of this server."""
+        parameters = self.parameters | {"keyName": key_name} | more
+        return AwsKek(AwsKekConfig.model_validate(parameters))
+
+    def open_storage(self, bucket: str, **more: object) -> AwsStorage:
+        """A storage of this server."""
+        parameters = self.parameters | {"bucket": bucket} | more
+        return AwsStorage(AwsStorageConfig.model_validate(parameters))

@@ -1,0 +1,95 @@
+"""The servers, an environment that says nothing of AWS, and a record of every call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kms_aws.kek import AwsKek
+from kms_aws.storage import AwsStorage
+from kms_core import Kms, open_kms
+from tests.aws.cloud import Cloud
+from tests.aws.fault_proxy import FaultProxy, start_proxy
+from tests.aws.faults import QUICK, SESSION_TOKEN
+from tests.aws.recording import documented_calls, record_calls
+from tests.aws.servers import Server, start_ministack, start_moto, start_rclone
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Cloud]:
+    """Right about crypto, context and conditions."""
+    with start_moto() as server:
+        yield _checked(server)
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """Right about key states, checksums and conditions."""
+    with start_ministack(tmp_path_factory.mktemp("ministack")) as server:
+        yield _checked(server)
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A store that ignores conditions."""
+    with start_rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield _checked(server)
+
+
+@pytest.fixture(params=["moto", "ministack"])
+def cloud(request: pytest.FixtureRequest) -> Cloud:
+    """Each of the two servers that have both KMS and S3."""
+    server: Cloud = request.getfixturevalue(request.param)
+    return server
+
+
+def _checked(server: Server) -> Cloud:
+    server.assert_loopback_only()
+    return Cloud(server)
+
+
+@pytest.fixture(autouse=True)
+def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in os.environ:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+
+
+@pytest.fixture(autouse=True)
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """Every call of the test; each must be one that the documentation lists."""
+    recorded = record_calls(monkeypatch)
+    yield recorded
+    assert recorded <= documented_calls()
+
+
+@pytest.fixture
+def proxy(moto: Cloud) -> Iterator[FaultProxy]:
+    with start_proxy(moto) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def kek(proxy: FaultProxy) -> AwsKek:
+    key = proxy.cloud.make_key()
+    return proxy.cloud.open_kek(key, sessionToken=SESSION_TOKEN, **QUICK)
+
+
+@pytest.fixture
+def storage(proxy: FaultProxy) -> AwsStorage:
+    return proxy.cloud.open_storage(proxy.cloud.make_bucket(), sessionToken=SESSION_TOKEN, **QUICK)
+
+
+@pytest.fixture
+def kms(proxy: FaultProxy) -> Iterator[Kms]:
+    more = {"backend": "aws", **proxy.cloud.parameters, **QUICK}
+    kek = more | {"keyName": proxy.cloud.make_key()}
+    storage = more | {"bucket": proxy.cloud.make_bucket()}
+    with open_kms(kek, storage) as kms:
+        yield kms

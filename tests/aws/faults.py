@@ -1,0 +1,56 @@
+"""What may go wrong with a call, and how a backend has to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kms_core import ConflictError, KmsError, ThrottledError, UnavailableError
+from kms_core.testing.leaks import carried_texts, error_texts, search
+from kms_core.tracebacks import clear_locals
+from tests.aws.fault_proxy import Exchange, Fault, Reply
+from tests.aws.servers import ACCESS_KEY
+
+QUICK = {"connectTimeout": 0.5, "readTimeout": 0.5, "maxAttempts": 2}
+SESSION_TOKEN = "a-session-token-of-this-test-and-nothing-else"
+RETRYABLE = {ConflictError, ThrottledError, UnavailableError}
+
+
+def hang(exchange: Exchange) -> None:
+    exchange.hang()
+
+
+def drop(exchange: Exchange) -> None:
+    exchange.drop()
+
+
+def lose_answer(exchange: Exchange) -> None:
+    exchange.forward()
+    exchange.drop()
+
+
+def cut_body(exchange: Exchange) -> None:
+    reply = exchange.forward()
+    exchange.answer(reply, only=len(reply.body) // 2)
+
+
+def stall_body(exchange: Exchange) -> None:
+    cut_body(exchange)
+    exchange.hang()
+
+
+def say(status: int, body: bytes) -> Fault:
+    return lambda exchange: exchange.answer(Reply(status, [], body))
+
+
+def fails(kind: type[KmsError], call: Callable[[], object]) -> KmsError:
+    """The error of this very kind, which shows neither credentials nor what was signed."""
+    with pytest.raises(KmsError) as caught:
+        call()
+    error = caught.value
+    assert type(error) is kind
+    assert error.retryable is (kind in RETRYABLE)
+    clear_locals(error)
+    search("the call", [*error_texts(error), *carried_texts(error)], [ACCESS_KEY, SESSION_TOKEN])
+    return error

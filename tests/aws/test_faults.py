@@ -1,0 +1,227 @@
+"""Whatever goes wrong between us and AWS: the right error, in time, and no DEK lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from kms_aws.kek import AwsKek
+from kms_aws.storage import AwsStorage
+from kms_core import (
+    AccessDeniedError,
+    ConfigError,
+    ConflictError,
+    DekNotFoundError,
+    KekDisabledError,
+    KekNotFoundError,
+    KmsError,
+    OperationError,
+    ThrottledError,
+    UnavailableError,
+    UnwrapError,
+)
+from tests.aws.cloud import Cloud
+from tests.aws.fault_proxy import (
+    Exchange,
+    Fault,
+    FaultProxy,
+    Reply,
+    kms_error,
+    s3_error,
+    start_proxy,
+)
+from tests.aws.faults import QUICK, SESSION_TOKEN, cut_body, drop, fails, hang, say, stall_body
+from tests.aws.servers import start_moto
+
+pytestmark = pytest.mark.timeout(60)  # far above what QUICK allows, far below a hang
+CONTEXT = {"dek_id": "id", "size": "32"}
+
+
+class Spoiled(NamedTuple):
+    """What happens to a call, and what has to come of it."""
+
+    fault: Fault
+    kind: type[KmsError]
+
+
+class Refused(NamedTuple):
+    """The code and status that AWS answers, and what has to come of it."""
+
+    code: str
+    status: int
+    kind: type[KmsError]
+
+
+EVERYWHERE = [
+    Spoiled(hang, UnavailableError),
+    Spoiled(drop, UnavailableError),
+    Spoiled(cut_body, UnavailableError),
+    Spoiled(stall_body, UnavailableError),
+    Spoiled(say(200, b"<html>Sign in to this network</html>"), UnavailableError),
+    Spoiled(say(500, b""), UnavailableError),
+    Spoiled(say(502, b"<html>Bad gateway</html>"), UnavailableError),
+    Spoiled(say(503, b""), UnavailableError),
+    Spoiled(say(429, b""), ThrottledError),
+    Spoiled(say(403, b"<html>Forbidden</html>"), AccessDeniedError),
+    Spoiled(say(418, b""), OperationError),
+]
+
+OF_KMS = [
+    Refused("ThrottlingException", 400, ThrottledError),
+    Refused("LimitExceededException", 400, ThrottledError),
+    Refused("KMSInternalException", 500, UnavailableError),
+    Refused("DependencyTimeoutException", 500, UnavailableError),
+    Refused("KeyUnavailableException", 500, UnavailableError),
+    Refused("AccessDeniedException", 400, AccessDeniedError),
+    Refused("ExpiredTokenException", 400, AccessDeniedError),
+    Refused("UnrecognizedClientException", 400, AccessDeniedError),
+    Refused("InvalidSignatureException", 400, AccessDeniedError),
+    Refused("NotFoundException", 400, KekNotFoundError),
+    Refused("DisabledException", 400, KekDisabledError),
+    Refused("KMSInvalidStateException", 400, KekDisabledError),
+    Refused("InvalidKeyUsageException", 400, ConfigError),
+    Refused("IncorrectKeyException", 400, UnwrapError),
+    Refused("InvalidCiphertextException", 400, UnwrapError),
+    Refused("SomethingNewException", 400, OperationError),
+    Refused("SomethingNewException", 500, UnavailableError),
+]
+
+OF_S3 = [
+    Refused("SlowDown", 503, ThrottledError),
+    Refused("ServiceUnavailable", 503, UnavailableError),
+    Refused("InternalError", 500, UnavailableError),
+    Refused("RequestTimeout", 400, UnavailableError),
+    Refused("AccessDenied", 403, AccessDeniedError),
+    Refused("ExpiredToken", 400, AccessDeniedError),
+    Refused("InvalidAccessKeyId", 403, AccessDeniedError),
+    Refused("SignatureDoesNotMatch", 403, AccessDeniedError),
+    Refused("RequestTimeTooSkewed", 403, AccessDeniedError),
+    Refused("NoSuchBucket", 404, ConfigError),
+    Refused("PermanentRedirect", 301, ConfigError),
+    Refused("AuthorizationHeaderMalformed", 400, ConfigError),
+    Refused("NoSuchKey", 404, DekNotFoundError),
+    Refused("ConditionalRequestConflict", 409, ConflictError),
+]
+
+
+@pytest.mark.parametrize("case", EVERYWHERE)
+def test_network(proxy: FaultProxy, kek: AwsKek, storage: AwsStorage, case: Spoiled) -> None:
+    wrapped = kek.wrap_dek(bytes(32), CONTEXT)
+    storage.create_record("there", b"data" * 100)
+    for call in ("Encrypt", "Decrypt", "DescribeKey", "GET", "PUT"):
+        proxy.spoil(call, case.fault)
+    uses: list[Callable[[], object]] = [
+        lambda: kek.wrap_dek(bytes(32), CONTEXT),
+        lambda: kek.unwrap_dek(wrapped, CONTEXT),
+        kek.describe_kek,
+        lambda: storage.load_record("there"),
+        lambda: list(storage.list_dek_ids("")),
+    ]
+    if case.fault not in {
+        cut_body,
+        stall_body,
+    }:  # S3 answers a PUT without a body, so there is nothing to cut
+        uses.append(lambda: storage.create_record("new", b"data"))
+    for use in uses:
+        fails(case.kind, use)
+
+
+@pytest.mark.parametrize("case", OF_KMS)
+def test_codes_of_kms(proxy: FaultProxy, kek: AwsKek, case: Refused) -> None:
+    wrapped = kek.wrap_dek(bytes(32), CONTEXT)
+    proxy.spoil("Decrypt", kms_error(case.code, case.status))
+    error = fails(case.kind, lambda: kek.unwrap_dek(wrapped, CONTEXT))
+    if case.kind is not UnwrapError:
+        assert f"kms:Decrypt on {wrapped.kek_id}: {case.code}: " in str(error)
+
+
+@pytest.mark.parametrize("case", OF_S3)
+def test_codes_of_s3(proxy: FaultProxy, storage: AwsStorage, case: Refused) -> None:
+    proxy.spoil("GET", s3_error(case.code, case.status))
+    error = fails(case.kind, lambda: storage.load_record("id"))
+    assert "s3:GetObject on arn:aws:s3:::" in str(error)
+    assert f"/id.json: {case.code}: " in str(error)
+
+
+def test_only_a_missing_permission_is_taken_for_a_missing_record(
+    proxy: FaultProxy, storage: AwsStorage
+) -> None:
+    for code, hidden in (("AccessDenied", True), ("ExpiredToken", False)):
+        proxy.spoil("GET", s3_error(code, 403), times=1)
+        error = fails(AccessDeniedError, lambda: storage.load_record("id"))
+        assert isinstance(error, AccessDeniedError)
+        assert error.maybe_missing is hidden
+    proxy.spoil("PUT", s3_error("AccessDenied", 403))
+    error = fails(AccessDeniedError, lambda: storage.create_record("id", b"data"))
+    assert isinstance(error, AccessDeniedError)
+    assert not error.maybe_missing
+
+
+def test_no_server(moto: Cloud) -> None:
+    with start_proxy(moto) as gone:
+        parameters = QUICK | {"endpoint": gone.cloud.server.url}
+    kek = moto.open_kek(moto.make_key(), **parameters)
+    storage = moto.open_storage("bucket", **parameters)
+    fails(UnavailableError, lambda: kek.wrap_dek(bytes(32), CONTEXT))
+    fails(UnavailableError, lambda: storage.load_record("id"))
+
+
+def test_server_killed_between_calls() -> None:
+    with start_moto() as server:
+        cloud = Cloud(server)
+        kek = cloud.open_kek(cloud.make_key(), **QUICK)
+        storage = cloud.open_storage(cloud.make_bucket(), **QUICK)
+        wrapped = kek.wrap_dek(bytes(32), CONTEXT)
+        storage.create_record("id", b"data")
+        server.process.kill()
+        server.process.wait()
+        fails(UnavailableError, lambda: kek.unwrap_dek(wrapped, CONTEXT))
+        fails(UnavailableError, lambda: storage.load_record("id"))
+        fails(UnavailableError, lambda: storage.create_record("new", b"data"))
+
+
+@pytest.mark.parametrize("headers", [[("x-amz-bucket-region", "us-west-2")], []])
+def test_a_bucket_in_another_region_is_not_followed(
+    proxy: FaultProxy, storage: AwsStorage, headers: list[tuple[str, str]]
+) -> None:
+    storage.create_record("id", b"data")
+    body = b"<Error><Code>PermanentRedirect</Code><Endpoint>elsewhere</Endpoint></Error>"
+    proxy.spoil("GET", lambda exchange: exchange.answer(Reply(301, headers, body)), times=1)
+    proxy.seen.clear()
+    error = fails(ConfigError, lambda: storage.load_record("id"))
+    assert "correct region" in str(error)
+    assert proxy.seen == ["GET"]
+
+
+def test_what_was_signed_and_sent_back(proxy: FaultProxy, storage: AwsStorage) -> None:
+    def send_back(exchange: Exchange) -> None:
+        token = exchange.headers["x-amz-security-token"]
+        assert token == SESSION_TOKEN
+        signed = f"<CanonicalRequest>x-amz-security-token:{token}</CanonicalRequest>"
+        body = f"<Error><Code>SignatureDoesNotMatch</Code>{signed}</Error>".encode()
+        exchange.answer(Reply(403, [], body))
+
+    proxy.spoil("GET", send_back)
+    fails(AccessDeniedError, lambda: storage.load_record("id"))
+
+
+def test_body_that_was_altered_on_its_way(ministack: Cloud) -> None:
+    def alter(exchange: Exchange) -> None:
+        reply = exchange.forward()
+        reply.body = bytes([reply.body[0] ^ 1]) + reply.body[1:]
+        exchange.answer(reply)
+
+    bucket = ministack.make_bucket()
+    with start_proxy(ministack) as proxy:
+        storage = proxy.cloud.open_storage(bucket, **QUICK)
+        storage.create_record("id", b"data")
+        proxy.spoil("GET", alter)
+        fails(UnavailableError, lambda: storage.load_record("id"))
+
+
+def test_store_without_conditional_writes(proxy: FaultProxy, storage: AwsStorage) -> None:
+    proxy.spoil("PUT", s3_error("NotImplemented", 501))
+    error = fails(ConfigError, lambda: storage.create_record("id", b"data"))
+    assert "conditional writes" in str(error)

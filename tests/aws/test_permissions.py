@@ -1,0 +1,174 @@
+"""With IAM enforced: the policy of the documentation is enough, and each part of it is needed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from kms_aws.kek import AwsKek
+from kms_aws.storage import AwsStorage
+from kms_core import AccessDeniedError, DekNotFoundError, open_kms
+from kms_core.testing import KekConformance, StorageConformance
+from tests.aws.cloud import Cloud
+from tests.aws.recording import PAGE
+from tests.aws.servers import start_moto
+from tests.aws.test_conformance import OnServer
+
+KMS_ACTIONS = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"]
+S3_ACTIONS = ["s3:GetObject", "s3:PutObject"]
+CONTEXT = {"dek_id": "id", "size": "32"}
+
+
+def allow(bucket: str, without: str = "", more: tuple[str, ...] = ()) -> Any:
+    """The least policy of the documentation, and what a test takes away or adds.
+
+    moto asks its policies whether a call of KMS is allowed on "*", whatever the key.
+    """
+    kms = [action for action in KMS_ACTIONS if action != without]
+    s3 = [action for action in S3_ACTIONS if action != without]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": kms, "Resource": "*"},
+            {"Effect": "Allow", "Action": [*s3, *more], "Resource": f"arn:aws:s3:::{bucket}/*"},
+        ],
+    }
+
+
+@pytest.fixture(scope="session")
+def enforced() -> Iterator[Cloud]:
+    """The admin of a moto that checks signatures and policies once the admin has been made."""
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    with start_moto(calls_without_iam=3) as server:
+        server.assert_loopback_only()
+        yield Cloud(server).make_user({"Version": "2012-10-17", "Statement": [everything]})
+
+
+@pytest.fixture
+def key(enforced: Cloud) -> str:
+    return enforced.make_key()
+
+
+@pytest.fixture
+def bucket(enforced: Cloud) -> str:
+    return enforced.make_bucket()
+
+
+def test_policy_of_the_documentation() -> None:
+    [policy] = re.findall(r"```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    actions = [statement["Action"] for statement in json.loads(policy)["Statement"]]
+    assert actions == [KMS_ACTIONS, S3_ACTIONS]
+
+
+def test_least_policy_is_enough(enforced: Cloud, key: str, bucket: str, calls: set[str]) -> None:
+    user = enforced.make_user(allow(bucket))
+    kek = {"backend": "aws", **user.parameters, "keyName": key}
+    storage = {"backend": "aws", **user.parameters, "bucket": bucket}
+    with open_kms(kek, storage) as kms:
+        assert kms.describe_kek().kek_id == key
+        dek = kms.get_dek("id")
+    with open_kms(kek, storage) as kms:
+        assert kms.get_dek("id", create=False) == dek
+    assert calls == {f"kms:{a[4:]}" for a in KMS_ACTIONS} | set(S3_ACTIONS)
+
+
+@pytest.mark.parametrize("action", KMS_ACTIONS)
+def test_missing_permission_of_kms(enforced: Cloud, key: str, bucket: str, action: str) -> None:
+    wrapped = enforced.open_kek(key).wrap_dek(bytes(32), CONTEXT)
+    kek = enforced.make_user(allow(bucket, without=action)).open_kek(key)
+    uses: Mapping[str, Callable[[], object]] = {
+        "kms:DescribeKey": kek.describe_kek,
+        "kms:Encrypt": lambda: kek.wrap_dek(bytes(32), CONTEXT),
+        "kms:Decrypt": lambda: kek.unwrap_dek(wrapped, CONTEXT),
+    }
+    expect_denied(uses, action, key)
+
+
+@pytest.mark.parametrize("action", S3_ACTIONS)
+def test_missing_permission_of_s3(enforced: Cloud, key: str, bucket: str, action: str) -> None:
+    revision = enforced.open_storage(bucket).create_record("id", b"data")
+    storage = enforced.make_user(allow(bucket, without=action)).open_storage(bucket)
+    uses: Mapping[str, Callable[[], object]] = {
+        "s3:GetObject": lambda: storage.load_record("id"),
+        "s3:PutObject": lambda: storage.create_record("new", b"data"),
+    }
+    expect_denied(uses, action, f"arn:aws:s3:::{bucket}/")
+    with pytest.raises(AccessDeniedError, match=f"s3:ListBucket on arn:aws:s3:::{bucket}: "):
+        list(storage.list_dek_ids(""))
+    if action == "s3:PutObject":
+        where = re.escape(f"s3:DeleteObject on arn:aws:s3:::{bucket}/id.json: ")
+        with pytest.raises(AccessDeniedError, match=where):
+            storage.delete_record("id", revision)
+        with pytest.raises(DekNotFoundError):
+            storage.load_record("missing")
+
+
+def expect_denied(uses: Mapping[str, Callable[[], object]], action: str, resource: str) -> None:
+    """Only the use of the missing action fails, and names it and the resource."""
+    for used, use in uses.items():
+        if used == action:
+            with pytest.raises(AccessDeniedError) as caught:
+                use()
+            assert f"{action} on {resource}" in str(caught.value)
+            assert not caught.value.retryable
+        else:
+            use()
+
+
+def test_wrong_secret(enforced: Cloud, key: str, bucket: str) -> None:
+    wrong = Cloud(enforced.server, enforced.access_key_id, "wrong" * 8)
+    with pytest.raises(AccessDeniedError):
+        wrong.open_kek(key).describe_kek()
+    with pytest.raises(AccessDeniedError, match="check accessKeyID, accessKey"):
+        wrong.open_storage(bucket).load_record("id")
+
+
+def test_unknown_access_key(enforced: Cloud, key: str, bucket: str) -> None:
+    unknown = Cloud(enforced.server, "AKIAUNKNOWNUNKNOWN00")
+    with pytest.raises(AccessDeniedError):
+        unknown.open_kek(key).describe_kek()
+    with pytest.raises(AccessDeniedError, match="check accessKeyID, accessKey"):
+        unknown.open_storage(bucket).load_record("id")
+
+
+class TestKekWithLeastPolicy(OnServer, KekConformance):
+    server = "enforced"
+    faults: ClassVar = {
+        "test_other_kek_under_this_name": "AccessDeniedException instead of IncorrectKeyException",
+        "test_every_byte": "AccessDeniedException if the key's id in the ciphertext was altered",
+    }
+    chances: ClassVar = {
+        "test_other_length[without its first byte]": "AccessDeniedException, as above",
+    }
+
+    @pytest.fixture
+    def user(self, cloud: Cloud) -> Cloud:
+        return cloud.make_user(allow("no-bucket"))
+
+    @pytest.fixture
+    def open_kek(self, user: Cloud, key: str) -> Callable[[], AwsKek]:
+        return lambda: user.open_kek(key)
+
+    @pytest.fixture
+    def open_other_kek(self, cloud: Cloud, user: Cloud) -> Callable[[], AwsKek]:
+        key = cloud.make_key()
+        return lambda: user.open_kek(key)
+
+
+class TestStorageWithLeastPolicy(OnServer, StorageConformance):
+    """With what listing and deleting need besides, which the test above shows to be denied."""
+
+    server = "enforced"
+    page_size = 100  # MOTO_S3_DEFAULT_MAX_KEYS
+
+    @pytest.fixture
+    def open_storage(self, cloud: Cloud, bucket: str) -> Callable[[], AwsStorage]:
+        policy = allow(bucket, more=("s3:DeleteObject",))
+        listing = {"Effect": "Allow", "Action": "s3:ListBucket"}
+        policy["Statement"].append(listing | {"Resource": f"arn:aws:s3:::{bucket}"})
+        user = cloud.make_user(policy)
+        return lambda: user.open_storage(bucket)

@@ -1,0 +1,65 @@
+"""The servers of these tests, and the documentation's list of calls."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.aws.cloud import Cloud
+from tests.aws.recording import documented_calls
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", ["moto", "ministack", "rclone"])
+def test_nothing_listens_elsewhere(name: str, request: pytest.FixtureRequest) -> None:
+    cloud: Cloud = request.getfixturevalue(name)
+    cloud.admin("s3").list_buckets()
+    cloud.server.assert_loopback_only()
+
+
+def test_documented_calls_are_all_made(moto: Cloud, calls: set[str]) -> None:
+    """The other half of the check after every test: nothing is documented that is not done."""
+    storage = moto.open_storage(moto.make_bucket(), createBucket=True)
+    storage.delete_record("id", storage.create_record("id", b"data"))
+    assert list(storage.list_dek_ids("")) == []
+    kek = moto.open_kek(moto.make_key())
+    kek.unwrap_dek(kek.wrap_dek(bytes(32), {}), {})
+    kek.describe_kek()
+    assert calls == documented_calls()
+
+
+def test_servers_end_with_ctrl_c(tmp_path: Path) -> None:
+    (tmp_path / "test_waiting.py").write_text(
+        textwrap.dedent(
+            """
+            import time
+            from tests.aws.conftest import *
+
+            def test_wait(moto, ministack, rclone):
+                print(*(c.server.process.pid for c in (moto, ministack, rclone)), flush=True)
+                time.sleep(60)
+            """
+        )
+    )
+    command = [sys.executable, "-m", "pytest", "-s", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    pytest_process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    with pytest_process as process:
+        assert process.stdout is not None
+        pids: list[int] = []
+        while not pids:
+            words = process.stdout.readline().split()
+            pids = [int(w) for w in words] if len(words) == 3 and words[0].isdigit() else []
+        assert all(psutil.pid_exists(pid) for pid in pids)
+        os.kill(process.pid, signal.SIGINT)
+        process.stdout.read()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
