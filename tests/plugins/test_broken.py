@@ -79,7 +79,6 @@ def test_a_good_stranger_is_good(tmp_path: Path, probe: Probe) -> None:
 @pytest.mark.parametrize(
     ("uri", "cure"),
     [
-        ("kms://aws", "pip install 'kms-core[aws]'"),
         ("kms://azure", "pip install 'kms-core[azure]'"),
         ("kms://gcp", "pip install 'kms-core[gcp]'"),
         ("kms://lokal", "did you mean kms://local?"),
