@@ -80,7 +80,6 @@ def test_a_good_stranger_is_good(tmp_path: Path, probe: Probe) -> None:
     ("uri", "cure"),
     [
         ("kms://azure", "pip install 'kms-core[azure]'"),
-        ("kms://gcp", "pip install 'kms-core[gcp]'"),
         ("kms://lokal", "did you mean kms://local?"),
         ("kms://nobody-has-this", "install the plugin that provides it"),
     ],

@@ -1,0 +1,1 @@
+"""Google Cloud for kms-core: KEKs in Cloud KMS, and records in Cloud Storage, as ``gcp``."""

@@ -1,0 +1,75 @@
+"""Opens Cloud Storage, and makes the bucket if that is wanted."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from google.api_core import exceptions as sdk
+from google.cloud.storage import Bucket, Client
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from kms_core import ConfigError, ConflictError
+from kms_gcp.config import GcpStorageConfig
+from kms_gcp.credentials import load_credentials
+from kms_gcp.errors import STORAGE, explained
+
+_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+
+
+def call_arguments(config: GcpStorageConfig) -> dict[str, Any]:
+    """The SDK's own retry, on purpose: every call here is a read, or carries a condition."""
+    retry = DEFAULT_RETRY.with_timeout(config.deadline).with_delay(0.2, 5.0, 2.0)
+    return {"retry": retry, "timeout": config.timeout}
+
+
+def open_client(config: GcpStorageConfig) -> Client:
+    """A client that goes where the config says, whatever the environment says."""
+    with explained(STORAGE, "a client of Cloud Storage", config.bucket):
+        credentials = load_credentials(config.credentials_path, _SCOPE)
+        universe = credentials.universe_domain
+        endpoint = config.endpoint or f"https://storage.{universe}"
+        client = Client(
+            project=config.project_id,
+            credentials=credentials,
+            client_options={"api_endpoint": endpoint, "universe_domain": universe},
+        )
+        if config.endpoint is not None:
+            # GOOGLE_API_USE_MTLS_ENDPOINT=always would lead to the public service.
+            client._connection.API_BASE_MTLS_URL = endpoint  # noqa: SLF001 -- there is no option for it
+        # It asks for the bucket in a thread, for traces, with a permission that no record needs.
+        client._bucket_metadata_cache = None  # noqa: SLF001 -- likewise
+        session = client._http  # noqa: SLF001 -- likewise
+        session.auth = lambda request: request  # or ~/.netrc replaces the token
+        session.trust_env = not endpoint.startswith("http:")  # no proxy for this machine
+        return client
+
+
+def check_bucket(client: Client, config: GcpStorageConfig) -> None:
+    """Create the bucket if it is missing.
+
+    Raises:
+        ConfigError: the bucket is another project's.
+    """
+    arguments = call_arguments(config)
+    look_up = partial(_look_up, client, config, arguments)
+    bucket = look_up()
+    if bucket is None:
+        try:
+            with explained(STORAGE, "storage.buckets.create", config.bucket):
+                bucket = client.create_bucket(config.bucket, project=config.project_id, **arguments)
+        except ConflictError:  # somebody else has just created it, or we have, twice
+            bucket = look_up()
+    if bucket is None or str(bucket.project_number) != config.project_number:
+        raise ConfigError(
+            f"bucket {config.bucket!r} is another project's; choose another name, "
+            "or correct projectNumber"
+        )
+
+
+def _look_up(client: Client, config: GcpStorageConfig, arguments: dict[str, Any]) -> Bucket | None:
+    with explained(STORAGE, "storage.buckets.get", config.bucket):
+        try:
+            return client.get_bucket(config.bucket, **arguments)
+        except sdk.NotFound:
+            return None

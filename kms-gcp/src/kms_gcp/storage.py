@@ -1,0 +1,154 @@
+"""``storage://gcp``: a record for each object of a bucket of Google Cloud Storage."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from functools import partial
+
+from google.api_core import exceptions as sdk
+from google.cloud.storage import Blob, Client
+from google_crc32c import value as crc32c
+
+from kms_core import (
+    MAX_RECORD_SIZE,
+    ConflictError,
+    DekExistsError,
+    StorageInfo,
+    StorageSpec,
+    StoredRecord,
+    UnavailableError,
+    hookimpl,
+)
+from kms_gcp.bucket import call_arguments, check_bucket, open_client
+from kms_gcp.config import GcpStorageConfig
+from kms_gcp.errors import RECORD, STORAGE, explained
+from kms_gcp.logs import hush
+from kms_gcp.names import decode_name, encode_name, encode_prefix
+from kms_gcp.process import PerProcess
+
+_MISSING = "0"  # the generation of an object that is not there
+
+
+class GcpStorage(StorageSpec):
+    """The object's generation is the revision. Every write carries the generation it expects, so
+    the SDK may safely try it again.
+    """
+
+    Config = GcpStorageConfig
+
+    def __init__(self, config: GcpStorageConfig) -> None:
+        hush()
+        self._config = config
+        self._place = f"gs://{config.bucket}/{config.prefix}"
+        self._arguments = call_arguments(config)
+        self._client = PerProcess(partial(open_client, config), Client.close)
+        if config.create_bucket:
+            check_bucket(self._client.get(), config)
+
+    @hookimpl
+    def load_record(self, dek_id: str) -> StoredRecord:
+        blob = self._blob(dek_id)
+        with explained(RECORD, "storage.objects.get", self._place + encode_name(dek_id)):
+            try:
+                data = blob.download_as_bytes(
+                    end=MAX_RECORD_SIZE, raw_download=True, checksum=None, **self._arguments
+                )
+            except sdk.RequestRangeNotSatisfiable:  # an empty object has no first byte
+                blob.reload(**self._arguments)
+                data = b""
+        if len(data) <= MAX_RECORD_SIZE:
+            _check(blob, data)
+        return StoredRecord(data, _generation(blob))
+
+    @hookimpl
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        return self._upload(dek_id, data, _MISSING, "storage.objects.create")
+
+    @hookimpl
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        try:
+            return self._upload(dek_id, data, revision, "storage.objects.delete and .create")
+        except DekExistsError as error:
+            stored = self.load_record(dek_id)
+            if stored.data == data:  # the SDK tried again after it had lost the answer
+                return stored.revision
+            raise _changed() from error
+
+    @hookimpl
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        blob = self._blob(dek_id)
+        try:
+            with explained(RECORD, "storage.objects.delete", self._place + encode_name(dek_id)):
+                blob.delete(if_generation_match=_parse(revision), **self._arguments)
+        except DekExistsError as error:
+            raise _changed() from error
+
+    @hookimpl
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+        start = self._config.prefix + encode_prefix(prefix)
+        with explained(STORAGE, "storage.objects.list", self._place):
+            blobs = iter(
+                self._client.get().list_blobs(
+                    self._config.bucket,
+                    prefix=start,
+                    fields="items(name),nextPageToken",
+                    **self._arguments,
+                )
+            )
+        while True:
+            with explained(STORAGE, "storage.objects.list", self._place):
+                blob = next(blobs, None)
+            if blob is None:
+                return
+            dek_id = decode_name(blob.name.removeprefix(self._config.prefix))
+            if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
+                yield dek_id
+
+    @hookimpl
+    def describe_storage(self) -> StorageInfo:
+        at = f" at {self._config.endpoint}" if self._config.endpoint else ""
+        return StorageInfo(self._place + at)
+
+    @hookimpl
+    def close(self) -> None:
+        self._client.close()
+
+    def _blob(self, dek_id: str) -> Blob:
+        bucket = self._client.get().bucket(self._config.bucket)
+        return bucket.blob(self._config.prefix + encode_name(dek_id))
+
+    def _upload(self, dek_id: str, data: bytes, revision: str, action: str) -> str:
+        blob = self._blob(dek_id)
+        with explained(STORAGE, action, self._place + encode_name(dek_id)):
+            blob.upload_from_string(
+                data,
+                content_type="application/json",
+                checksum="crc32c",
+                if_generation_match=_parse(revision),
+                **self._arguments,
+            )
+        _check(blob, data)
+        return _generation(blob)
+
+
+def _check(blob: Blob, data: bytes) -> None:
+    """The SDK passes over a checksum that is missing, or that belongs to a part."""
+    if blob.crc32c != b64encode(crc32c(data).to_bytes(4, "big")).decode():
+        raise UnavailableError("the CRC32C of the record differs; try again")
+
+
+def _generation(blob: Blob) -> str:
+    if blob.generation is None:
+        raise UnavailableError("the answer lacks the generation; check endpoint and proxy")
+    return str(blob.generation)
+
+
+def _parse(revision: str) -> int:
+    if not (revision.isascii() and revision.isdigit()):
+        raise _changed()
+    return int(revision)
+
+
+def _changed() -> ConflictError:
+    return ConflictError("the record has changed since it was read; read it again")
