@@ -1,0 +1,81 @@
+"""Google Cloud as a test sees it: the servers, and backends that talk to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+from kms_gcp.config import GcpKekConfig, GcpStorageConfig
+from kms_gcp.kek import GcpKek
+from kms_gcp.storage import GcpStorage
+from tests.gcp.accounts import PROJECT, Account, Accounts, Tls
+from tests.gcp.kms_server import Key, KmsServer
+from tests.gcp.storage_server import Front
+from tests.gcp.token_server import TokenServer
+
+KEK_PERMISSIONS = (
+    "cloudkms.cryptoKeyVersions.get",
+    "cloudkms.cryptoKeyVersions.useToDecrypt",
+    "cloudkms.cryptoKeyVersions.useToEncrypt",
+)
+RECORD_PERMISSIONS = ("storage.objects.create", "storage.objects.get")
+MORE_PERMISSIONS = ("storage.objects.delete", "storage.objects.list")
+QUICK = {"timeout": 0.5, "deadline": 1.0}
+
+
+@dataclass
+class Cloud:
+    """One project."""
+
+    tls: Tls
+    accounts: Accounts
+    tokens: TokenServer
+    kms: KmsServer
+    front: Front
+    account: Account
+
+    def make_key(self, **settings: Any) -> str:
+        """The name of a new key in the ring ``deks``."""
+        name = f"kek-{token_hex(4)}"
+        self.kms.keys[self.resource(name)] = Key(**settings)
+        return name
+
+    def key(self, name: str) -> Key:
+        return self.kms.keys[self.resource(name)]
+
+    @staticmethod
+    def resource(name: str) -> str:
+        return f"projects/{PROJECT}/locations/europe-west3/keyRings/deks/cryptoKeys/{name}"
+
+    def make_bucket(self) -> str:
+        """The name of a new bucket."""
+        name = f"deks-{token_hex(6)}"
+        self.front.make_bucket(name)
+        return name
+
+    def kek_parameters(self, name: str, **more: object) -> dict[str, object]:
+        return {
+            "projectID": PROJECT,
+            "location": "europe-west3",
+            "keyRing": "deks",
+            "keyName": name,
+            "credentialsPath": str(self.account.file),
+            "endpoint": self.kms.endpoint,
+            **more,
+        }
+
+    def storage_parameters(self, bucket: str, **more: object) -> dict[str, object]:
+        return {
+            "projectID": PROJECT,
+            "bucket": bucket,
+            "credentialsPath": str(self.account.file),
+            "endpoint": self.front.url,
+            **more,
+        }
+
+    def open_kek(self, name: str, **more: object) -> GcpKek:
+        return GcpKek(GcpKekConfig.model_validate(self.kek_parameters(name, **more)))
+
+    def open_storage(self, bucket: str, **more: object) -> GcpStorage:
+        return GcpStorage(GcpStorageConfig.model_validate(self.storage_parameters(bucket, **more)))

@@ -1,0 +1,128 @@
+"""The servers, an environment that says nothing of Google Cloud, and every permission used."""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from kms_core import Kms, open_kms
+from kms_gcp.kek import GcpKek
+from kms_gcp.storage import GcpStorage
+from tests.gcp.accounts import Accounts, Tls, make_tls
+from tests.gcp.cloud import (
+    KEK_PERMISSIONS,
+    MORE_PERMISSIONS,
+    RECORD_PERMISSIONS,
+    Cloud,
+)
+from tests.gcp.kms_server import start_kms_server
+from tests.gcp.storage_server import assert_loopback_only, start_fake_gcs, start_front
+from tests.gcp.token_server import start_token_server
+
+PAGE = Path(__file__).parents[2] / "docs" / "providers" / "gcp.md"
+ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
+    """A throw-away CA, which gRPC trusts from its first use on: it reads this variable once."""
+    tls = make_tls(tmp_path_factory.mktemp("tls"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ROOTS, str(tls.ca_file))
+        yield tls
+
+
+@pytest.fixture(scope="session")
+def servers(tls: Tls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    with ExitStack() as running:
+        tokens, token_uri = running.enter_context(start_token_server())
+        accounts = tokens.accounts = Accounts(tmp_path_factory.mktemp("accounts"), token_uri)
+        kms = running.enter_context(start_kms_server(accounts, tls))
+        upstream, _ = running.enter_context(start_fake_gcs())
+        front = running.enter_context(start_front(upstream, tokens, accounts))
+        assert_loopback_only(os.getpid())
+        account = accounts.make(*KEK_PERMISSIONS, *RECORD_PERMISSIONS, *MORE_PERMISSIONS)
+        yield Cloud(tls, accounts, tokens, kms, front, account)
+
+
+@pytest.fixture
+def cloud(servers: Cloud) -> Iterator[Cloud]:
+    """Google Cloud; whatever a test does there needs no permission that is not documented."""
+    servers.accounts.used.clear()
+    servers.kms.seen.clear()
+    servers.kms.requests.clear()
+    yield servers
+    servers.kms._faults.clear()
+    servers.front._faults.clear()
+    with warnings.catch_warnings():
+        # The SDK leaves a refused download to the garbage collector, its socket open.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    assert servers.accounts.used <= documented_permissions()
+    assert set(servers.kms.seen) <= {"Encrypt", "Decrypt", "GetCryptoKeyVersion"}
+
+
+def documented_permissions() -> set[str]:
+    """The table of permissions."""
+    rows = re.findall(
+        r"^\| `((?:cloudkms|storage)\.[\w.]+)` \|", PAGE.read_text("utf-8"), re.MULTILINE
+    )
+    return set(rows)
+
+
+@pytest.fixture(autouse=True)
+def _no_cloud_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in os.environ:
+        if name.startswith(("GOOGLE_", "CLOUDSDK_", "GCE_", "STORAGE_", "GCLOUD_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    # google-auth asks Google itself for a service account's regions, in a thread: not from here.
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "no-gcloud"))
+
+
+@pytest.fixture
+def name(cloud: Cloud) -> str:
+    """A new key."""
+    return cloud.make_key()
+
+
+@pytest.fixture
+def limits() -> Mapping[str, float]:
+    """How long the backends below wait: as long as they do by default."""
+    return {}
+
+
+@pytest.fixture
+def kek(cloud: Cloud, name: str, limits: Mapping[str, float]) -> GcpKek:
+    """The KEK of the new key."""
+    return cloud.open_kek(name, **limits)
+
+
+@pytest.fixture
+def bucket(cloud: Cloud) -> str:
+    """A new bucket."""
+    return cloud.make_bucket()
+
+
+@pytest.fixture
+def storage(cloud: Cloud, bucket: str, limits: Mapping[str, float]) -> GcpStorage:
+    """The storage in the new bucket."""
+    return cloud.open_storage(bucket, **limits)
+
+
+@pytest.fixture
+def kms(cloud: Cloud, name: str, bucket: str, limits: Mapping[str, float]) -> Iterator[Kms]:
+    """Both, opened as users open them."""
+    kek = {"backend": "gcp", **cloud.kek_parameters(name, **limits)}
+    storage = {"backend": "gcp", **cloud.storage_parameters(bucket, **limits)}
+    with open_kms(kek, storage) as kms:
+        yield kms

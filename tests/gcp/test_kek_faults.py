@@ -1,0 +1,193 @@
+"""Whatever goes wrong between us and Cloud KMS: the right error, in time, and never a key."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from grpc import StatusCode
+
+from kms_core import (
+    AccessDeniedError,
+    Context,
+    KekDisabledError,
+    KekNotFoundError,
+    KmsError,
+    OperationError,
+    ThrottledError,
+    UnavailableError,
+    open_kms,
+)
+from kms_gcp.kek import GcpKek
+from tests.gcp.cloud import QUICK, Cloud
+from tests.gcp.failing import fails
+from tests.gcp.kms_faults import (
+    change_reply,
+    damage_request,
+    damaged,
+    drop_from_request,
+    hang,
+    refuse,
+)
+from tests.gcp.kms_server import Fault
+
+DEK = bytes(range(32))
+CONTEXT: Context = {"dek_id": "volume/\u00e9", "size": "32"}
+
+
+@pytest.fixture
+def limits() -> Mapping[str, float]:
+    """No test here waits for long."""
+    return QUICK
+
+
+ENCRYPT = [
+    damage_request("plaintext"),
+    damage_request("additional_authenticated_data"),
+    drop_from_request("plaintext_crc32c"),
+    drop_from_request("additional_authenticated_data_crc32c"),
+    change_reply("ciphertext", damaged),
+    change_reply("ciphertext_crc32c", lambda crc: crc ^ 1),
+    change_reply("ciphertext_crc32c", lambda _: None),
+    change_reply("verified_plaintext_crc32c", lambda _: False),
+    change_reply("verified_additional_authenticated_data_crc32c", lambda _: False),
+    change_reply("name", lambda name: name.replace("test-project", "another-project")),
+    change_reply("name", lambda name: name.rpartition("/")[0] + "/x"),
+]
+DECRYPT = [
+    damage_request("ciphertext"),
+    damage_request("additional_authenticated_data"),
+    change_reply("plaintext", damaged),
+    change_reply("plaintext", lambda _: b""),
+    change_reply("plaintext_crc32c", lambda crc: crc ^ 1),
+    change_reply("plaintext_crc32c", lambda _: None),
+]
+
+
+@pytest.mark.parametrize("fault", ENCRYPT)
+def test_damaged_encrypt_is_retryable(cloud: Cloud, kek: GcpKek, fault: Fault) -> None:
+    cloud.kms.spoil("Encrypt", fault, times=1)
+    fails(UnavailableError, lambda: kek.wrap_dek(DEK, CONTEXT), retryable=True)
+    assert kek.unwrap_dek(kek.wrap_dek(DEK, CONTEXT), CONTEXT) == DEK
+
+
+@pytest.mark.parametrize("fault", DECRYPT)
+def test_damaged_decrypt_is_retryable_and_never_a_key(
+    cloud: Cloud, kek: GcpKek, fault: Fault
+) -> None:
+    wrapped = kek.wrap_dek(DEK, CONTEXT)
+    cloud.kms.spoil("Decrypt", fault, times=1)
+    fails(UnavailableError, lambda: kek.unwrap_dek(wrapped, CONTEXT), retryable=True)
+    assert kek.unwrap_dek(wrapped, CONTEXT) == DEK
+
+
+def test_another_version_than_asked_for(cloud: Cloud, name: str) -> None:
+    pinned = cloud.open_kek(name, keyVersion="1")
+    cloud.kms.spoil("Encrypt", change_reply("name", lambda name: name[:-1] + "2"))
+    fails(UnavailableError, lambda: pinned.wrap_dek(DEK, CONTEXT), retryable=True)
+
+
+def test_damaged_description_is_retryable(cloud: Cloud, kek: GcpKek) -> None:
+    cloud.kms.spoil("GetCryptoKeyVersion", change_reply("name", lambda name: name + "0"), times=1)
+    fails(UnavailableError, kek.describe_kek, retryable=True)
+
+
+CODES: list[tuple[StatusCode, type[KmsError], bool]] = [
+    (StatusCode.ABORTED, UnavailableError, True),
+    (StatusCode.CANCELLED, UnavailableError, True),
+    (StatusCode.DATA_LOSS, UnavailableError, True),
+    (StatusCode.DEADLINE_EXCEEDED, UnavailableError, True),
+    (StatusCode.INTERNAL, UnavailableError, True),
+    (StatusCode.UNAVAILABLE, UnavailableError, True),
+    (StatusCode.UNKNOWN, UnavailableError, True),
+    (StatusCode.RESOURCE_EXHAUSTED, ThrottledError, True),
+    (StatusCode.PERMISSION_DENIED, AccessDeniedError, False),
+    (StatusCode.UNAUTHENTICATED, AccessDeniedError, False),
+    (StatusCode.NOT_FOUND, KekNotFoundError, False),
+    (StatusCode.FAILED_PRECONDITION, KekDisabledError, False),
+    (StatusCode.UNIMPLEMENTED, OperationError, False),
+    (StatusCode.OUT_OF_RANGE, OperationError, False),
+]
+
+
+@pytest.mark.parametrize(("code", "kind", "retryable"), CODES)
+def test_codes(
+    cloud: Cloud, kek: GcpKek, code: StatusCode, kind: type[KmsError], *, retryable: bool
+) -> None:
+    wrapped = kek.wrap_dek(DEK, CONTEXT)
+    for method in ("Encrypt", "Decrypt", "GetCryptoKeyVersion"):
+        cloud.kms.spoil(method, refuse(code))
+    pinned: Callable[[], object] = kek.describe_kek
+    uses: list[Callable[[], object]] = [
+        lambda: kek.wrap_dek(DEK, CONTEXT),
+        lambda: kek.unwrap_dek(wrapped, CONTEXT),
+        pinned,
+    ]
+    for use in uses:
+        error = fails(kind, use, retryable=retryable)
+        assert "from the test" not in str(error)
+        assert error.__cause__ is not None
+
+
+def test_throttled_is_not_tried_again(cloud: Cloud, kek: GcpKek) -> None:
+    cloud.kms.spoil("Encrypt", refuse(StatusCode.RESOURCE_EXHAUSTED))
+    fails(ThrottledError, lambda: kek.wrap_dek(DEK, CONTEXT), retryable=True)
+    assert cloud.kms.seen == ["Encrypt"]
+
+
+def test_unavailable_is_tried_again(cloud: Cloud, kek: GcpKek) -> None:
+    cloud.kms.spoil("Encrypt", refuse(StatusCode.UNAVAILABLE), times=2)
+    assert kek.unwrap_dek(kek.wrap_dek(DEK, CONTEXT), CONTEXT) == DEK
+    assert cloud.kms.seen == ["Encrypt"] * 3 + ["Decrypt"]
+
+
+@pytest.mark.timeout(20)
+def test_hanging_service(cloud: Cloud, kek: GcpKek) -> None:
+    wrapped = kek.wrap_dek(DEK, CONTEXT)
+    for method in ("Encrypt", "Decrypt", "GetCryptoKeyVersion"):
+        cloud.kms.spoil(method, hang)
+    fails(UnavailableError, lambda: kek.wrap_dek(DEK, CONTEXT), retryable=True)
+    fails(UnavailableError, lambda: kek.unwrap_dek(wrapped, CONTEXT), retryable=True)
+    fails(UnavailableError, kek.describe_kek, retryable=True)
+
+
+@pytest.mark.timeout(60)
+def test_killed_service(cloud: Cloud, tmp_path: Path) -> None:
+    file = tmp_path / "server.pickle"
+    file.write_bytes(pickle.dumps((cloud.accounts, cloud.tls)))
+    command = [sys.executable, "-m", "tests.gcp.kms_faults", str(file), cloud.resource("kek")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            endpoint = f"https://localhost:{int(server.stdout.readline())}"
+            kek = cloud.open_kek("kek", endpoint=endpoint, timeout=20, deadline=1)
+            wrapped = kek.wrap_dek(DEK, CONTEXT)
+            threading.Timer(0.5, server.kill).start()  # while Encrypt hangs
+            fails(UnavailableError, lambda: kek.wrap_dek(DEK, CONTEXT), retryable=True)
+        finally:
+            server.kill()
+    fails(UnavailableError, lambda: kek.unwrap_dek(wrapped, CONTEXT), retryable=True)
+
+
+def test_untrusted_certificate(cloud: Cloud, name: str) -> None:
+    kek = cloud.open_kek(name, endpoint=f"https://localhost.:{cloud.kms.port}", **QUICK)
+    fails(UnavailableError, kek.describe_kek, retryable=True)
+
+
+def test_damage_loses_no_dek(cloud: Cloud, name: str) -> None:
+    """A reply that was damaged between us and the KMS is never what gets stored."""
+    kek = {"backend": "gcp", **cloud.kek_parameters(name)}
+    storage = {"backend": "gcp", **cloud.storage_parameters(cloud.make_bucket())}
+    cloud.kms.spoil("Encrypt", change_reply("ciphertext", damaged), times=1)
+    with open_kms(kek, storage) as kms:
+        fails(UnavailableError, lambda: kms.get_dek("id"), retryable=True)
+        assert list(kms.list_dek_ids()) == []
+        dek = kms.get_dek("id")
+        cloud.kms.spoil("Decrypt", change_reply("plaintext", damaged), times=1)
+        fails(UnavailableError, lambda: kms.get_dek("id"), retryable=True)
+        assert kms.get_dek("id") == dek

@@ -1,0 +1,212 @@
+"""Whatever goes wrong between us and Cloud Storage: the right error, in time, and no DEK lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from kms_core import (
+    AccessDeniedError,
+    ConfigError,
+    ConflictError,
+    DekExistsError,
+    Kms,
+    KmsError,
+    OperationError,
+    ThrottledError,
+    UnavailableError,
+)
+from kms_gcp.storage import GcpStorage
+from tests.gcp.cloud import QUICK, Cloud
+from tests.gcp.failing import fails
+from tests.gcp.storage_server import Exchange, Fault, Reply, say, start_fake_gcs, start_front
+
+# The SDK leaves a refused download to the garbage collector, its socket open.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+GET, CREATE, DELETE, LIST = (
+    f"storage.objects.{action}" for action in ("get", "create", "delete", "list")
+)
+
+
+@pytest.fixture
+def limits() -> Mapping[str, float]:
+    """No test here waits for long."""
+    return QUICK
+
+
+def hang(exchange: Exchange) -> None:
+    exchange.hang()
+
+
+def drop(exchange: Exchange) -> None:
+    exchange.drop()
+
+
+def lose_answer(exchange: Exchange) -> None:
+    exchange.forward()
+    exchange.drop()
+
+
+def cut_body(exchange: Exchange) -> None:
+    reply = exchange.forward()
+    exchange.answer(reply, only=len(reply.body) // 2)
+
+
+def damage_body(exchange: Exchange) -> None:
+    reply = exchange.forward()
+    exchange.answer(Reply(reply.status, reply.body[:-1] + b"?", reply.headers))
+
+
+def drop_hash(exchange: Exchange) -> None:
+    reply = exchange.forward()
+    headers = [(name, value) for name, value in reply.headers if name != "X-Goog-Hash"]
+    exchange.answer(Reply(reply.status, reply.body, headers))
+
+
+def damage_upload(exchange: Exchange) -> None:
+    exchange.body = exchange.body.replace(b"the data", b"the dat?")
+    exchange.answer(exchange.forward())
+
+
+def html(status: int) -> Fault:
+    page = b"<html>Sign in to this network</html>"
+    return lambda exchange: exchange.answer(Reply(status, page, [("Content-Type", "text/html")]))
+
+
+def test_lost_answer_of_a_create(cloud: Cloud, kms: Kms) -> None:
+    """The SDK's second try meets our own object; what is stored decides."""
+    cloud.front.spoil(CREATE, lose_answer, times=1)
+    dek = kms.get_dek("id")
+    assert kms.get_dek("id", create=False) == dek
+
+
+def test_lost_answer_of_a_create_says_that_it_exists(cloud: Cloud, storage: GcpStorage) -> None:
+    cloud.front.spoil(CREATE, lose_answer, times=1)
+    fails(DekExistsError, lambda: storage.create_record("id", b"the data"))
+    assert storage.load_record("id").data == b"the data"
+
+
+def test_lost_answer_of_a_replace(cloud: Cloud, storage: GcpStorage) -> None:
+    first = storage.create_record("id", b"first")
+    cloud.front.spoil(DELETE, lose_answer, times=1)
+    second = storage.replace_record("id", b"second", first)
+    stored = storage.load_record("id")
+    assert (stored.data, stored.revision) == (b"second", second)
+    cloud.front.spoil(DELETE, lose_answer, times=1)
+    fails(ConflictError, lambda: storage.replace_record("id", b"third", first), retryable=True)
+    assert storage.load_record("id") == stored
+
+
+@pytest.mark.parametrize("fault", [drop, say(503), say(500), say(429), say(408)])
+def test_upload_is_tried_again(cloud: Cloud, storage: GcpStorage, fault: Fault) -> None:
+    cloud.front.spoil(CREATE, fault, times=1)
+    revision = storage.create_record("id", b"the data")
+    stored = storage.load_record("id")
+    assert (stored.data, stored.revision) == (b"the data", revision)
+
+
+@pytest.mark.parametrize("fault", [hang, drop, say(500), say(503), html(200), html(502)])
+@pytest.mark.timeout(30)
+def test_failed_upload_is_never_reported_as_stored(cloud: Cloud, kms: Kms, fault: Fault) -> None:
+    cloud.front.spoil(CREATE, fault)
+    fails(UnavailableError, lambda: kms.get_dek("id"), retryable=True)
+    assert list(kms.list_dek_ids()) == []
+    cloud.front._faults.clear()
+    dek = kms.get_dek("id")
+    assert kms.get_dek("id", create=False) == dek
+
+
+def test_damaged_upload_is_never_reported_as_stored(cloud: Cloud, storage: GcpStorage) -> None:
+    cloud.front.spoil(CREATE, damage_upload)
+    fails(UnavailableError, lambda: storage.create_record("id", b"the data"), retryable=True)
+
+
+def test_refused_checksum_is_retryable(cloud: Cloud, storage: GcpStorage) -> None:
+    problem = 'Provided CRC32C "AAAAAA==" doesn\'t match calculated CRC32C "Nks/tw==".'
+    cloud.front.spoil(CREATE, say(400, problem, "invalid"))
+    fails(UnavailableError, lambda: storage.create_record("id", b"the data"), retryable=True)
+
+
+@pytest.mark.parametrize("fault", [damage_body, drop_hash])
+def test_damaged_download(cloud: Cloud, storage: GcpStorage, fault: Fault) -> None:
+    storage.create_record("id", b"the data")
+    cloud.front.spoil(GET, fault, times=1)
+    fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
+    assert storage.load_record("id").data == b"the data"
+
+
+def test_cut_download_goes_on(cloud: Cloud, storage: GcpStorage) -> None:
+    data = bytes(range(256)) * 256
+    storage.create_record("id", data)
+    cloud.front.spoil(GET, cut_body, times=1)
+    assert storage.load_record("id").data == data
+
+
+ANSWERS: list[tuple[Fault, type[KmsError], bool]] = [
+    (hang, UnavailableError, True),
+    (drop, UnavailableError, True),
+    (say(401), AccessDeniedError, False),
+    (say(403), AccessDeniedError, False),
+    (say(403, reason="rateLimitExceeded"), ThrottledError, True),
+    (say(404, "The specified bucket does not exist."), ConfigError, False),
+    (say(408), UnavailableError, True),
+    (say(418), OperationError, False),
+    (say(429), ThrottledError, True),
+    (say(500), UnavailableError, True),
+    (say(503), UnavailableError, True),
+    (html(403), AccessDeniedError, False),
+    (html(502), UnavailableError, True),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind", "retryable"), ANSWERS)
+@pytest.mark.timeout(60)
+def test_answers(
+    cloud: Cloud, storage: GcpStorage, fault: Fault, kind: type[KmsError], *, retryable: bool
+) -> None:
+    revision = storage.create_record("id", b"data")
+    for permission in (GET, CREATE, DELETE, LIST):
+        cloud.front.spoil(permission, fault)
+    uses: list[Callable[[], object]] = [
+        lambda: storage.load_record("id"),
+        lambda: storage.create_record("new", b"data"),
+        lambda: storage.replace_record("id", b"data", revision),
+        lambda: storage.delete_record("id", revision),
+        lambda: list(storage.list_dek_ids("")),
+    ]
+    for use in uses:
+        error = fails(kind, use, retryable=retryable)
+        assert "from the test" not in str(error)
+        assert error.__cause__ is not None
+
+
+@pytest.mark.parametrize("fault", [hang, drop, say(403), say(503)])
+def test_errors_hold_no_token(cloud: Cloud, storage: GcpStorage, fault: Fault) -> None:
+    """The SDK's errors hold requests, whose headers hold the token."""
+    cloud.front.spoil(GET, fault)
+    link: BaseException | None = fails_somehow(lambda: storage.load_record("id"))
+    while link is not None:
+        holders = [link, getattr(link, "response", None), getattr(link, "cause", None)]
+        assert not any(getattr(holder, "request", None) for holder in holders)
+        link = link.__cause__ or link.__context__
+
+
+def fails_somehow(call: Callable[[], object]) -> KmsError:
+    with pytest.raises(KmsError) as caught:
+        call()
+    return caught.value
+
+
+@pytest.mark.timeout(60)
+def test_killed_service(cloud: Cloud, bucket: str) -> None:
+    with start_fake_gcs() as (upstream, process):
+        with start_front(upstream, cloud.tokens, cloud.accounts) as front:
+            front.make_bucket(bucket)
+        storage = cloud.open_storage(bucket, endpoint=f"http://{upstream}", **QUICK)
+        storage.create_record("id", b"data")
+        process.kill()
+        process.wait()
+        fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
+        fails(UnavailableError, lambda: storage.create_record("new", b"data"), retryable=True)
