@@ -26,6 +26,7 @@ from kms_core.errors import (
 )
 from kms_core.hookspecs import DeriverSpec, KekSpec, ObserverSpec, StorageSpec, hookimpl
 from kms_core.opening import open_kms
+from kms_core.sealing import SEALING_KEY_SIZE, open_dek, seal_dek
 from kms_core.service import Kms
 from kms_core.types import (
     MAX_DEK_ID_SIZE,
@@ -45,6 +46,7 @@ __all__ = [
     "MAX_DEK_ID_SIZE",
     "MAX_DEK_SIZE",
     "MAX_RECORD_SIZE",
+    "SEALING_KEY_SIZE",
     "AccessDeniedError",
     "BackendAmbiguousError",
     "BackendContractError",
@@ -81,5 +83,7 @@ __all__ = [
     "check_dek_size",
     "encode_context",
     "hookimpl",
+    "open_dek",
     "open_kms",
+    "seal_dek",
 ]

@@ -1,0 +1,88 @@
+"""The local layer for a KMS without additional authenticated data: bound, committed, tight."""
+
+from __future__ import annotations
+
+from secrets import token_bytes
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from kms_core import SEALING_KEY_SIZE, UnwrapError, encode_context, open_dek, seal_dek
+
+CONTEXT = {"dek_id": "volume/é", "size": "32"}
+
+
+@pytest.mark.parametrize("size", [1, 32, 8160])
+def test_round_trip(size: int) -> None:
+    dek = token_bytes(size)
+    key, sealed = seal_dek(dek, CONTEXT)
+    assert len(key) == SEALING_KEY_SIZE
+    assert len(sealed) == 32 + size + 16
+    assert size < 16 or dek not in sealed
+    assert key not in sealed
+    assert open_dek(key, sealed, dict(reversed(CONTEXT.items()))) == dek
+
+
+def test_each_key_is_fresh() -> None:
+    one, other = seal_dek(bytes(32), CONTEXT), seal_dek(bytes(32), CONTEXT)
+    assert one[0] != other[0]
+    assert one[1] != other[1]
+
+
+def test_every_bit_of_what_is_sealed() -> None:
+    key, sealed = seal_dek(token_bytes(32), CONTEXT)
+    for bit in range(8 * len(sealed)):
+        altered = bytearray(sealed)
+        altered[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(UnwrapError):
+            open_dek(key, bytes(altered), CONTEXT)
+
+
+def test_every_bit_of_the_key() -> None:
+    key, sealed = seal_dek(token_bytes(32), CONTEXT)
+    for bit in range(8 * len(key)):
+        altered = bytearray(key)
+        altered[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(UnwrapError):
+            open_dek(bytes(altered), sealed, CONTEXT)
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 47, 48, 79])
+def test_cut(size: int) -> None:
+    key, sealed = seal_dek(bytes(32), CONTEXT)
+    with pytest.raises(UnwrapError):
+        open_dek(key, sealed[:size], CONTEXT)
+
+
+@pytest.mark.parametrize("key", [b"", bytes(31), bytes(33)])
+def test_key_of_another_size(key: bytes) -> None:
+    _, sealed = seal_dek(bytes(32), CONTEXT)
+    with pytest.raises(UnwrapError):
+        open_dek(key, sealed, CONTEXT)
+
+
+@pytest.mark.parametrize("context", [{}, {"dek_id": "volume/e"}, {**CONTEXT, "size": "33"}])
+def test_other_context(context: dict[str, str]) -> None:
+    key, sealed = seal_dek(bytes(32), CONTEXT)
+    with pytest.raises(UnwrapError):
+        open_dek(key, sealed, context)
+
+
+def test_format() -> None:
+    """HKDF-SHA256 of the key gives the key of AES and the commitment. This must never change."""
+    dek = token_bytes(32)
+    key, sealed = seal_dek(dek, CONTEXT)
+    derived = HKDF(SHA256(), 64, salt=None, info=b"kms-core sealed DEK 1").derive(key)
+    assert sealed[:32] == derived[32:]
+    cipher = AESGCM(derived[:32])
+    assert cipher.decrypt(bytes(12), sealed[32:], encode_context(CONTEXT)) == dek
+
+
+def test_commitment_is_checked() -> None:
+    """What authenticates under a key that it does not commit to is refused."""
+    key, sealed = seal_dek(bytes(32), CONTEXT)
+    _, other = seal_dek(bytes(32), CONTEXT)
+    with pytest.raises(UnwrapError):
+        open_dek(key, other[:32] + sealed[32:], CONTEXT)
