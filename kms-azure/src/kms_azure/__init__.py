@@ -1,0 +1,3 @@
+"""Azure for kms-core: KEKs in Key Vault and managed HSM (``kms://azure``), records in Blob Storage
+(``storage://azure``).
+"""

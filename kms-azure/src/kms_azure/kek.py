@@ -1,0 +1,178 @@
+"""``kms://azure``: a KEK in Key Vault or a managed HSM.
+
+Uses keys/get, keys/wrapKey and keys/unwrapKey, each of a full key identifier with its version.
+Azure's wrap takes no additional authenticated data, so core's sealing layer binds the DEK to its
+context, and Azure wraps the fresh key of that layer.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from contextlib import AbstractContextManager, suppress
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from azure.core.rest import HttpRequest
+from azure.keyvault.keys import KeyClient
+
+from kms_azure.config import AzureKekConfig
+from kms_azure.credentials import Credential
+from kms_azure.errors import explained
+from kms_azure.transport import client_options
+from kms_core import (
+    SEALING_KEY_SIZE,
+    AccessDeniedError,
+    ConfigError,
+    Context,
+    KekDisabledError,
+    KekInfo,
+    KekSpec,
+    UnavailableError,
+    UnwrapError,
+    WrappedDek,
+    hookimpl,
+    open_dek,
+    seal_dek,
+)
+
+_ALGORITHMS = {"RSA": "RSA-OAEP-256", "RSA-HSM": "RSA-OAEP-256", "oct-HSM": "A256KW"}
+_WRAPPED_SIZES = {
+    "RSA-OAEP-256": {256, 384, 512},  # of the modulus (RFC 8017, section 7.1.1)
+    "A256KW": {SEALING_KEY_SIZE + 8},  # RFC 3394, section 2.2.1
+}
+_VERSION = re.compile(r"[0-9a-f]{32}")
+_SIZE_FIELD = 2
+_NEEDED = {"wrapKey", "unwrapKey"}
+
+
+class AzureKek(KekSpec):
+    """Has the service do every wrap.
+
+    The SDK's CryptographyClient wraps by itself where it can, and for an AES key of a managed HSM
+    also where it cannot: with a random key that nobody else has. So its REST pipeline is used, and
+    nothing of its cryptography.
+    """
+
+    Config = AzureKekConfig
+
+    def __init__(self, config: AzureKekConfig) -> None:
+        self._config = config
+        self._kek_id = f"{config.vault_url}/keys/{config.key_name}"
+        with self._explained("open a client"):
+            self._credential = Credential(config, f"https://{config.vault_type}/.default")
+            self._client = KeyClient(
+                config.endpoint or config.vault_url,
+                self._credential,
+                verify_challenge_resource=False,  # Credential does not listen to it at all
+                **client_options(config),
+            )
+
+    @hookimpl
+    def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
+        kek = self._read_key(self._config.key_version or "")
+        key, sealed = seal_dek(dek, context)
+        wrapped = self._convert("wrapKey", kek.kek_version, kek.algorithm, key)
+        _expect_size("a wrapped key", wrapped, _WRAPPED_SIZES[kek.algorithm])
+        ciphertext = len(wrapped).to_bytes(_SIZE_FIELD) + wrapped + sealed
+        return WrappedDek(ciphertext, self._kek_id, kek.kek_version, kek.algorithm)
+
+    @hookimpl
+    def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
+        start = _SIZE_FIELD + int.from_bytes(wrapped.ciphertext[:_SIZE_FIELD])
+        wrapped_key, sealed = wrapped.ciphertext[_SIZE_FIELD:start], wrapped.ciphertext[start:]
+        if wrapped.kek_id != self._kek_id or not _VERSION.fullmatch(wrapped.kek_version):
+            raise UnwrapError
+        if len(wrapped_key) not in _WRAPPED_SIZES.get(wrapped.algorithm, ()):
+            raise UnwrapError
+        key = self._unwrap(wrapped.kek_version, wrapped.algorithm, wrapped_key)
+        return open_dek(key, sealed, context)
+
+    @hookimpl
+    def describe_kek(self) -> KekInfo:
+        return self._read_key(self._config.key_version or "")
+
+    @hookimpl
+    def close(self) -> None:
+        self._client.close()
+        self._credential.close()
+
+    def _unwrap(self, version: str, algorithm: str, wrapped_key: bytes) -> bytes:
+        try:
+            key = self._convert("unwrapKey", version, algorithm, wrapped_key)
+        except ConfigError as error:  # for Azure, what cannot be unwrapped is a bad parameter
+            raise UnwrapError from error
+        except AccessDeniedError:
+            with suppress(AccessDeniedError):
+                self._read_key(version)  # raises if the KEK is disabled: then that is the reason
+            raise
+        # A managed HSM has been seen to return 33 bytes.
+        _expect_size("an unwrapped key", key, {SEALING_KEY_SIZE})
+        return key
+
+    def _read_key(self, version: str) -> KekInfo:
+        """Read this version of the key, or the newest, and check that it can wrap now."""
+        with self._explained("keys/get"):
+            reply = self._send(HttpRequest("GET", self._path(version)))
+            key, version = reply["key"], self._check_kid(reply["key"]["kid"])
+            algorithm, operations = _ALGORITHMS.get(key["kty"]), key.get("key_ops", _NEEDED)
+            if algorithm is None or not set(operations) >= _NEEDED:
+                raise ConfigError(
+                    f"{self._kek_id} is of type {key['kty']} with operations {operations}; use an "
+                    "RSA key, or an AES key of a managed HSM, that permits wrapKey and unwrapKey"
+                )
+            self._check_state(version, reply["attributes"])
+            return KekInfo(self._kek_id, version, algorithm)
+
+    def _check_kid(self, kid: str) -> str:
+        """The version that the full key identifier names; it must be one of our key."""
+        version = kid.rpartition("/")[2]
+        path = urlsplit(kid).path
+        if path.lower() != self._path(version).lower() or not _VERSION.fullmatch(version):
+            raise ValueError("the answer is about another key")
+        return version
+
+    def _check_state(self, version: str, attributes: dict[str, Any]) -> None:
+        now = time.time()
+        if not attributes["enabled"]:
+            problem = "is disabled; enable it"
+        elif now >= attributes.get("exp", float("inf")):
+            problem = "has expired; rotate the KEK, or set a later expiry date"
+        elif now < attributes.get("nbf", 0):
+            problem = "is not valid yet; wait, or set an earlier activation date"
+        else:
+            return
+        raise KekDisabledError(f"{self._kek_id}/{version} {problem}")
+
+    def _convert(
+        self, operation: Literal["wrapKey", "unwrapKey"], version: str, algorithm: str, value: bytes
+    ) -> bytes:
+        body = {"alg": algorithm, "value": urlsafe_b64encode(value).rstrip(b"=").decode()}
+        path = f"{self._path(version)}/{operation.lower()}"
+        with self._explained(f"keys/{operation}"):
+            reply = self._send(HttpRequest("POST", path, json=body))
+            if self._check_kid(reply["kid"]) != version:
+                raise ValueError("the answer is about another version")
+            return urlsafe_b64decode(reply["value"] + "==")
+
+    def _send(self, request: HttpRequest) -> Any:
+        # Wrapping twice changes nothing, so a POST is as safe to try again as a GET.
+        response = self._client.send_request(request, retry_on_methods=("GET", "POST"))
+        response.raise_for_status()
+        return response.json()
+
+    def _path(self, version: str) -> str:
+        return f"/keys/{self._config.key_name}/{version}"
+
+    def _explained(self, action: str) -> AbstractContextManager[None]:
+        place = "Managed HSM" if self._config.is_hsm else "Key Vault"
+        return explained(action, self._kek_id, f"{place} Crypto Service Encryption User")
+
+
+def _expect_size(what: str, value: bytes, sizes: set[int]) -> None:
+    if len(value) not in sizes:
+        raise UnavailableError(
+            f"the service returned {what} of {len(value)} bytes instead of "
+            f"{' or '.join(map(str, sorted(sizes)))}; try again, or report it to Azure"
+        )

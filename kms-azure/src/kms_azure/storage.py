@@ -1,0 +1,150 @@
+"""``storage://azure``: a record for each blob of a container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
+
+from kms_azure.config import AzureStorageConfig
+from kms_azure.credentials import Credential
+from kms_azure.errors import explained
+from kms_azure.names import decode_name, encode_name, encode_prefix
+from kms_azure.transport import client_options
+from kms_core import (
+    MAX_RECORD_SIZE,
+    ConflictError,
+    StorageInfo,
+    StorageSpec,
+    StoredRecord,
+    hookimpl,
+)
+
+_SCOPE = "https://storage.azure.com/.default"  # in every cloud
+_ROLE = "Storage Blob Data Contributor"
+_ENOUGH = MAX_RECORD_SIZE + 1  # to see that it is too long
+_PAGE_SIZE = 1000
+_PROBE = "kms-core.container-probe"  # no record's name: those end in .json
+_NO_BLOB, _NO_CONTAINER = "BlobNotFound", "ContainerNotFound"
+_CONTAINER_EXISTS = "ContainerAlreadyExists"
+_JSON = ContentSettings(content_type="application/json")
+
+
+class AzureStorage(StorageSpec):
+    """Creates with ``If-None-Match: *``, replaces with ``If-Match``; the ETag is the revision."""
+
+    Config = AzureStorageConfig
+
+    def __init__(self, config: AzureStorageConfig) -> None:
+        self._config = config
+        self._location = f"{config.account_url}/{config.container}/{config.prefix}"
+        with self._explained("open a client"):
+            self._credential = Credential(config, _SCOPE)
+            self._container = ContainerClient(
+                config.account_url,
+                config.container,
+                credential=self._credential,
+                max_single_get_size=_ENOUGH,
+                **client_options(config),
+            )
+        if config.create_container:
+            self._create_container()
+
+    @hookimpl
+    def load_record(self, dek_id: str) -> StoredRecord:
+        with self._explained("blobs/read", encode_name(dek_id)):
+            blob = self._blob(encode_name(dek_id)).download_blob()
+            return StoredRecord(blob.read(_ENOUGH), blob.properties.etag)
+
+    @hookimpl
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        with self._explained("blobs/add/action and blobs/write", encode_name(dek_id)):
+            reply = self._blob(encode_name(dek_id)).upload_blob(
+                data, length=len(data), overwrite=False, content_settings=_JSON
+            )
+            return str(reply["etag"])
+
+    @hookimpl
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        try:
+            with self._explained("blobs/write", encode_name(dek_id)):
+                reply = self._blob(encode_name(dek_id)).upload_blob(
+                    data,
+                    length=len(data),
+                    overwrite=True,
+                    content_settings=_JSON,
+                    etag=revision,
+                    match_condition=MatchConditions.IfNotModified,
+                )
+                return str(reply["etag"])
+        except ConflictError:
+            stored = self.load_record(dek_id)  # if it is gone, this says so
+            if stored.data == data:  # the SDK tried again after it had lost the answer
+                return stored.revision
+            raise
+
+    @hookimpl
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        try:
+            with self._explained("blobs/delete", encode_name(dek_id)):
+                self._blob(encode_name(dek_id)).delete_blob(
+                    etag=revision, match_condition=MatchConditions.IfNotModified
+                )
+        except ConflictError:
+            self.load_record(dek_id)  # likewise
+            raise
+
+    @hookimpl
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+        folder = self._config.prefix
+        pages = self._container.list_blob_names(
+            name_starts_with=folder + encode_prefix(prefix), results_per_page=_PAGE_SIZE
+        ).by_page()
+        while True:
+            with self._explained("blobs/read"):
+                page = next(pages, None)
+                if page is None:
+                    return
+                names = [*page]
+            for name in names:
+                dek_id = decode_name(name.removeprefix(folder))
+                if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
+                    yield dek_id
+
+    @hookimpl
+    def describe_storage(self) -> StorageInfo:
+        return StorageInfo(self._location)
+
+    @hookimpl
+    def close(self) -> None:
+        self._container.close()
+        self._credential.close()
+
+    def _blob(self, name: str) -> BlobClient:
+        return self._container.get_blob_client(self._config.prefix + name)
+
+    def _create_container(self) -> None:
+        """Create the container if it is missing, which a look at any blob of it tells."""
+        with self._explained("blobs/read", _PROBE):
+            found = _failure(self._blob(_PROBE).get_blob_properties, _NO_BLOB, _NO_CONTAINER)
+        if found == _NO_CONTAINER:
+            with self._explained("containers/write"):
+                _failure(self._container.create_container, _CONTAINER_EXISTS)
+
+    def _explained(self, action: str, name: str = "") -> AbstractContextManager[None]:
+        return explained(action, self._location + name, _ROLE)
+
+
+def _failure(call: Callable[[], object], *expected: str) -> str | None:
+    """With which of the expected codes the call failed, if it did."""
+    try:
+        call()
+    except HttpResponseError as error:
+        code: str = getattr(error, "error_code", "")
+        if code in expected:
+            return code
+        raise
+    return None
