@@ -79,7 +79,6 @@ def test_a_good_stranger_is_good(tmp_path: Path, probe: Probe) -> None:
 @pytest.mark.parametrize(
     ("uri", "cure"),
     [
-        ("kms://azure", "pip install 'kms-core[azure]'"),
         ("kms://lokal", "did you mean kms://local?"),
         ("kms://nobody-has-this", "install the plugin that provides it"),
     ],

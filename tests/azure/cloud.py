@@ -1,0 +1,86 @@
+"""What an Azure admin sets up before a test, and how a test opens backends there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from secrets import token_hex
+from typing import Any
+
+from azure.storage.blob import BlobServiceClient, ContainerClient
+
+from kms_azure.config import AzureKekConfig, AzureStorageConfig
+from kms_azure.kek import AzureKek
+from kms_azure.storage import AzureStorage
+from tests.azure.key_vault import KeyVault
+from tests.azure.servers import ACCOUNT, ACCOUNT_KEY, CLIENT_SECRET, TENANT, Server
+
+VAULT = "our-vault"
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The servers, and who calls them."""
+
+    vaults: dict[str, KeyVault]
+    blobs: Server
+    tokens: Server
+    client_id: str = "app"
+    endpoints: dict[str, str] = field(default_factory=dict)
+    """Where a service is reached if not at its own server: ``azurite`` or a vault type."""
+
+    @property
+    def credentials(self) -> dict[str, Any]:
+        """A service principal's."""
+        return {
+            "tenantID": TENANT,
+            "clientID": self.client_id,
+            "clientSecret": CLIENT_SECRET,
+            "authority": self.tokens.url,
+        }
+
+    def as_client(self, client_id: str) -> Cloud:
+        """The same cloud for another client."""
+        return replace(self, client_id=client_id)
+
+    def kek_parameters(self, key: str, vault_type: str = "vault.azure.net") -> dict[str, Any]:
+        """What a KEK's config says."""
+        return self.credentials | {
+            "backend": "azure",
+            "vaultName": VAULT,
+            "vaultType": vault_type,
+            "keyName": key,
+            "endpoint": self.endpoints.get(vault_type, self.vaults[vault_type].url),
+        }
+
+    def storage_parameters(self, container: str) -> dict[str, Any]:
+        """What a storage's config says."""
+        url = self.endpoints.get("azurite", self.blobs.url)
+        return self.credentials | {
+            "backend": "azure",
+            "account": ACCOUNT,
+            "container": container,
+            "endpoint": f"{url}/{ACCOUNT}",
+        }
+
+    def open_kek(self, key: str, vault_type: str = "vault.azure.net", **more: Any) -> AzureKek:
+        """A KEK of one of the vaults."""
+        parameters = self.kek_parameters(key, vault_type) | more
+        parameters.pop("backend")
+        return AzureKek(AzureKekConfig.model_validate(parameters))
+
+    def open_storage(self, container: str, **more: Any) -> AzureStorage:
+        """A storage of Azurite."""
+        parameters = self.storage_parameters(container) | more
+        parameters.pop("backend")
+        return AzureStorage(AzureStorageConfig.model_validate(parameters))
+
+    def admin(self, container: str) -> ContainerClient:
+        """A client that has the account's key."""
+        url = f"{self.blobs.url}/{ACCOUNT}"
+        return BlobServiceClient(url, ACCOUNT_KEY).get_container_client(container)
+
+    def make_container(self) -> str:
+        """The name of a new container."""
+        name = f"deks-{token_hex(6)}"
+        self.admin(name).create_container()
+        return name

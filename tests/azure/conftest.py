@@ -1,0 +1,72 @@
+"""The servers, an environment that says nothing of Azure, and a record of every call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.azure.cloud import VAULT, Cloud
+from tests.azure.key_vault import KeyVault, serve_vault
+from tests.azure.recording import documented_calls, record_calls
+from tests.azure.servers import (
+    TENANT,
+    Certificates,
+    install_servers,
+    make_certificates,
+    start_azurite,
+    start_tokens,
+)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def servers(certificates: Certificates) -> Iterator[Cloud]:
+    """All servers, for the whole session."""
+    install_servers()
+    with ExitStack() as stack:
+        blobs = stack.enter_context(start_azurite(certificates))
+        tokens = stack.enter_context(start_tokens(certificates))
+        vaults = {}
+        for vault_type in ("vault.azure.net", "managedhsm.azure.net"):
+            vault = KeyVault(
+                f"{VAULT}.{vault_type}", f"https://{vault_type}", f"{tokens.url}/{TENANT}"
+            )
+            vaults[vault_type] = stack.enter_context(serve_vault(vault, certificates.context()))
+        for server in (blobs, tokens):
+            server.assert_loopback_only()
+        yield Cloud(vaults, blobs, tokens)
+
+
+@pytest.fixture
+def cloud(servers: Cloud, _no_azure_of_this_machine: None) -> Iterator[Cloud]:
+    """The servers, trusted."""
+    yield servers
+    for vault in servers.vaults.values():
+        vault.extra_byte = False
+
+
+@pytest.fixture(autouse=True)
+def _no_azure_of_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, certificates: Certificates
+) -> None:
+    for name in os.environ:
+        if name.startswith(("AZURE_", "IDENTITY_", "MSI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.authority))
+
+
+@pytest.fixture(autouse=True)
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
+    """Every call of the test; each must be one that the documentation lists."""
+    recorded = record_calls(monkeypatch)
+    yield recorded
+    assert recorded <= documented_calls()

@@ -1,0 +1,87 @@
+"""The kit of kms_core.testing against our Key Vault and Azurite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import pytest
+
+import kms_azure.storage
+from kms_azure.kek import AzureKek
+from kms_azure.names import encode_name
+from kms_azure.storage import AzureStorage
+from kms_core.testing import KekConformance, StorageConformance
+from tests.azure.cloud import Cloud
+from tests.azure.servers import CLIENT_SECRET
+
+
+class AzureKekConformance(KekConformance):
+    vault_type: ClassVar[str]
+    kty: ClassVar[str]
+
+    @pytest.fixture
+    def key(self, cloud: Cloud) -> str:
+        return cloud.vaults[self.vault_type].make_key(self.kty)
+
+    @pytest.fixture
+    def open_kek(self, cloud: Cloud, key: str) -> Callable[[], AzureKek]:
+        return lambda: cloud.open_kek(key, self.vault_type)
+
+    @pytest.fixture
+    def open_other_kek(self, cloud: Cloud) -> Callable[[], AzureKek]:
+        other = cloud.vaults[self.vault_type].make_key(self.kty)
+        return lambda: cloud.open_kek(other, self.vault_type)
+
+    @pytest.fixture
+    def open_missing_kek(self, cloud: Cloud) -> Callable[[], AzureKek]:
+        return lambda: cloud.open_kek("missing", self.vault_type)
+
+    @pytest.fixture
+    def open_disabled_kek(self, cloud: Cloud) -> Callable[[], AzureKek]:
+        disabled = cloud.vaults[self.vault_type].make_key(self.kty, enabled=False)
+        return lambda: cloud.open_kek(disabled, self.vault_type)
+
+    @pytest.fixture
+    def rotate_kek(self, cloud: Cloud, key: str) -> Callable[[], None]:
+        return lambda: cloud.vaults[self.vault_type].rotate(key)
+
+    @pytest.fixture
+    def secrets(self) -> Sequence[str]:
+        return [CLIENT_SECRET]
+
+
+class TestKeyVaultRsa(AzureKekConformance):
+    vault_type, kty = "vault.azure.net", "RSA"
+
+
+class TestManagedHsmRsa(AzureKekConformance):
+    vault_type, kty = "managedhsm.azure.net", "RSA-HSM"
+
+
+class TestManagedHsmAes(AzureKekConformance):
+    vault_type, kty = "managedhsm.azure.net", "oct-HSM"
+
+
+class TestBlobStorage(StorageConformance):
+    page_size = 50
+
+    @pytest.fixture
+    def container(self, cloud: Cloud) -> str:
+        return cloud.make_container()
+
+    @pytest.fixture
+    def open_storage(
+        self, cloud: Cloud, container: str, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[[], AzureStorage]:
+        monkeypatch.setattr(kms_azure.storage, "_PAGE_SIZE", self.page_size)
+        return lambda: cloud.open_storage(container)
+
+    @pytest.fixture
+    def plant_record(self, cloud: Cloud, container: str) -> Callable[[str, bytes], object]:
+        admin = cloud.admin(container)
+        return lambda dek_id, data: admin.upload_blob(encode_name(dek_id), data)
+
+    @pytest.fixture
+    def secrets(self) -> Sequence[str]:
+        return [CLIENT_SECRET]

@@ -1,0 +1,261 @@
+"""Who Azure takes us for, with azure-identity's own credentials and a real token endpoint."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+import urllib.request
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from azure.identity import ClientSecretCredential
+
+from kms_azure.credentials import Credential
+from kms_core import AccessDeniedError, KmsError, ThrottledError, UnavailableError
+from kms_core.testing.leaks import carried_texts, error_texts, search
+from kms_core.tracebacks import clear_locals, error_chain
+from tests.azure.cloud import Cloud
+from tests.azure.fault_proxy import start_proxy
+from tests.azure.servers import CLIENT_SECRET, TENANT, Certificates
+from tests.azure.test_config import kek_config
+
+CONTEXT = {"dek_id": "id", "size": "32"}
+VAULT = "vault.azure.net"
+NO_CREDENTIALS: dict[str, Any] = {"tenantID": None, "clientID": None, "clientSecret": None}
+WRONG_SECRET = "a-wrong-client-secret-of-this-test"
+QUICK: dict[str, Any] = {"connectTimeout": 0.5, "readTimeout": 0.5, "maxAttempts": 1}
+
+
+@pytest.fixture
+def key(cloud: Cloud) -> str:
+    return cloud.vaults[VAULT].make_key("RSA")
+
+
+def asked(cloud: Cloud, client_id: str) -> list[str]:
+    """The scope of each token that this client has asked for."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    url = f"{cloud.tokens.url}/asked/{client_id}"
+    with urllib.request.urlopen(url, context=context, timeout=10) as reply:
+        scopes: list[str] = json.load(reply)
+    return scopes
+
+
+def fails(kind: type[KmsError], kek: Any) -> str:
+    with pytest.raises(KmsError) as caught:
+        kek.describe_kek()
+    assert type(caught.value) is kind
+    clear_locals(caught.value)
+    texts = [*error_texts(caught.value), *carried_texts(caught.value)]
+    search("describe_kek", texts, [CLIENT_SECRET, WRONG_SECRET, "client_secret="])
+    assert not any(vars(link).get("response") for link in error_chain(caught.value))
+    return str(caught.value)
+
+
+def test_one_token_serves_many_calls(cloud: Cloud, key: str) -> None:
+    kek = cloud.as_client("lives-3000-many").open_kek(key)
+    for _ in range(3):
+        kek.unwrap_dek(kek.wrap_dek(bytes(32), CONTEXT), CONTEXT)
+    assert asked(cloud, "lives-3000-many") == [f"https://{VAULT}/.default"]
+
+
+def test_expired_tokens_are_renewed(cloud: Cloud, key: str) -> None:
+    """The vault and Azurite refuse a token that has expired, so a new one was fetched."""
+    client = cloud.as_client("lives-1-renewed")
+    kek, storage = client.open_kek(key), client.open_storage(cloud.make_container())
+    wrapped = kek.wrap_dek(b"d" * 32, CONTEXT)
+    storage.create_record("id", b"data")
+    before = len(asked(cloud, "lives-1-renewed"))
+    time.sleep(1.1)
+    assert kek.unwrap_dek(wrapped, CONTEXT) == b"d" * 32
+    assert storage.load_record("id").data == b"data"
+    assert len(asked(cloud, "lives-1-renewed")) > before
+
+
+def test_expired_token_is_refused(cloud: Cloud, key: str) -> None:
+    """So that the test above does test something."""
+    vault = cloud.vaults[VAULT]
+    kek = cloud.open_kek(key)
+    kek.describe_kek()
+    token = kek._client._client._config.authentication_policy._token.token
+    with pytest.raises(Exception, match="401"):
+        vault.answer("GET", f"/keys/{key}/?api-version=2025-07-01", _expired(token), b"")
+
+
+def _expired(token: str) -> str:
+    head, payload, signature = token.split(".")
+    claims = json.loads(urlsafe_b64decode(payload + "==")) | {"exp": 1}
+    return f"Bearer {head}.{urlsafe_b64encode(json.dumps(claims).encode()).decode()}.{signature}"
+
+
+def test_wrong_secret(cloud: Cloud, key: str) -> None:
+    message = fails(AccessDeniedError, cloud.open_kek(key, clientSecret=WRONG_SECRET))
+    assert "check tenantID, clientID, clientSecret" in message
+    storage = cloud.open_storage("container", clientSecret=WRONG_SECRET)
+    with pytest.raises(AccessDeniedError, match="check tenantID, clientID, clientSecret"):
+        storage.load_record("id")
+
+
+@pytest.mark.parametrize(("status", "kind"), [(429, ThrottledError), (503, UnavailableError)])
+def test_token_endpoint_that_fails(
+    cloud: Cloud, key: str, status: int, kind: type[KmsError]
+) -> None:
+    fails(kind, cloud.as_client(f"status-{status}").open_kek(key, **QUICK))
+
+
+def test_token_endpoint_that_is_away(cloud: Cloud, certificates: Certificates, key: str) -> None:
+    with start_proxy(cloud.tokens.url, certificates) as gone:
+        url = gone.url
+    fails(UnavailableError, cloud.open_kek(key, authority=url, **QUICK))
+
+
+def test_token_endpoint_that_hangs(cloud: Cloud, certificates: Certificates, key: str) -> None:
+    with start_proxy(cloud.tokens.url, certificates) as proxy:
+        proxy.spoil("challenge", lambda exchange: exchange.hang())
+        fails(UnavailableError, cloud.open_kek(key, authority=proxy.url, **QUICK))
+
+
+LIES = [
+    ("audience", "https://management.azure.com", AccessDeniedError),
+    ("authority", "https://login.example.com/other", None),
+]
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_challenge_that_lies(
+    cloud: Cloud,
+    certificates: Certificates,
+    key: str,
+    monkeypatch: pytest.MonkeyPatch,
+    lie: tuple[str, str, type[KmsError] | None],
+) -> None:
+    """A service that asks for a token for another one, or of another tenant, does not get it."""
+    attribute, value, kind = lie
+    client, vault = cloud.as_client(f"lured-by-{attribute}"), cloud.vaults[VAULT]
+    # The SDK remembers challenges by address, so this one must be new to it.
+    with start_proxy(vault.url, certificates) as proxy:
+        kek = replace(client, endpoints={VAULT: proxy.url}).open_kek(key)
+        with monkeypatch.context() as patch:
+            patch.setattr(vault, attribute, value)
+            _ = fails(kind, kek) if kind else kek.describe_kek()
+        kek.describe_kek()  # nothing of the lie is kept
+    assert set(asked(cloud, client.client_id)) == {f"https://{VAULT}/.default"}
+
+
+class _Identity(BaseHTTPRequestHandler):
+    """The endpoint of managed identities, as App Service has it."""
+
+    seen: list[str]
+
+    def do_GET(self) -> None:
+        query = parse_qs(urlsplit(self.path).query)
+        type(self).seen.append(query.get("client_id", ["system"])[0])
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        token = self.server.token  # type: ignore[attr-defined]
+        body = f'{{"access_token": "{token}", "expires_on": {int(time.time()) + 3600}}}'
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def identities(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Managed identities on this machine; which of them was asked for."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Identity)
+    token = Credential(kek_config(**cloud.credentials), f"https://{VAULT}/.default").get_token()
+    server.token = token.token  # type: ignore[attr-defined]
+    _Identity.seen = []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{server.server_port}/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "header")
+    yield _Identity.seen
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_system_assigned_identity(cloud: Cloud, key: str, identities: list[str]) -> None:
+    kek = cloud.open_kek(key, **NO_CREDENTIALS, managedIdentity=True)
+    assert kek.unwrap_dek(kek.wrap_dek(b"d" * 32, CONTEXT), CONTEXT) == b"d" * 32
+    assert identities == ["system"]
+
+
+def test_user_assigned_identity(
+    cloud: Cloud, key: str, identities: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_ID", "of-the-environment")
+    kek = cloud.open_kek(key, **NO_CREDENTIALS | {"clientID": "ours"}, managedIdentity=True)
+    kek.describe_kek()
+    assert identities == ["ours"]
+
+
+def test_no_managed_identity_here(cloud: Cloud, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
+    kek = cloud.open_kek(key, **NO_CREDENTIALS, managedIdentity=True, **QUICK)
+    fails(AccessDeniedError, kek)
+
+
+def test_default_chain(cloud: Cloud, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
+    monkeypatch.setenv("AZURE_CLIENT_ID", "app")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", CLIENT_SECRET)
+    kek = cloud.open_kek(key, **NO_CREDENTIALS)
+    assert kek.unwrap_dek(kek.wrap_dek(b"d" * 32, CONTEXT), CONTEXT) == b"d" * 32
+
+
+CONTRARY = {
+    "AZURE_TENANT_ID": "tenant-of-the-environment",
+    "AZURE_CLIENT_ID": "client-of-the-environment",
+    "AZURE_CLIENT_SECRET": "secret-of-the-environment",
+    "AZURE_AUTHORITY_HOST": "https://127.0.0.1:9",
+    "AZURE_REGIONAL_AUTHORITY_NAME": "westeurope",
+    "AZURE_IDENTITY_DISABLE_MULTITENANTAUTH": "true",
+    "AZURE_TOKEN_CREDENTIALS": "managedidentitycredential",
+    "IDENTITY_ENDPOINT": "http://127.0.0.1:9",
+    "IDENTITY_HEADER": "header",
+}
+
+
+def test_environment_overrides_nothing(
+    cloud: Cloud, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = cloud.make_container()
+    for name, value in CONTRARY.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    kek, storage = cloud.open_kek(key), cloud.open_storage(container)
+    assert kek.unwrap_dek(kek.wrap_dek(b"d" * 32, CONTEXT), CONTEXT) == b"d" * 32
+    storage.create_record("id", b"data")
+
+
+def test_the_sdk_itself_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the test above does test something."""
+    for name in ("AZURE_AUTHORITY_HOST", "AZURE_REGIONAL_AUTHORITY_NAME"):
+        monkeypatch.setenv(name, CONTRARY[name])
+    credential = ClientSecretCredential("tenant", "client", "secret")
+    assert credential._authority == CONTRARY["AZURE_AUTHORITY_HOST"]
+    assert credential._regional_authority == CONTRARY["AZURE_REGIONAL_AUTHORITY_NAME"]
+
+
+def test_config_of_another_cloud_uses_its_authority(cloud: Cloud) -> None:
+    config = kek_config(
+        **replace(cloud, client_id="app").credentials | {"authority": None},
+        vaultType="vault.usgovcloudapi.net",
+    )
+    identity = Credential(config, "scope")._identity
+    assert isinstance(identity, ClientSecretCredential)
+    assert identity._authority == "https://login.microsoftonline.us"
+    assert identity._instance_discovery is False

@@ -1,0 +1,301 @@
+"""Whatever goes wrong between us and Azure: the right error, in time, and no DEK lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kms_azure.kek import AzureKek
+from kms_azure.storage import AzureStorage
+from kms_core import (
+    AccessDeniedError,
+    ConfigError,
+    ConflictError,
+    DekExistsError,
+    DekNotFoundError,
+    KekDisabledError,
+    KekNotFoundError,
+    Kms,
+    KmsError,
+    OperationError,
+    ThrottledError,
+    UnavailableError,
+    UnwrapError,
+    open_kms,
+)
+from kms_core.testing.leaks import carried_texts, error_texts, search
+from kms_core.tracebacks import clear_locals, error_chain
+from tests.azure.cloud import Cloud
+from tests.azure.fault_proxy import (
+    Exchange,
+    Fault,
+    FaultProxy,
+    blob_error,
+    say,
+    start_proxy,
+    vault_error,
+)
+from tests.azure.servers import CLIENT_SECRET, Certificates
+
+QUICK: dict[str, Any] = {"connectTimeout": 0.5, "readTimeout": 0.5, "maxAttempts": 1}
+TWICE = QUICK | {"maxAttempts": 2}
+CONTEXT = {"dek_id": "id", "size": "32"}
+VAULT = "vault.azure.net"
+HOLD_SECRETS = ("request", "response")
+"""Attributes of the SDK's errors: the first has the token and a key, the second perhaps a key."""
+
+
+def hang(exchange: Exchange) -> None:
+    exchange.hang()
+
+
+def drop(exchange: Exchange) -> None:
+    exchange.drop()
+
+
+def lose_answer(exchange: Exchange) -> None:
+    exchange.forward()
+    exchange.drop()
+
+
+def cut_body(exchange: Exchange) -> None:
+    reply = exchange.forward()
+    exchange.answer(reply, only=len(reply.body) // 2)
+
+
+@pytest.fixture
+def vault_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[FaultProxy]:
+    with start_proxy(cloud.vaults[VAULT].url, certificates) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def blob_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[FaultProxy]:
+    with start_proxy(cloud.blobs.url, certificates) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind(cloud: Cloud, vault_proxy: FaultProxy, blob_proxy: FaultProxy) -> Cloud:
+    """The cloud, reached through the proxies."""
+    return replace(cloud, endpoints={VAULT: vault_proxy.url, "azurite": blob_proxy.url})
+
+
+@pytest.fixture
+def key(cloud: Cloud) -> str:
+    return cloud.vaults[VAULT].make_key("RSA")
+
+
+@pytest.fixture
+def kek(behind: Cloud, key: str) -> AzureKek:
+    return behind.open_kek(key, **QUICK)
+
+
+@pytest.fixture
+def storage(behind: Cloud) -> AzureStorage:
+    return behind.open_storage(behind.make_container(), **QUICK)
+
+
+@pytest.fixture
+def kms(behind: Cloud, key: str) -> Iterator[Kms]:
+    kek = behind.kek_parameters(key) | TWICE
+    with open_kms(kek, behind.storage_parameters(behind.make_container()) | TWICE) as kms:
+        yield kms
+
+
+def fails(kind: type[KmsError], call: Callable[[], object], *, retryable: bool) -> KmsError:
+    """The error of this very kind, which shows no credential."""
+    with pytest.raises(KmsError) as caught:
+        call()
+    error = caught.value
+    assert (type(error), error.retryable) == (kind, retryable)
+    clear_locals(error)
+    search("the call", [*error_texts(error), *carried_texts(error)], [CLIENT_SECRET, "Bearer "])
+    carried = [vars(link).get(name) for link in error_chain(error) for name in HOLD_SECRETS]
+    assert not any(carried)
+    return error
+
+
+EVERYWHERE: list[tuple[Fault, type[KmsError], bool]] = [
+    (hang, UnavailableError, True),
+    (drop, UnavailableError, True),
+    (cut_body, UnavailableError, True),
+    (say(200, b"<html>Sign in to this network</html>"), UnavailableError, True),
+    (say(200, b"{}"), UnavailableError, True),
+    (say(500), UnavailableError, True),
+    (say(502, b"<html>Bad gateway</html>"), UnavailableError, True),
+    (say(503), UnavailableError, True),
+    (say(429), ThrottledError, True),
+    (say(429, Retry_After="3600"), ThrottledError, True),
+    (say(401), AccessDeniedError, False),
+    (say(403, b"<html>Forbidden</html>"), AccessDeniedError, False),
+    (say(418), OperationError, False),
+]
+
+OF_VAULT: list[tuple[int, str, str, type[KmsError], bool]] = [
+    (403, "Forbidden", "ForbiddenByRbac", AccessDeniedError, False),
+    (403, "Forbidden", "ForbiddenByPolicy", AccessDeniedError, False),
+    (403, "Forbidden", "ForbiddenByFirewall", AccessDeniedError, False),
+    (403, "Forbidden", "KeyDisabled", KekDisabledError, False),
+    (403, "Forbidden", "KeyExpired", KekDisabledError, False),
+    (403, "KeyNotYetValid", "", KekDisabledError, False),
+    (404, "KeyNotFound", "", KekNotFoundError, False),
+    (400, "BadParameter", "", UnwrapError, False),
+    (429, "Throttled", "", ThrottledError, True),
+    (500, "InternalServerError", "", UnavailableError, True),
+    (409, "SomethingNew", "", OperationError, False),
+]
+
+OF_BLOBS: list[tuple[int, str, type[KmsError], bool]] = [
+    (503, "ServerBusy", ThrottledError, True),
+    (500, "OperationTimedOut", UnavailableError, True),
+    (500, "InternalError", UnavailableError, True),
+    (403, "AuthorizationPermissionMismatch", AccessDeniedError, False),
+    (403, "AuthorizationFailure", AccessDeniedError, False),
+    (403, "AuthenticationFailed", AccessDeniedError, False),
+    (403, "AccountIsDisabled", AccessDeniedError, False),
+    (401, "InvalidAuthenticationInfo", AccessDeniedError, False),
+    (404, "ContainerNotFound", ConfigError, False),
+    (404, "BlobNotFound", DekNotFoundError, False),
+    (409, "ContainerBeingDeleted", UnavailableError, True),
+    (409, "BlobArchived", OperationError, False),
+    (400, "SomethingNew", OperationError, False),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind", "retryable"), EVERYWHERE)
+def test_kek(
+    vault_proxy: FaultProxy, kek: AzureKek, fault: Fault, kind: type[KmsError], retryable: bool
+) -> None:
+    wrapped = kek.wrap_dek(bytes(32), CONTEXT)
+    for call in ("POST wrapkey", "POST unwrapkey"):
+        vault_proxy.spoil(call, fault)
+    fails(kind, lambda: kek.wrap_dek(bytes(32), CONTEXT), retryable=retryable)
+    fails(kind, lambda: kek.unwrap_dek(wrapped, CONTEXT), retryable=retryable)
+    vault_proxy.spoil("GET key", fault)
+    fails(kind, kek.describe_kek, retryable=retryable)
+
+
+@pytest.mark.parametrize(("fault", "kind", "retryable"), EVERYWHERE)
+def test_storage(
+    blob_proxy: FaultProxy,
+    storage: AzureStorage,
+    fault: Fault,
+    kind: type[KmsError],
+    retryable: bool,
+) -> None:
+    revision = storage.create_record("there", b"data" * 100)
+    for call in ("GET blob", "PUT blob", "DELETE blob", "GET container"):
+        blob_proxy.spoil(call, fault)
+    fails(kind, lambda: storage.load_record("there"), retryable=retryable)
+    fails(kind, lambda: list(storage.list_dek_ids("")), retryable=retryable)
+    if fault is not cut_body:  # Azure answers these without a body, so there is nothing to cut
+        fails(kind, lambda: storage.create_record("new", b"data"), retryable=retryable)
+        fails(kind, lambda: storage.delete_record("there", revision), retryable=retryable)
+
+
+@pytest.mark.parametrize("case", OF_VAULT)
+def test_codes_of_key_vault(
+    vault_proxy: FaultProxy, kek: AzureKek, case: tuple[int, str, str, type[KmsError], bool]
+) -> None:
+    status, code, inner, kind, retryable = case
+    wrapped = kek.wrap_dek(bytes(32), CONTEXT)
+    vault_proxy.spoil("POST unwrapkey", vault_error(status, code, inner))
+    error = fails(kind, lambda: kek.unwrap_dek(wrapped, CONTEXT), retryable=retryable)
+    if kind is not UnwrapError:
+        assert f"keys/unwrapKey on {wrapped.kek_id}: {inner or code}: " in str(error)
+
+
+@pytest.mark.parametrize("case", OF_BLOBS)
+def test_codes_of_blob_storage(
+    blob_proxy: FaultProxy, storage: AzureStorage, case: tuple[int, str, type[KmsError], bool]
+) -> None:
+    status, code, kind, retryable = case
+    blob_proxy.spoil("GET blob", blob_error(status, code))
+    error = fails(kind, lambda: storage.load_record("id"), retryable=retryable)
+    assert "blobs/read on https://" in str(error)
+    assert f"/id.json: {code}: " in str(error)
+
+
+def test_no_server(cloud: Cloud, certificates: Certificates, key: str) -> None:
+    with start_proxy(cloud.blobs.url, certificates) as gone:
+        url = gone.url
+    away = replace(cloud, endpoints={VAULT: url, "azurite": url})
+    kek, storage = away.open_kek(key, **QUICK), away.open_storage("container", **QUICK)
+    fails(UnavailableError, lambda: kek.wrap_dek(bytes(32), CONTEXT), retryable=True)
+    fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
+
+
+def test_server_killed_while_in_use(cloud: Cloud, certificates: Certificates, key: str) -> None:
+    with start_proxy(cloud.vaults[VAULT].url, certificates) as proxy:
+        kek = replace(cloud, endpoints={VAULT: proxy.url}).open_kek(key, **QUICK)
+        wrapped = kek.wrap_dek(bytes(32), CONTEXT)
+    fails(UnavailableError, lambda: kek.unwrap_dek(wrapped, CONTEXT), retryable=True)
+
+
+def test_certificate_of_nobody(cloud: Cloud, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kek = cloud.open_kek(key, **QUICK)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    fails(UnavailableError, kek.describe_kek, retryable=True)
+
+
+@pytest.mark.parametrize("fault", [drop, say(500), say(503), say(429, Retry_After="3600")])
+def test_one_failure_is_tried_again_in_time(
+    behind: Cloud, vault_proxy: FaultProxy, key: str, fault: Fault
+) -> None:
+    kek = behind.open_kek(key, **TWICE)
+    for call in ("GET key", "POST wrapkey", "POST unwrapkey"):
+        vault_proxy.spoil(call, fault, times=1)
+    assert kek.unwrap_dek(kek.wrap_dek(b"d" * 32, CONTEXT), CONTEXT) == b"d" * 32
+
+
+def test_lost_answer_to_a_create(blob_proxy: FaultProxy, kms: Kms) -> None:
+    """The SDK tries again and hears that the blob exists: it is our own."""
+    blob_proxy.spoil("PUT blob", lose_answer, times=1)
+    dek = kms.get_dek("id")
+    assert blob_proxy.seen.count("PUT blob") == 2
+    assert kms.get_dek("id", create=False) == dek
+
+
+def test_create_that_never_gets_an_answer(blob_proxy: FaultProxy, kms: Kms) -> None:
+    blob_proxy.spoil("PUT blob", lose_answer)
+    dek = kms.get_dek("id")
+    assert kms.get_dek("id", create=False) == dek
+
+
+def test_create_that_never_arrives(blob_proxy: FaultProxy, kms: Kms) -> None:
+    blob_proxy.spoil("PUT blob", drop)
+    fails(UnavailableError, lambda: kms.get_dek("id"), retryable=True)
+    fails(DekNotFoundError, lambda: kms.get_dek("id", create=False), retryable=False)
+
+
+def test_somebody_else_created_it_meanwhile(cloud: Cloud, key: str, blob_proxy: FaultProxy) -> None:
+    container = cloud.make_container()
+    there = replace(cloud, endpoints={"azurite": blob_proxy.url}).storage_parameters(container)
+    kek = cloud.kek_parameters(key)
+    with open_kms(kek, there) as ours, open_kms(kek, cloud.storage_parameters(container)) as other:
+        winner: list[bytes] = []
+
+        def come_first(exchange: Exchange) -> None:
+            winner.append(other.get_dek("id"))
+            exchange.answer(exchange.forward())
+
+        blob_proxy.spoil("PUT blob", come_first, times=1)
+        assert [ours.get_dek("id")] == winner
+
+
+def test_lost_answer_to_a_replace(behind: Cloud, blob_proxy: FaultProxy) -> None:
+    storage = behind.open_storage(behind.make_container(), **TWICE)
+    first = storage.create_record("id", b"first")
+    blob_proxy.spoil("PUT blob", lose_answer, times=1)
+    second = storage.replace_record("id", b"second", first)
+    assert storage.load_record("id").revision == second
+    fails(ConflictError, lambda: storage.replace_record("id", b"third", first), retryable=True)
+
+
+def test_existing_blob(storage: AzureStorage) -> None:
+    storage.create_record("id", b"first")
+    fails(DekExistsError, lambda: storage.create_record("id", b"second"), retryable=False)

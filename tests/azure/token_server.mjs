@@ -1,0 +1,47 @@
+// Starts oauth2-mock-server with the paths of Entra ID: node token_server.mjs PORT CERT KEY < SECRET
+// The client id chooses what happens: lives-N gets tokens for N seconds, status-N gets that status.
+import { readFileSync } from "node:fs";
+import { createServer } from "node:https";
+import { OAuth2Issuer, OAuth2Service } from "oauth2-mock-server";
+
+const [port, cert, key] = process.argv.slice(2);
+const secret = readFileSync(0, "utf8").trim();
+const issuer = new OAuth2Issuer();
+issuer.url = `https://127.0.0.1:${port}`;
+await issuer.keys.generate("RS256");
+const service = new OAuth2Service(issuer);
+const asked = {};
+
+const chosen = (client, word) => Number(client.match(new RegExp(`^${word}-(\\d+)`))?.[1] ?? 0);
+
+service.on("beforeTokenSigning", ({ payload }, { body }) => {
+  payload.iss = "https://sts.windows.net/tenant/";
+  payload.aud = body.scope.split(" ")[0].replace("/.default", "");
+  payload.appid = body.client_id;
+  payload.exp = payload.iat + (chosen(body.client_id, "lives") || 3600);
+});
+
+service.on("beforeResponse", (response, { body }) => {
+  (asked[body.client_id] ??= []).push(body.scope.split(" ")[0]);
+  response.body.expires_in = chosen(body.client_id, "lives") || 3600;
+  const status = chosen(body.client_id, "status");
+  if (status) {
+    response.statusCode = status;
+    response.body = { error: "temporarily_unavailable", error_description: "from the test" };
+  } else if (body.client_secret !== secret) {
+    response.statusCode = 401;
+    response.body = { error: "invalid_client", error_description: "AADSTS7000215: wrong secret" };
+  }
+});
+
+const tls = { cert: readFileSync(cert), key: readFileSync(key) };
+createServer(tls, (request, response) => {
+  if (request.url.startsWith("/asked/")) {
+    response.end(JSON.stringify(asked[request.url.slice("/asked/".length)] ?? []));
+    return;
+  }
+  request.url = request.url
+    .replace(/^\/[^/]+\/v2\.0\/\.well-known/, "/.well-known")
+    .replace(/^\/[^/]+\/oauth2\/v2\.0\/token/, "/token");
+  service.requestHandler(request, response);
+}).listen(Number(port), "127.0.0.1");
