@@ -15,13 +15,13 @@ CONSTRAINTS = "constraints.txt"
 DISTRIBUTIONS = sorted(path.parent.name for path in HERE.glob("kms-*/pyproject.toml"))
 SUPPORTED = ("3.11", "3.12", "3.13")
 # Tests that have a session of their own, because they need more than the distributions.
-ELSEWHERE = ("tests/packaging", "tests/typing")
+PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/pairs")
+ELSEWHERE = ("tests/packaging", "tests/typing", *PROVIDERS)
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = True
-nox.options.sessions = ["lint", "typing", "tests", "packaging", "docs"]
 
 
 def interpreters() -> list[str]:
@@ -55,18 +55,25 @@ def _runs(python: str) -> bool:
         return False
 
 
-@nox.session(python=interpreters())
+INTERPRETERS = interpreters()
+# The providers' servers take minutes, so by default the newest interpreter stands for all.
+nox.options.sessions = [
+    *("lint", "typing", "tests", f"providers-{INTERPRETERS[-1]}", "packaging", "docs"),
+]
+
+
+@nox.session(python=INTERPRETERS)
 def tests(session: nox.Session) -> None:
     """Run the tests on every supported interpreter that is present."""
     _install(session, "test")
     _pytest(session, *session.posargs)
 
 
-@nox.session
-def long(session: nox.Session) -> None:
-    """Run the tests in their long forms: more processes, more examples, more random kills."""
-    _install(session, "test")
-    _pytest(session, "--long", "--timeout=3600", *session.posargs)
+@nox.session(python=INTERPRETERS)
+def providers(session: nox.Session) -> None:
+    """Run the tests of the cloud providers on their servers; `-- --long` runs the long forms."""
+    _install(session, "test", "servers")
+    session.run("pytest", "-n", "auto", *session.posargs, *PROVIDERS)
 
 
 @nox.session
