@@ -12,7 +12,7 @@ from kms_core.tracebacks import clear_locals
 from tests.aws.fault_proxy import Exchange, Fault, Reply
 from tests.aws.servers import ACCESS_KEY
 
-QUICK = {"connectTimeout": 0.5, "readTimeout": 0.5, "maxAttempts": 2}
+QUICK = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 2}
 SESSION_TOKEN = "a-session-token-of-this-test-and-nothing-else"
 RETRYABLE = {ConflictError, ThrottledError, UnavailableError}
 

@@ -31,7 +31,7 @@ CONTEXT = {"dek_id": "id", "size": "32"}
 VAULT = "vault.azure.net"
 NO_CREDENTIALS: dict[str, Any] = {"tenantID": None, "clientID": None, "clientSecret": None}
 WRONG_SECRET = "a-wrong-client-secret-of-this-test"
-QUICK: dict[str, Any] = {"connectTimeout": 0.5, "readTimeout": 0.5, "maxAttempts": 1}
+QUICK: dict[str, Any] = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 1}
 
 
 @pytest.fixture

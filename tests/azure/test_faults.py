@@ -40,7 +40,7 @@ from tests.azure.fault_proxy import (
 )
 from tests.azure.servers import CLIENT_SECRET, Certificates
 
-QUICK: dict[str, Any] = {"connectTimeout": 0.5, "readTimeout": 0.5, "maxAttempts": 1}
+QUICK: dict[str, Any] = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 1}
 TWICE = QUICK | {"maxAttempts": 2}
 CONTEXT = {"dek_id": "id", "size": "32"}
 VAULT = "vault.azure.net"

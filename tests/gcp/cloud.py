@@ -21,7 +21,7 @@ KEK_PERMISSIONS = (
 )
 RECORD_PERMISSIONS = ("storage.objects.create", "storage.objects.get")
 MORE_PERMISSIONS = ("storage.objects.delete", "storage.objects.list")
-QUICK = {"timeout": 0.5, "deadline": 1.0}
+QUICK = {"timeout": 1.5, "deadline": 3.0}
 
 
 @dataclass

@@ -13,7 +13,6 @@ from typing import Any
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
 
-from kms_aws.logs import unlogged
 from kms_core import (
     AccessDeniedError,
     ConfigError,
@@ -27,6 +26,7 @@ from kms_core import (
     ThrottledError,
     UnavailableError,
     UnwrapError,
+    unlogged,
 )
 
 _DENIED = "allow it to these credentials, in their IAM policy and in the policy of the resource"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kms_aws.config import AwsKekConfig
 from kms_aws.errors import explained
-from kms_aws.session import PerProcess, open_client
+from kms_aws.session import close_client, open_client
 from kms_core import (
     ConfigError,
     Context,
@@ -15,6 +15,7 @@ from kms_core import (
     KekDisabledError,
     KekInfo,
     KekSpec,
+    PerProcess,
     UnwrapError,
     WrappedDek,
     hookimpl,
@@ -42,7 +43,9 @@ class AwsKek(KekSpec):
     def __init__(self, config: AwsKekConfig) -> None:
         self._key_name = config.key_name
         self._key_arn = config.key_arn
-        self._client: PerProcess[KMSClient] = PerProcess(partial(open_client, "kms", config))
+        self._client: PerProcess[KMSClient] = PerProcess(
+            partial(open_client, "kms", config), close_client
+        )
 
     @hookimpl
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:

@@ -5,39 +5,20 @@ botocore makes them, the part of boto3 that has no S3 code of its own.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
-from botocore.client import BaseClient
 from botocore.config import Config
 
 from kms_aws.config import AwsConfig
 from kms_aws.errors import explained
-from kms_aws.logs import hush
+from kms_core import hush
 
-ClientT = TypeVar("ClientT", bound=BaseClient)
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
 
-
-class PerProcess(Generic[ClientT]):
-    """A client for each process: one whose connections a fork shares could mix up answers."""
-
-    def __init__(self, make: Callable[[], ClientT]) -> None:
-        self._make = make
-        self._process = os.getpid()
-        self._client = make()
-
-    def get(self) -> ClientT:
-        """The client of this process."""
-        if self._process != os.getpid():
-            self._client, self._process = self._make(), os.getpid()
-        return self._client
-
-    def close(self) -> None:
-        """Close the connections of this process."""
-        if self._process == os.getpid():
-            self._client.close()
+# Their debug log holds whole calls and answers.
+_TALKATIVE = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
 
 
 def open_client(service: str, config: AwsConfig) -> Any:
@@ -46,7 +27,7 @@ def open_client(service: str, config: AwsConfig) -> Any:
     Raises:
         ConfigError: the profile or the region is wrong.
     """
-    hush()
+    hush(*_TALKATIVE)
     with explained(f"a client of {service}", config.endpoint or config.region):
         return _session(config).create_client(
             service,
@@ -54,6 +35,11 @@ def open_client(service: str, config: AwsConfig) -> Any:
             endpoint_url=config.endpoint,
             config=_client_config(config),
         )
+
+
+def close_client(client: BaseClient) -> None:
+    """Close its connections."""
+    client.close()
 
 
 def _session(config: AwsConfig) -> botocore.session.Session:

@@ -14,13 +14,14 @@ from kms_aws.bucket import create_bucket, stay_in_region
 from kms_aws.config import AwsStorageConfig
 from kms_aws.errors import explained
 from kms_aws.keys import decode_key, encode_key, encode_prefix
-from kms_aws.session import PerProcess, open_client
+from kms_aws.session import close_client, open_client
 from kms_core import (
     MAX_RECORD_SIZE,
     ConfigError,
     ConflictError,
     DekExistsError,
     DekNotFoundError,
+    PerProcess,
     StorageInfo,
     StorageSpec,
     StoredRecord,
@@ -47,7 +48,7 @@ class AwsStorage(StorageSpec):
     def __init__(self, config: AwsStorageConfig) -> None:
         self._config = config
         self._honoured: set[str] = set()
-        self._client: PerProcess[S3Client] = PerProcess(partial(_open, config))
+        self._client: PerProcess[S3Client] = PerProcess(partial(_open, config), close_client)
         self._arn = f"arn:{self._client.get().meta.partition}:s3:::{config.bucket}"
         self._place: dict[str, Any] = {"Bucket": config.bucket}
         self._tagging: dict[str, Any] = {"Tagging": urlencode(config.tags)} if config.tags else {}

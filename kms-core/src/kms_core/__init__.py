@@ -1,5 +1,6 @@
 """Keep data encryption keys under a key encryption key that never leaves its KMS."""
 
+from kms_core.clients import PerProcess, hush, unlogged
 from kms_core.context import encode_context
 from kms_core.errors import (
     AccessDeniedError,
@@ -71,6 +72,7 @@ __all__ = [
     "KmsError",
     "ObserverSpec",
     "OperationError",
+    "PerProcess",
     "RecordError",
     "StorageInfo",
     "StorageSpec",
@@ -83,7 +85,9 @@ __all__ = [
     "check_dek_size",
     "encode_context",
     "hookimpl",
+    "hush",
     "open_dek",
     "open_kms",
     "seal_dek",
+    "unlogged",
 ]

@@ -28,8 +28,14 @@ from kms_core import (
     ThrottledError,
     UnavailableError,
     UnwrapError,
+    unlogged,
 )
-from kms_gcp.logs import unlogged
+
+TALKATIVE = (
+    "google.auth.transport.requests",
+    "google.cloud.kms_v1.services.key_management_service.transports.grpc",
+)
+"""Loggers whose debug log holds whole messages and headers, and so DEKs and tokens."""
 
 Table: TypeAlias = Mapping[type[Exception], tuple[type[KmsError], str]]
 

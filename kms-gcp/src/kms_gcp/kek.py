@@ -26,18 +26,18 @@ from kms_core import (
     KekDisabledError,
     KekInfo,
     KekSpec,
+    PerProcess,
     UnavailableError,
     UnwrapError,
     WrappedDek,
     encode_context,
     hookimpl,
+    hush,
 )
 from kms_gcp.calls import Calls
 from kms_gcp.config import GcpKekConfig
 from kms_gcp.credentials import load_credentials
-from kms_gcp.errors import KEK, UNWRAP, explained
-from kms_gcp.logs import hush
-from kms_gcp.process import PerProcess
+from kms_gcp.errors import KEK, TALKATIVE, UNWRAP, explained
 
 _SCOPE = "https://www.googleapis.com/auth/cloudkms"
 _INSIDE, _OUTSIDE = "GOOGLE_SYMMETRIC_ENCRYPTION", "EXTERNAL_SYMMETRIC_ENCRYPTION"
@@ -58,7 +58,7 @@ class GcpKek(KekSpec):
     Config = GcpKekConfig
 
     def __init__(self, config: GcpKekConfig) -> None:
-        hush()
+        hush(*TALKATIVE)
         self._key = config.resource_name
         self._calls = Calls(config)
         self._client = PerProcess(partial(_open, config), _close)

@@ -14,18 +14,18 @@ from kms_core import (
     MAX_RECORD_SIZE,
     ConflictError,
     DekExistsError,
+    PerProcess,
     StorageInfo,
     StorageSpec,
     StoredRecord,
     UnavailableError,
     hookimpl,
+    hush,
 )
 from kms_gcp.bucket import call_arguments, check_bucket, open_client
 from kms_gcp.config import GcpStorageConfig
-from kms_gcp.errors import RECORD, STORAGE, explained
-from kms_gcp.logs import hush
+from kms_gcp.errors import RECORD, STORAGE, TALKATIVE, explained
 from kms_gcp.names import decode_name, encode_name, encode_prefix
-from kms_gcp.process import PerProcess
 
 _MISSING = "0"  # the generation of an object that is not there
 
@@ -38,7 +38,7 @@ class GcpStorage(StorageSpec):
     Config = GcpStorageConfig
 
     def __init__(self, config: GcpStorageConfig) -> None:
-        hush()
+        hush(*TALKATIVE)
         self._config = config
         self._place = f"gs://{config.bucket}/{config.prefix}"
         self._arguments = call_arguments(config)

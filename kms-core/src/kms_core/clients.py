@@ -1,0 +1,66 @@
+"""For backends: what keeps an SDK's client safe inside of a library."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Generic, TypeVar
+
+ClientT = TypeVar("ClientT")
+
+_ours: ContextVar[bool] = ContextVar("_ours", default=False)
+
+
+class PerProcess(Generic[ClientT]):
+    """A client for each process: one whose connections a fork shares could mix up answers.
+
+    Args:
+        open_client: opens a client; called at once, and again in a child after a fork.
+        close_client: closes it.
+    """
+
+    def __init__(
+        self, open_client: Callable[[], ClientT], close_client: Callable[[ClientT], None]
+    ) -> None:
+        self._open, self._close = open_client, close_client
+        self._opened = (os.getpid(), open_client())
+
+    def get(self) -> ClientT:
+        """The client of this process."""
+        process, client = self._opened
+        if process != os.getpid():
+            client = self._open()
+            self._opened = (os.getpid(), client)
+        return client
+
+    def close(self) -> None:
+        """Close the client if it is this process's own."""
+        process, client = self._opened
+        if process == os.getpid():
+            self._close(client)
+
+
+def hush(*loggers: str) -> None:
+    """Make these loggers drop what is logged inside :func:`unlogged`, and nothing else.
+
+    For the loggers of an SDK whose debug log holds whole calls, and so DEKs and tokens.
+    """
+    for name in loggers:
+        logging.getLogger(name).addFilter(_is_not_ours)  # a second time changes nothing
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Around a call of the SDK: keeps it out of the log of the loggers that are hushed."""
+    token = _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.reset(token)
+
+
+def _is_not_ours(_record: logging.LogRecord) -> bool:
+    return not _ours.get()
