@@ -1,0 +1,57 @@
+"""What keeps an SDK's client safe: one for each process, and out of the log."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+
+import pytest
+
+from kms_core import PerProcess, hush, unlogged
+
+
+class Client:
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_process_keeps_its_client() -> None:
+    clients = PerProcess(Client, Client.close)
+    assert clients.get() is clients.get()
+    clients.close()
+    assert clients.get().closed
+
+
+def test_a_fork_opens_its_own_and_leaves_the_parents_open() -> None:
+    clients = PerProcess(Client, Client.close)
+    parents = clients.get()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        clients.close()  # the parent's: not ours to close
+        own = clients.get()
+        right = own is not parents and own.process == os.getpid() and not parents.closed
+        os._exit(0 if right else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert clients.get() is parents
+
+
+def test_only_our_own_calls_are_kept_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    hush("talkative.sdk")
+    hush("talkative.sdk")
+    log = logging.getLogger("talkative.sdk")
+    with caplog.at_level(logging.DEBUG):
+        log.debug("somebody else's call")
+        with unlogged():
+            log.debug("our DEK")
+        log.debug("somebody else's next call")
+    assert [record.message for record in caplog.records] == [
+        "somebody else's call",
+        "somebody else's next call",
+    ]
