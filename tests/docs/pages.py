@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 READMES = [ROOT / "README.md", *sorted(ROOT.glob("kms-*/README.md"))]
-PAGES = [*READMES, *sorted(DOCS.glob("*.md"))]
+PAGES = [*READMES, *sorted(DOCS.rglob("*.md"))]
 
 _FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
