@@ -72,7 +72,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=INTERPRETERS)
 def providers(session: nox.Session) -> None:
     """Run the tests of the cloud providers on their servers; `-- --long` runs the long forms."""
-    _install(session, "test", "servers")
+    _install(session, "test", "servers", *(() if shutil.which("npm") else ("node",)))
     session.run("pytest", "-n", "auto", *session.posargs, *PROVIDERS)
 
 

