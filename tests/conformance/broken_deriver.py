@@ -93,6 +93,14 @@ class DescribesSecret(SmallDeriver):
         return KekInfo("small", self.secret.hex(), "HKDF-SHA256")
 
 
+class TellsSecretsApart(SmallDeriver):
+    breaks = ("test_description",)
+
+    @hookimpl
+    def describe_kek(self) -> KekInfo:
+        return KekInfo("small", str(sum(self.secret)), "HKDF-SHA256")
+
+
 class LogsDek(SmallDeriver):
     breaks = ("test_logs_show_no_secret",)
 

@@ -211,3 +211,19 @@ class DescribesCredential(SmallStorage):
     @hookimpl
     def describe_storage(self) -> StorageInfo:
         return StorageInfo(f"https://{self.service.credential}@store")
+
+
+class DescribesNothing(SmallStorage):
+    breaks = ("test_description",)
+
+    @hookimpl
+    def describe_storage(self) -> StorageInfo:
+        return StorageInfo("")
+
+
+class DescribesItself(SmallStorage):
+    breaks = ("test_description",)
+
+    @hookimpl
+    def describe_storage(self) -> StorageInfo:
+        return StorageInfo(f"store {id(self)}")

@@ -11,10 +11,22 @@ from typing import ClassVar
 import pytest
 
 from kms_core import StoredRecord
-from kms_core.testing import DeriverConformance, KekConformance, StorageConformance
-from tests.conformance import broken_deriver, broken_kek, broken_storage, broken_storage_ids
+from kms_core.testing import (
+    DeriverConformance,
+    KekConformance,
+    ObserverConformance,
+    StorageConformance,
+)
+from tests.conformance import (
+    broken_deriver,
+    broken_kek,
+    broken_storage,
+    broken_storage_ids,
+    small_observer,
+)
 from tests.conformance.broken_shared import SHARED_DEFECTS
 from tests.conformance.small_kms import Service, SmallBackend, SmallDeriver, SmallKek, SmallKms
+from tests.conformance.small_observer import Notebook, SmallObserver
 from tests.conformance.small_store import SmallStorage, SmallStore
 
 
@@ -91,20 +103,43 @@ class StorageSuite(StorageConformance):
         return [service.credential]
 
 
+class ObserverSuite(ObserverConformance):
+    backend: ClassVar[type[SmallObserver]] = SmallObserver
+
+    @pytest.fixture
+    def service(self) -> Notebook:
+        return Notebook()
+
+    @pytest.fixture
+    def open_observer(self, service: Notebook) -> Callable[[], SmallObserver]:
+        return lambda: self.backend(service)
+
+    @pytest.fixture
+    def read_notes(self, service: Notebook) -> Callable[[], str]:
+        return lambda: "\n".join(service.notes)
+
+    @pytest.fixture
+    def secrets(self, service: Notebook) -> list[str]:
+        return [service.credential]
+
+
 SUITES: dict[str, tuple[type, type[SmallBackend], tuple[ModuleType, ...]]] = {
     "kek": (KekSuite, SmallKek, (broken_kek,)),
     "deriver": (DeriverSuite, SmallDeriver, (broken_deriver,)),
     "storage": (StorageSuite, SmallStorage, (broken_storage, broken_storage_ids)),
+    "observer": (ObserverSuite, SmallObserver, (small_observer,)),
 }
 
 
 def broken_backends(kind: str) -> Iterator[type[SmallBackend]]:
     """Each backend of this kind that claims to break a check."""
-    _, small, modules = SUITES[kind]
+    suite, small, modules = SUITES[kind]
     for member in chain.from_iterable(vars(module).values() for module in modules):
         if isinstance(member, type) and issubclass(member, small) and member.breaks:
             yield member
     for defect in SHARED_DEFECTS:
+        if not hasattr(suite, "test_errors_say_where") and "error" in vars(defect):
+            continue  # an observer raises no error of its own
         yield type(defect.__name__, (defect, small), {})
 
 

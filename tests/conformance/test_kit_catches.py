@@ -13,11 +13,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kms_core import DeriverSpec, KekSpec, StorageSpec
+from kms_core import DeriverSpec, KekSpec, ObserverSpec, StorageSpec
+from kms_core.testing.clauses import clause_of
 from tests.conformance.suites import SUITES, broken_backends
 
 ROOT = Path(__file__).parents[2]
-HOOKS = {hook for spec in (KekSpec, DeriverSpec, StorageSpec) for hook in spec.__abstractmethods__}
+SPECS = (KekSpec, DeriverSpec, StorageSpec, ObserverSpec)
+HOOKS = {hook for spec in SPECS for hook in spec.__abstractmethods__}
 NAMES_A_HOOK = re.compile(rf"\b({'|'.join(HOOKS)}|every hook|Config)\b")
 
 
@@ -28,6 +30,7 @@ class Outcome:
     backend: str
     check: str
     failure: str
+    report: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def proof(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def _outcome(case: ET.Element) -> Outcome:
     backend = case.attrib["classname"].rpartition(".Test")[2]
     problems = [problem.attrib["message"] for problem in case]
-    return Outcome(backend, case.attrib["name"], "; ".join(problems))
+    report = "".join(problem.text or "" for problem in case)
+    return Outcome(backend, case.attrib["name"], "; ".join(problems), report)
 
 
 def test_a_correct_backend_passes_every_check(proof: Proof) -> None:
@@ -81,6 +85,27 @@ def test_each_defect_is_caught_by_the_check_of_its_clause(proof: Proof) -> None:
 def test_each_failure_names_the_hook_that_broke(proof: Proof) -> None:
     failures = [o.failure for o in proof.outcomes if o.failure]
     assert [f for f in failures if not NAMES_A_HOOK.search(f)] == []
+
+
+def test_each_failure_tells_the_clause_and_where_it_stands(proof: Proof) -> None:
+    suite = SUITES[proof.kind][0]
+    for outcome in (o for o in proof.outcomes if o.failure):
+        clause = clause_of(suite, outcome.check.partition("[")[0])
+        assert clause is not None
+        assert f"clause of {clause.hook}: {clause.text}\n" in outcome.report
+        assert f"documented in kms_core.hookspecs.{clause.owner} (docs/hooks.md#" in outcome.report
+
+
+def test_each_hook_has_a_check() -> None:
+    suites = [suite for suite, _, _ in SUITES.values()]
+    checked = {
+        clause.owner
+        for suite in suites
+        for check in dir(suite)
+        if (clause := clause_of(suite, check)) is not None
+    }
+    hooks = {getattr(s, hook).__qualname__ for s in SPECS for hook in s.__abstractmethods__}
+    assert hooks - checked == set()
 
 
 def test_each_check_catches_a_defect(proof: Proof) -> None:

@@ -26,7 +26,15 @@ except ModuleNotFoundError as error:
 from kms_core.testing.client import Client
 from kms_core.testing.deriver import DeriverConformance
 from kms_core.testing.kek import KekConformance
+from kms_core.testing.observer import ObserverConformance
 from kms_core.testing.storage import StorageConformance
 from kms_core.testing.strange_ids import STRANGE_IDS
 
-__all__ = ["STRANGE_IDS", "Client", "DeriverConformance", "KekConformance", "StorageConformance"]
+__all__ = [
+    "STRANGE_IDS",
+    "Client",
+    "DeriverConformance",
+    "KekConformance",
+    "ObserverConformance",
+    "StorageConformance",
+]

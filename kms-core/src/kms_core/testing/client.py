@@ -16,7 +16,7 @@ from kms_core.hookspecs import BackendSpec
 from kms_core.opening import backend_spec
 
 T = TypeVar("T")
-Scheme: TypeAlias = Literal["kms", "storage"]
+Scheme: TypeAlias = Literal["kms", "storage", "observer"]
 ErrorKind: TypeAlias = type[KmsError] | tuple[type[KmsError], ...]
 
 

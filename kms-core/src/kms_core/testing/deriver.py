@@ -9,10 +9,12 @@ from typing import TypeAlias
 import pytest
 
 from kms_core.errors import DekIdError, DekSizeError
-from kms_core.hookspecs import DeriverSpec
+from kms_core.hookspecs import BackendSpec, DeriverSpec
+from kms_core.testing.clauses import clause
 from kms_core.testing.client import Client, Fresh, clients, expect
+from kms_core.testing.errors import ErrorChecks
 from kms_core.testing.racing import RACERS, race
-from kms_core.testing.shared import BackendChecks, Provoked
+from kms_core.testing.shared import Provoked
 from kms_core.testing.strange_ids import STRANGE_IDS
 from kms_core.types import MAX_DEK_SIZE
 
@@ -21,13 +23,13 @@ OpenDeriver: TypeAlias = Callable[[], DeriverSpec]
 _DEK_ID = "key-volume"
 
 
-class DeriverConformance(BackendChecks):
+class DeriverConformance(ErrorChecks):
     """Subclass it, and define ``open_deriver`` and ``open_other_deriver``.
 
     Each opens a fresh client whenever it is called.
     """
 
-    describe = "describe_kek"
+    harmless = ("describe_kek", {})
 
     @pytest.fixture
     def open_deriver(self) -> OpenDeriver:
@@ -65,43 +67,57 @@ class DeriverConformance(BackendChecks):
         dek_id = client.refuse(DekIdError, "derive_dek", "of an empty id", dek_id="", size=32)
         return Provoked([size, dek_id], [dek])
 
+    @clause(DeriverSpec.derive_dek)
     def test_same_bytes(self, fresh: Fresh) -> None:
-        """``derive_dek``, post: the same arguments give the same bytes in every process."""
+        """Post: the same arguments give the same bytes in every process."""
         expect("derive_dek in a fresh client", _derive(fresh()), _derive(fresh()))
 
+    @clause(DeriverSpec.derive_dek)
     def test_other_ids(self, fresh: Fresh) -> None:
-        """``derive_dek``, post: another dek_id gives other bytes; case and spelling count."""
+        """Post: another dek_id gives other bytes; case and spelling count."""
         client, ids = fresh(), dict[bytes, str]()
         for dek_id in (_DEK_ID, _DEK_ID.upper(), *STRANGE_IDS):
             twin = ids.setdefault(_derive(client, dek_id), dek_id)
             expect("derive_dek: the only dek_id that gives these bytes", dek_id, twin)
 
+    @clause(DeriverSpec.derive_dek)
     def test_other_secret(self, fresh: Fresh, other: Fresh) -> None:
-        """``derive_dek``, post: another secret gives other bytes."""
+        """Post: another secret gives other bytes."""
         same = _derive(fresh()) == _derive(other())
         expect("derive_dek: whether two secrets give the same bytes", expected=False, seen=same)
 
     @pytest.mark.parametrize("size", [1, 16, 32, MAX_DEK_SIZE])
+    @clause(DeriverSpec.derive_dek)
     def test_size(self, fresh: Fresh, size: int) -> None:
-        """``derive_dek`` returns ``size`` bytes, 1 to 8160."""
+        """Returns ``size`` bytes, 1 to 8160."""
         expect(f"derive_dek of size {size}: its size", size, len(_derive(fresh(), size=size)))
 
     @pytest.mark.parametrize("size", [0, -1, MAX_DEK_SIZE + 1])
+    @clause(DeriverSpec.derive_dek)
     def test_size_out_of_range(self, fresh: Fresh, size: int) -> None:
-        """``derive_dek`` raises DekSizeError for a size out of range."""
+        """Raises DekSizeError for a size out of range."""
         when = f"of size {size}"
         fresh().refuse(DekSizeError, "derive_dek", when, dek_id=_DEK_ID, size=size)
 
+    @clause(DeriverSpec.derive_dek)
     def test_empty_id(self, fresh: Fresh) -> None:
-        """``derive_dek`` raises DekIdError for an empty dek_id."""
+        """Raises DekIdError for an empty dek_id."""
         fresh().refuse(DekIdError, "derive_dek", "of an empty id", dek_id="", size=32)
 
+    @clause(DeriverSpec.derive_dek)
     def test_no_dek_is_kept(self, fresh: Fresh) -> None:
-        """``derive_dek``: the DEK is not kept, so no object is handed out again."""
+        """The DEK is not kept, so no object is handed out again."""
         client = fresh()
         again = _derive(client) is _derive(client)
         expect("derive_dek: whether it returns an object again", expected=False, seen=again)
 
+    @clause(DeriverSpec.describe_kek)
+    def test_description(self, fresh: Fresh, other: Fresh) -> None:
+        """Tells nothing about the secret's value, so it says the same of another secret."""
+        seen, of_other = (client().answer("describe_kek") for client in (fresh, other))
+        expect("describe_kek of another secret", seen, of_other)
+
+    @clause(BackendSpec)
     def test_threads(self, fresh: Fresh) -> None:
         """All hooks may be called from several threads at once, on one client."""
         client, ids = fresh(), [f"key-{n}" for n in range(RACERS)]

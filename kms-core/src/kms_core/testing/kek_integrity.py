@@ -14,9 +14,11 @@ import pytest
 
 from kms_core.backends.memory import MemoryStorage
 from kms_core.errors import KmsError, UnwrapError
+from kms_core.hookspecs import KekSpec
 from kms_core.record import decode_record, record_context
 from kms_core.service import Kms
 from kms_core.stored import StoredDeks
+from kms_core.testing.clauses import clause
 from kms_core.testing.client import Client, Fresh, answered, refused
 from kms_core.types import Context, StoredRecord, WrappedDek
 
@@ -59,25 +61,29 @@ class KekIntegrityChecks:
     """Every which byte of the ciphertext is flipped. Raise it for a KMS that is slow or costs."""
 
     @pytest.mark.parametrize("change", _OTHER_CONTEXTS)
+    @clause(KekSpec.wrap_dek)
     def test_other_context(self, fresh: Fresh, change: str) -> None:
-        """``wrap_dek``, post: under any other context ``unwrap_dek`` fails."""
+        """Post: under any other context ``unwrap_dek`` fails."""
         client = fresh()
         wrapped, context = _wrap(client), _OTHER_CONTEXTS[change]
         when = f"under a context {change}"
         client.refuse(UnwrapError, "unwrap_dek", when, wrapped=wrapped, context=context)
 
+    @clause(KekSpec.unwrap_dek)
     def test_other_kek(self, fresh: Fresh, other: Fresh) -> None:
-        """``unwrap_dek``: ``kek_id`` is compared with the configured KEK, and never an address."""
+        """``kek_id`` is compared with the configured KEK, and never an address."""
         _refuses(fresh(), _wrap(other()), "of what another KEK wrapped")
 
+    @clause(KekSpec.unwrap_dek)
     def test_other_kek_under_this_name(self, fresh: Fresh, other: Fresh) -> None:
-        """``unwrap_dek`` opens only what this KEK wrapped, whatever name is written on it."""
+        """Opens only what this KEK wrapped, whatever name is written on it."""
         client = fresh()
         foreign = replace(_wrap(client), ciphertext=_wrap(other()).ciphertext)
         _refuses(client, foreign, "of what another KEK wrapped, under this one's name")
 
+    @clause(KekSpec.unwrap_dek)
     def test_every_byte(self, fresh: Fresh) -> None:
-        """``unwrap_dek`` fails when any byte of the ciphertext was altered."""
+        """Fails when any byte of the ciphertext was altered."""
         client = fresh()
         wrapped = _wrap(client)
         last = len(wrapped.ciphertext) - 1
@@ -88,16 +94,18 @@ class KekIntegrityChecks:
             _refuses(client, replace(wrapped, ciphertext=bytes(altered)), when)
 
     @pytest.mark.parametrize("change", _OTHER_CIPHERTEXTS)
+    @clause(KekSpec.unwrap_dek)
     def test_other_length(self, fresh: Fresh, change: str) -> None:
-        """``unwrap_dek`` fails when the ciphertext was cut or extended."""
+        """Fails when the ciphertext was cut or extended."""
         client = fresh()
         wrapped = _wrap(client)
         altered = _OTHER_CIPHERTEXTS[change](wrapped.ciphertext)
         _refuses(client, replace(wrapped, ciphertext=altered), f"of a ciphertext {change}")
 
     @pytest.mark.parametrize("field", ["kek_id", "kek_version", "algorithm"])
+    @clause(KekSpec.unwrap_dek)
     def test_other_field(self, fresh: Fresh, field: str) -> None:
-        """``unwrap_dek``: every field must be as ``wrap_dek`` made it."""
+        """Every field must be as ``wrap_dek`` made it."""
         client = fresh()
         wrapped = _wrap(client)
         made: str = getattr(wrapped, field)
@@ -105,12 +113,14 @@ class KekIntegrityChecks:
             fields: dict[str, Any] = {field: altered}
             _refuses(client, replace(wrapped, **fields), f"with {field}={altered!r}")
 
+    @clause(KekSpec.unwrap_dek)
     def test_name_of_the_other_kek(self, fresh: Fresh, other: Fresh) -> None:
-        """``unwrap_dek`` fails when the name on it is that of another KEK."""
+        """Fails when the name on it is that of another KEK."""
         client = fresh()
         renamed = replace(_wrap(client), kek_id=other().answer("describe_kek").kek_id)
         _refuses(client, renamed, "with the kek_id of another KEK")
 
+    @clause(KekSpec.unwrap_dek)
     def test_copied_record(self, fresh: Fresh) -> None:
         """A record that was copied to another dek_id does not unwrap, through all of core."""
         copy_record(fresh())

@@ -11,7 +11,8 @@ from typing import TypeAlias
 import pytest
 
 from kms_core.errors import DekSizeError, KekDisabledError, KekNotFoundError
-from kms_core.hookspecs import KekSpec
+from kms_core.hookspecs import BackendSpec, KekSpec
+from kms_core.testing.clauses import clause
 from kms_core.testing.client import Client, Fresh, clients, expect, refused, skip_without
 from kms_core.testing.kek_integrity import CONTEXT
 from kms_core.testing.racing import RACERS, race
@@ -25,12 +26,14 @@ class KekWrappingChecks:
     """The part of :class:`~kms_core.testing.KekConformance` about wrapping and describing."""
 
     @pytest.mark.parametrize("size", [1, 16, 32, 33, 64])
+    @clause(KekSpec.wrap_dek)
     def test_round_trip(self, fresh: Fresh, size: int) -> None:
-        """``wrap_dek``, post: ``unwrap_dek`` returns the same bytes, from a fresh client too."""
+        """Post: ``unwrap_dek`` returns the same bytes, from a fresh client too."""
         round_trip(fresh(), fresh(), token_bytes(size))
 
+    @clause(KekSpec.wrap_dek)
     def test_largest_dek(self, fresh: Fresh) -> None:
-        """``wrap_dek`` takes a DEK of 8160 bytes, or raises DekSizeError."""
+        """Takes a DEK of 8160 bytes, or raises DekSizeError."""
         dek = token_bytes(MAX_DEK_SIZE)
         try:
             fresh().call("wrap_dek", dek=dek, context=CONTEXT)
@@ -38,28 +41,32 @@ class KekWrappingChecks:
             return
         round_trip(fresh(), fresh(), dek)
 
+    @clause(KekSpec.wrap_dek)
     def test_wrap_twice(self, fresh: Fresh) -> None:
-        """``wrap_dek``, post: a DEK that is wrapped again unwraps from both."""
+        """Post: a DEK that is wrapped again unwraps from both."""
         dek = token_bytes(32)
         first, second = (fresh().answer("wrap_dek", dek=dek, context=CONTEXT) for _ in range(2))
         _unwraps(fresh(), first, dek, "of the first of two wraps")
         _unwraps(fresh(), second, dek, "of the second of two wraps")
 
+    @clause(KekSpec.wrap_dek)
     def test_order_of_context(self, fresh: Fresh) -> None:
-        """``wrap_dek``, post: contexts that are equal are one context, in whatever order."""
+        """Post: contexts that are equal are one context, in whatever order."""
         dek = token_bytes(32)
         wrapped = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
         turned = dict(reversed(CONTEXT.items()))
         _unwraps(fresh(), wrapped, dek, "with the context in another order", turned)
 
+    @clause(KekSpec.wrap_dek)
     def test_strange_ids(self, fresh: Fresh) -> None:
-        """``wrap_dek`` takes every dek_id in the context."""
+        """Takes every dek_id in the context."""
         client, dek = fresh(), token_bytes(32)
         for dek_id in STRANGE_IDS:
             context = {**CONTEXT, "dek_id": dek_id}
             wrapped = client.answer("wrap_dek", f"for {dek_id!r}", dek=dek, context=context)
             _unwraps(client, wrapped, dek, f"for {dek_id!r}", context)
 
+    @clause(BackendSpec)
     def test_no_dek_is_kept(self, fresh: Fresh) -> None:
         """A backend keeps no cache: it unwraps each time, and hands out no object again."""
         client, dek = fresh(), token_bytes(32)
@@ -68,6 +75,7 @@ class KekWrappingChecks:
         seen = [dek, unwrap(), unwrap()]
         expect("unwrap_dek: how many objects, when no DEK is kept", 3, len({*map(id, seen)}))
 
+    @clause(BackendSpec)
     def test_threads(self, fresh: Fresh) -> None:
         """All hooks may be called from several threads at once, on one client."""
         client, deks = fresh(), [token_bytes(32) for _ in range(RACERS)]
@@ -75,8 +83,9 @@ class KekWrappingChecks:
         for dek, wrapped in zip(deks, race(wraps), strict=True):
             _unwraps(client, wrapped, dek, "of what one of 16 threads wrapped")
 
+    @clause(KekSpec.describe_kek)
     def test_description(self, fresh: Fresh) -> None:
-        """``describe_kek``: ``wrap_dek`` now would use what this returns."""
+        """``wrap_dek`` now would use what this returns."""
         wrapped: WrappedDek = fresh().answer("wrap_dek", dek=token_bytes(32), context=CONTEXT)
         info: KekInfo = fresh().answer("describe_kek")
         seen = KekInfo(wrapped.kek_id, wrapped.kek_version, wrapped.algorithm)
@@ -84,13 +93,15 @@ class KekWrappingChecks:
             seen = replace(seen, kek_version=info.kek_version)
         expect("describe_kek: what wrap_dek uses", seen, info)
 
+    @clause(KekSpec.describe_kek)
     def test_keks_have_names(self, fresh: Fresh, other: Fresh) -> None:
         """``kek_id`` is the KEK's full name: two KEKs have two."""
         keks = {client.answer("describe_kek").kek_id for client in (fresh(), other())}
         expect("describe_kek: how many kek_ids two KEKs have", 2, len(keks))
 
+    @clause(KekSpec.wrap_dek)
     def test_rotation(self, fresh: Fresh, rotate_kek: Callable[[], None] | None) -> None:
-        """``wrap_dek`` wraps under the newest version; what an older one wrapped unwraps."""
+        """Wraps under the newest version; what an older one wrapped unwraps."""
         rotate, dek = skip_without("rotate_kek", rotate_kek), token_bytes(32)
         before: WrappedDek = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
         rotate()
@@ -100,10 +111,12 @@ class KekWrappingChecks:
             changed = before.kek_version != after.kek_version
             expect("wrap_dek: whether rotation changes kek_version", expected=True, seen=changed)
 
+    @clause(KekSpec)
     def test_missing_kek(self, open_missing_kek: OpenKek | None) -> None:
         """Every hook raises KekNotFoundError if the KMS has no such KEK, or opening does."""
         _unusable(skip_without("open_missing_kek", open_missing_kek), KekNotFoundError)
 
+    @clause(KekSpec)
     def test_disabled_kek(self, open_disabled_kek: OpenKek | None) -> None:
         """Every hook raises KekDisabledError if the KEK is disabled, or opening does."""
         _unusable(skip_without("open_disabled_kek", open_disabled_kek), KekDisabledError)

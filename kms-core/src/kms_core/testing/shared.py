@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
 from kms_core.config import BackendConfig
 from kms_core.errors import ClosedError, KmsError
+from kms_core.hookspecs import BackendSpec
+from kms_core.testing.clauses import clause
 from kms_core.testing.client import Client, Fresh, answered, expect
-from kms_core.testing.leaks import Secret, carried_texts, error_texts, search
-from kms_core.tracebacks import clear_locals
+from kms_core.testing.leaks import Secret, search
 
 
 class Provoked(NamedTuple):
@@ -26,8 +27,8 @@ class Provoked(NamedTuple):
 class BackendChecks(ABC):
     """The base of the conformance classes."""
 
-    describe: ClassVar[str]
-    """The hook that describes the service and changes nothing."""
+    harmless: ClassVar[tuple[str, Mapping[str, Any]]]
+    """A hook that changes nothing in the service, and its arguments."""
 
     @pytest.fixture
     def secrets(self) -> Sequence[Secret]:
@@ -42,60 +43,48 @@ class BackendChecks(ABC):
     def provoke(self, fresh: Fresh) -> Provoked:
         """Make the backend raise errors."""
 
+    @clause(BackendSpec)
     def test_hookspec_is_kept(self, fresh: Fresh) -> None:
         """Every hook is implemented with all its arguments; ``Config`` is the config's model."""
         model = getattr(fresh().plugin, "Config", None)
         is_model = isinstance(model, type) and issubclass(model, BackendConfig)
         expect("Config: whether it is a subclass of BackendConfig", expected=True, seen=is_model)
 
+    @clause(BackendSpec.close)
     def test_close_twice(self, fresh: Fresh) -> None:
-        """``close`` frees what the client holds, without an error. Core lets it happen once."""
+        """Frees what the client holds, without an error. Core lets it happen once."""
         client = fresh()
         self.use(client)
         answered("close", client.close)
         answered("close for a second time", client.close)
 
+    @clause(BackendSpec.close)
     def test_use_after_close(self, fresh: Fresh) -> None:
         """A closed client is closed: core calls no hook after ``close`` has returned None."""
         client = fresh()
         answered("close", client.close)
-        client.refuse(ClosedError, self.describe, "after close")
+        hook, arguments = self.harmless
+        client.refuse(ClosedError, hook, "after close", **arguments)
 
+    @clause(BackendSpec.close)
     def test_close_leaves_others_open(self, fresh: Fresh) -> None:
-        """``close`` frees nothing that another client of the same service uses."""
+        """Frees nothing that another client of the same service uses."""
         closed, other = fresh(), fresh()
         answered("close", closed.close)
         self.use(other)
         self.use(fresh())
 
-    def test_errors_say_where(self, fresh: Fresh) -> None:
-        """Each error names this backend, the hook and the dek_id that was asked for."""
-        self.provoke(fresh)  # refuse() looks at each of them
-
+    @clause(BackendSpec)
     def test_description_shows_no_secret(self, fresh: Fresh, secrets: Sequence[Secret]) -> None:
         """``describe_…`` and a client's repr show no credential."""
         client = fresh()
-        info = client.answer(self.describe)
+        hook, arguments = self.harmless
+        answer = client.answer(hook, **arguments)
         plugin = client.plugin
-        texts = [("what it returns", repr(info)), ("the client's repr", f"{plugin!r} {plugin}")]
-        search(self.describe, texts, secrets)
+        texts = [("what it returns", repr(answer)), ("the client's repr", f"{plugin!r} {plugin}")]
+        search(hook, texts, secrets)
 
-    def test_errors_show_no_secret(self, fresh: Fresh, secrets: Sequence[Secret]) -> None:
-        """No message holds key bytes or a credential, the SDK's errors behind it included."""
-        errors, deks = self.provoke(fresh)
-        for error in errors:
-            search(str(error.operation), error_texts(error), [*secrets, *deks])
-
-    def test_errors_carry_no_secret(self, fresh: Fresh, secrets: Sequence[Secret]) -> None:
-        """What leaves core carries no key bytes and no credential for an error reporter to show.
-
-        Core clears the local variables of every frame; an error's attributes it cannot clear.
-        """
-        errors, deks = self.provoke(fresh)
-        for error in errors:
-            clear_locals(error)
-            search(str(error.operation), carried_texts(error), [*secrets, *deks])
-
+    @clause(BackendSpec)
     def test_logs_show_no_secret(
         self,
         fresh: Fresh,

@@ -10,7 +10,8 @@ import pytest
 from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError
 from kms_core.hookspecs import StorageSpec
 from kms_core.testing.client import Client, Fresh, clients
-from kms_core.testing.shared import BackendChecks, Provoked
+from kms_core.testing.errors import ErrorChecks
+from kms_core.testing.shared import Provoked
 from kms_core.testing.storage_listing import StorageListingChecks
 from kms_core.testing.storage_races import StorageRaceChecks
 from kms_core.testing.storage_records import PlantRecord, StorageRecordChecks
@@ -18,16 +19,14 @@ from kms_core.testing.storage_records import PlantRecord, StorageRecordChecks
 OpenStorage: TypeAlias = Callable[[], StorageSpec]
 
 
-class StorageConformance(
-    StorageRecordChecks, StorageListingChecks, StorageRaceChecks, BackendChecks
-):
+class StorageConformance(StorageRecordChecks, StorageListingChecks, StorageRaceChecks, ErrorChecks):
     """Subclass it, and define ``open_storage``; the other fixtures are optional.
 
     It opens a fresh client of one store, which is empty when a test begins. Clients of a store in
     memory may be one object.
     """
 
-    describe = "describe_storage"
+    harmless = ("describe_storage", {})
 
     @pytest.fixture
     def open_storage(self) -> OpenStorage:

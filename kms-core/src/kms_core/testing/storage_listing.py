@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
+from kms_core.hookspecs import StorageSpec
+from kms_core.testing.clauses import clause
 from kms_core.testing.client import Client, Fresh, answered, expect
 from kms_core.testing.racing import RACERS
 from kms_core.testing.strange_ids import STRANGE_IDS
@@ -22,6 +24,7 @@ class StorageListingChecks:
     page_size: ClassVar[int] = 1000
     """How many ids the service lists at a time; a few more than that are created."""
 
+    @clause(StorageSpec)
     def test_strange_ids_are_distinct(self, fresh: Fresh) -> None:
         """Two ids that differ in anything are two records, and none is ever a path."""
         _create_all(fresh(), STRANGE_IDS)
@@ -30,17 +33,20 @@ class StorageListingChecks:
             stored: StoredRecord = client.answer("load_record", dek_id=dek_id)
             expect(f"load_record of {dek_id!r}: whose data it is", dek_id.encode(), stored.data)
 
+    @clause(StorageSpec.list_dek_ids)
     def test_strange_ids_are_listed(self, fresh: Fresh) -> None:
-        """``list_dek_ids`` yields each dek_id exactly as it was given."""
+        """Yields each dek_id exactly as it was given."""
         _create_all(fresh(), STRANGE_IDS)
         _lists("", STRANGE_IDS, fresh().list_ids())
 
+    @clause(StorageSpec.list_dek_ids)
     def test_empty_store(self, fresh: Fresh) -> None:
-        """``list_dek_ids`` of an empty store yields nothing."""
+        """Of an empty store yields nothing."""
         expect("list_dek_ids of an empty store", [], fresh().list_ids())
 
+    @clause(StorageSpec.list_dek_ids)
     def test_pages(self, fresh: Fresh) -> None:
-        """``list_dek_ids`` yields each dek_id once, also those beyond the first page."""
+        """Yields each dek_id once, also those beyond the first page."""
         ids = [f"page/{n}" for n in range(self.page_size + 5)]
         client = fresh()
         with ThreadPoolExecutor(RACERS) as pool:
@@ -49,8 +55,9 @@ class StorageListingChecks:
         _lists("", [*ids, "other"], fresh().list_ids())
         _lists("page/", ids, fresh().list_ids("page/"))
 
+    @clause(StorageSpec.list_dek_ids)
     def test_prefix(self, fresh: Fresh) -> None:
-        """``list_dek_ids`` takes the prefix literally: no pattern, no path, no other case."""
+        """Takes the prefix literally: no pattern, no path, no other case."""
         ids = {prefix + tail for prefix in _PREFIXES for tail in _TAILS} - {""}
         _create_all(fresh(), ids)
         client = fresh()
@@ -58,8 +65,9 @@ class StorageListingChecks:
             expected = [dek_id for dek_id in ids if dek_id.startswith(prefix)]
             _lists(prefix, expected, client.list_ids(prefix))
 
+    @clause(StorageSpec.list_dek_ids)
     def test_listing_while_records_change(self, fresh: Fresh) -> None:
-        """``list_dek_ids`` reads on as it is asked; what others do meanwhile stops nothing."""
+        """Reads on as it is asked; what others do meanwhile stops nothing."""
         client, kept = fresh(), [f"kept-{n}" for n in range(20)]
         _create_all(client, kept)
         gone = client.answer("create_record", dek_id="gone", data=b"data")

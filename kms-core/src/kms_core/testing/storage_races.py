@@ -7,6 +7,8 @@ from contextlib import suppress
 from functools import partial
 
 from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError, KmsError
+from kms_core.hookspecs import StorageSpec
+from kms_core.testing.clauses import clause
 from kms_core.testing.client import Client, ErrorKind, Fresh, expect, named
 from kms_core.testing.racing import RACERS, race
 from kms_core.types import StoredRecord
@@ -18,20 +20,23 @@ _DATA = [bytes([n]) * 4096 for n in range(RACERS)]
 class StorageRaceChecks:
     """The part of :class:`~kms_core.testing.StorageConformance` about races."""
 
+    @clause(StorageSpec.create_record)
     def test_racing_creates(self, fresh: Fresh) -> None:
-        """``create_record``, post: of all clients exactly one succeeds, and its data is stored."""
+        """Post: of all clients exactly one succeeds, and its data is stored."""
         seen = race([partial(_create, fresh(), data) for data in _DATA])
         winner = _only_winner("create_record", seen, DekExistsError)
         _is_stored("create_record", fresh(), _DATA[winner], seen[winner])
 
+    @clause(StorageSpec.create_record)
     def test_losers_read_the_winner(self, fresh: Fresh) -> None:
-        """``create_record`` raises DekExistsError only when every client sees the record whole."""
+        """Raises DekExistsError only when every client sees the record whole."""
         seen = race([partial(_create_or_load, fresh(), data) for data in _DATA])
         for data in seen:
             expect("load_record after losing create_record", seen[0], data)
 
+    @clause(StorageSpec.replace_record)
     def test_racing_replaces(self, fresh: Fresh) -> None:
-        """``replace_record`` stores only if the record is still at the revision: one succeeds."""
+        """Stores only if the record is still at the revision: one succeeds."""
         first = fresh().answer("create_record", dek_id="id", data=b"first")
         arguments = {"dek_id": "id", "revision": first}
         calls = [partial(fresh().call, "replace_record", data=d, **arguments) for d in _DATA]
@@ -39,8 +44,9 @@ class StorageRaceChecks:
         winner = _only_winner("replace_record", seen, ConflictError)
         _is_stored("replace_record", fresh(), _DATA[winner], seen[winner])
 
+    @clause(StorageSpec.delete_record)
     def test_racing_deletes(self, fresh: Fresh) -> None:
-        """``delete_record`` deletes the record that is there: one client succeeds."""
+        """Deletes the record that is there: one client succeeds."""
         first = fresh().answer("create_record", dek_id="id", data=b"first")
         arguments = {"dek_id": "id", "revision": first}
         calls = [partial(fresh().call, "delete_record", **arguments) for _ in range(RACERS)]
