@@ -6,6 +6,7 @@ import os
 from abc import ABCMeta
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kms_core.binding import Bound, check_contract
@@ -111,26 +112,55 @@ def backend_spec(scheme: str, plugin: type) -> ABCMeta:
     return StorageSpec if scheme == "storage" else ObserverSpec
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A backend whose class and parameters are checked, to be opened as often as you like."""
+
+    found: FoundBackend
+    spec: ABCMeta
+    plugin: Any
+    config: BackendConfig
+
+    def open(self) -> BackendSpec:
+        """Open a client.
+
+        Raises:
+            KmsError: what the backend raised, located.
+            BackendContractError: it raised anything else.
+        """
+        try:
+            backend: BackendSpec = self.plugin(self.config)
+        except KmsError as error:
+            error.locate(backend=self.found.backend, operation="open", dek_id=None)
+            raise
+        except Exception as error:
+            problem = f"it raised {type(error).__name__} when opened, which is not a KmsError"
+            raise _violation(self.found, problem) from error
+        return backend
+
+    def bind(self, observers: Sequence[Observer] = ()) -> Bound:
+        """Open a client and bind it to its hookspec."""
+        found = self.found
+        return Bound(found.backend, found.distribution, self.open(), self.spec, observers)
+
+
+def prepare(settings: BackendSettings) -> Prepared:
+    """Import a backend's class and check the settings, without opening anything.
+
+    Raises:
+        BackendError: it is not installed, broken, ambiguous, or breaks its contract.
+        ConfigError: a parameter is unknown, missing or wrong.
+    """
+    plugin, spec, found = load_plugin(settings.scheme, settings.name)
+    return Prepared(found, spec, plugin, configure(plugin, settings, found))
+
+
 def _open(
     settings: BackendSettings, resources: ExitStack, observers: Sequence[Observer] = ()
 ) -> Bound:
-    plugin, spec, found = load_plugin(settings.scheme, settings.name)
-    backend = _construct(plugin, configure(plugin, settings, found), found)
-    bound = Bound(found.backend, found.distribution, backend, spec, observers)
+    bound = prepare(settings).bind(observers)
     resources.callback(bound.close)
     return bound
-
-
-def _construct(plugin: Any, config: BackendConfig, found: FoundBackend) -> BackendSpec:
-    try:
-        backend: BackendSpec = plugin(config)
-    except KmsError as error:
-        error.locate(backend=found.backend, operation="open", dek_id=None)
-        raise
-    except Exception as error:
-        problem = f"it raised {type(error).__name__} when opened, which is not a KmsError"
-        raise _violation(found, problem) from error
-    return backend
 
 
 def _violation(found: FoundBackend, problem: str) -> BackendContractError:

@@ -8,6 +8,7 @@ from kms_core.cli.backends import backends
 from kms_core.cli.config import config
 from kms_core.cli.dek import dek
 from kms_core.cli.init import init
+from kms_core.cli.plugin import plugin
 from kms_core.cli.session import Session
 
 _EXAMPLES = """\b
@@ -22,7 +23,7 @@ Examples:
 @click.group(
     no_args_is_help=False,
     epilog=_EXAMPLES,
-    commands=[init, dek, backends, config],
+    commands=[init, dek, backends, config, plugin],
 )
 @click.option("--config", "config_file", metavar="PATH", help="The config file, in TOML.")
 @click.option(

@@ -111,5 +111,5 @@ def shown(value: object) -> str:
 def skip_without(fixture: str, value: T | None) -> T:
     """Skip a check whose optional fixture the backend's author has not defined."""
     if value is None:
-        pytest.skip(f"define the fixture {fixture} to check this clause")
+        pytest.skip(f"define the fixture {fixture} in a test to check this clause")
     return value

@@ -1,0 +1,125 @@
+"""``kms plugin check``: the conformance kit on a backend as it is configured."""
+
+from __future__ import annotations
+
+import os
+import sys
+from abc import ABCMeta
+from contextlib import closing
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import click
+
+from kms_core import DeriverSpec, KekSpec, ObserverSpec, StorageSpec
+from kms_core.opening import prepare
+from kms_core.uri import parse_uri
+
+if TYPE_CHECKING:
+    import pytest
+    from click._termui_impl import ProgressBar
+
+    from kms_core.opening import Prepared
+    from kms_core.testing.live import Live
+    from kms_core.testing.table import ClauseTable
+
+_SUITES: dict[ABCMeta, tuple[str, str | None]] = {
+    KekSpec: ("TestKek", "describe_kek"),
+    DeriverSpec: ("TestDeriver", "describe_kek"),
+    StorageSpec: ("TestStorage", "describe_storage"),
+    ObserverSpec: ("TestObserver", None),
+}
+_EXAMPLES = """\b
+Examples:
+  kms plugin check 'storage://file?path=deks'
+  kms plugin check 'kms://local?keyFile=a.toml' --other 'kms://local?keyFile=b.toml'
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("uri")
+@click.option(
+    "--other",
+    metavar="URI",
+    help="Another KEK of the same provider; without it the clauses about two are skipped.",
+)
+@click.pass_context
+def check(context: click.Context, uri: str, other: str | None) -> None:
+    """Check the backend of this URI against each clause of its hookspec, on its real service.
+
+    It needs pytest (pip install 'kms-core[testing]'). In a store it uses ids of its own, which
+    begin with kms-check-, and removes them again where it may. Exits with 1 if a clause is broken.
+    As for --kek, a secret belongs in a file or in the environment, not in the URI.
+    """
+    live = _live(_prepare(uri), _prepare(other) if other else None)
+    suite, describe = _SUITES[live.backend.spec]
+    with closing(live.backend.bind()) as client:
+        if describe:
+            client.call(describe)
+    table = _run(live, suite)
+    click.echo(live.backend.found.backend)
+    for row in table.rows():
+        click.echo("\n".join(f"  {line}" for line in row.lines()))
+    click.echo(table.summary())
+    for prefix, number in live.left.items():
+        click.echo(f"kms: warning: {number} records of {prefix}… could not be removed", err=True)
+    if any(row.outcome == "FAILED" for row in table.rows()):
+        context.exit(1)
+
+
+def _prepare(uri: str) -> Prepared:
+    from kms_core.resolver import GROUPS
+    from kms_core.settings import BackendSettings
+
+    scheme = uri.partition("://")[0]
+    if scheme not in GROUPS:
+        known = ", ".join(GROUPS)
+        raise click.UsageError(f"the scheme of a backend's URI is one of {known}")
+    name, parameters = parse_uri(uri, scheme)
+    return prepare(BackendSettings(scheme, name, parameters))
+
+
+def _live(backend: Prepared, other: Prepared | None) -> Live:
+    try:
+        from kms_core.testing.live import Live
+    except ModuleNotFoundError as error:
+        raise click.ClickException(str(error)) from error
+    return Live(backend, other)
+
+
+class _Progress:
+    """A plugin of pytest that moves the bar at each check."""
+
+    def __init__(self, bar: ProgressBar[int]) -> None:
+        self._bar = bar
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._bar.length = len(session.items)
+
+    def pytest_runtest_logfinish(self) -> None:
+        self._bar.update(1)
+
+
+def _run(live: Live, suite: str) -> ClauseTable:
+    import pytest
+
+    from kms_core.testing import live as suites
+    from kms_core.testing.table import ClauseTable
+
+    table = ClauseTable()
+    # The user's own plugins, options and configuration of pytest are for his tests.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(name, None)
+    label = f"checking {live.backend.found.backend}"
+    with (
+        TemporaryDirectory() as folder,
+        click.progressbar(length=1, label=label, file=sys.stderr) as bar,
+    ):
+        options = ("--noconftest", f"--rootdir={folder}", f"--config-file={os.devnull}")
+        without = ("-p", "no:terminal", "-p", "no:cacheprovider")
+        what = f"{suites.__file__}::{suite}"
+        code = pytest.main([*without, *options, what], plugins=[live, table, _Progress(bar)])
+    if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+        raise click.Abort if code == pytest.ExitCode.INTERRUPTED else RuntimeError(str(code))
+    return table

@@ -1,0 +1,97 @@
+"""The clauses as a table: which passed, which failed, and which were skipped and why."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, groupby
+
+import pytest
+
+from kms_core.testing.clauses import Clause, clause_of
+
+_PROPERTY = "kms_clause"
+_WORST_FIRST = ("FAILED", "xfailed", "skipped", "passed")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of one clause: the worst of its checks, and what that one says."""
+
+    suite: str
+    clause: Clause
+    outcome: str
+    detail: str
+
+    def lines(self) -> Iterator[str]:
+        """The outcome, the hook and the clause, and below them what else there is to know."""
+        yield f"{self.outcome:7}  {self.clause.hook:16}  {self.clause.text}"
+        yield from (f"{'':9}{line}" for line in self.detail.splitlines())
+        if self.outcome == "FAILED":
+            yield f"{'':9}documented in {self.clause.documented}"
+
+
+class ClauseTable:
+    """A plugin of pytest that remembers what became of each clause, and writes it down."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, Clause], list[tuple[str, str]]] = defaultdict(list)
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Note the clause where it also reaches the process that prints, under xdist."""
+        suite = getattr(item, "cls", None)
+        found = suite and clause_of(suite, getattr(item, "originalname", item.name))
+        if found:
+            item.user_properties.append((_PROPERTY, f"{found.owner}: {found.text}"))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in a report."""
+        marks = [str(value) for name, value in report.user_properties if name == _PROPERTY]
+        outcome = _outcome(report)
+        if marks and outcome:
+            owner, _, text = marks[0].partition(": ")
+            suite = report.nodeid.rpartition("::")[0]
+            self._seen[suite, Clause(owner, text)].append((outcome, _detail(report)))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Write the table below pytest's own."""
+        terminalreporter.section("clauses of the hookspecs")
+        for suite, rows in groupby(self.rows(), key=lambda row: row.suite):
+            terminalreporter.write_line(suite)
+            for line in chain.from_iterable(row.lines() for row in rows):
+                terminalreporter.write_line(f"  {line}")
+        terminalreporter.write_line(self.summary())
+
+    def summary(self) -> str:
+        """How many clauses passed, failed and so on."""
+        counts = Counter(row.outcome for row in self.rows())
+        told = (f"{number} {outcome.lower()}" for outcome, number in sorted(counts.items()))
+        return f"{counts.total()} clauses: {', '.join(told)}"
+
+    def rows(self) -> Iterator[Row]:
+        """The table, a suite after the other."""
+        # Sorted, because under xdist they come in from several processes.
+        for suite, clause in sorted(self._seen, key=lambda k: (k[0], k[1].hook, k[1].text)):
+            seen = self._seen[suite, clause]
+            outcome, detail = min(seen, key=lambda one: _WORST_FIRST.index(one[0]))
+            yield Row(suite, clause, outcome, detail)
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    """What the report says of the check; nothing if it only says that a phase went well."""
+    if report.failed:
+        return "FAILED"
+    if report.skipped:
+        return "xfailed" if hasattr(report, "wasxfail") else "skipped"
+    return "passed" if report.when == "call" else ""
+
+
+def _detail(report: pytest.TestReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return str(report.wasxfail).removeprefix("reason: ")
+    if isinstance(report.longrepr, tuple):  # how pytest reports a skip
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    message = str(crash.message if crash else report.longrepr or "")
+    return message.partition("\nclause of ")[0].removeprefix("AssertionError: ")

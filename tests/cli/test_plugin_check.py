@@ -1,0 +1,173 @@
+"""``kms plugin check`` on backends that are sound, broken, or not allowed everything."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Done, Kms, install, run_command
+
+NAMED = "Opens only what this KEK wrapped, whatever name is written on it."
+SHARED = """\
+import warnings
+
+from kms_core import AccessDeniedError, hookimpl
+from kms_core.backends.memory import MemoryStorage
+
+warnings.simplefilter("ignore")
+ONLY = MemoryStorage(MemoryStorage.Config())
+
+
+class Shared(MemoryStorage):
+    def __init__(self, config):
+        vars(self).update(vars(ONLY))
+
+    def _put(self, dek_id, data):
+        return MemoryStorage._put(ONLY, dek_id, data)
+"""
+FORGETFUL = f"""{SHARED}
+    def _check(self, dek_id, revision):
+        self._find(dek_id)
+"""
+WITHOUT_DELETE = f"""{SHARED}
+    @hookimpl
+    def delete_record(self, dek_id, revision):
+        raise AccessDeniedError("allow store:Delete")
+
+    @hookimpl
+    def list_dek_ids(self, prefix):
+        raise AccessDeniedError("allow store:List")
+"""
+WITHOUT_CREATE = f"""{SHARED}
+    @hookimpl
+    def create_record(self, dek_id, data):
+        raise AccessDeniedError("allow store:Create")
+"""
+
+
+def check(site: Path, source: str) -> Done:
+    entry_points = "[kms.storage]\nstranger = stranger_mod:Shared\n"
+    install(site, "stranger", entry_points, stranger_mod=source)
+    return run_command("plugin", "check", "storage://stranger", PYTHONPATH=str(site))
+
+
+def row(done: Done, hook: str, clause: str) -> str:
+    """What the table says of a clause: its outcome, and what stands below."""
+    lines = done.output.splitlines()
+    [start] = [n for n, line in enumerate(lines) if f" {hook} " in line and line.endswith(clause)]
+    below = takewhile(lambda line: line.startswith(" " * 11), lines[start + 1 :])
+    return "\n".join([lines[start].split()[0], *map(str.strip, below)])
+
+
+@pytest.fixture
+def two_keks(kms: Kms, folder: Path) -> tuple[str, str]:
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        assert kms("--config", f"{name}/kms.toml", "init").code == 0
+    return "kms://local?keyFile=one/kek.toml", "kms://local?keyFile=two/kek.toml"
+
+
+def test_a_kek(two_keks: tuple[str, str]) -> None:
+    done = run_command("plugin", "check", two_keks[0], "--other", two_keks[1])
+    assert done.code == 0, done.errors
+    assert done.errors == "checking kms://local\n"
+    assert done.output.splitlines()[0] == "kms://local"
+    assert row(done, "wrap_dek", "Post: under any other context unwrap_dek fails.") == "passed"
+    assert row(done, "unwrap_dek", NAMED) == "passed"
+    skipped = row(done, "wrap_dek", "what an older one wrapped unwraps.")
+    assert skipped == "skipped\ndefine the fixture rotate_kek in a test to check this clause"
+    assert done.output.splitlines()[-1].endswith("26 passed, 3 skipped")
+
+
+def test_a_kek_alone(two_keks: tuple[str, str]) -> None:
+    done = run_command("plugin", "check", two_keks[0])
+    assert done.code == 0
+    skipped = row(done, "unwrap_dek", NAMED)
+    assert skipped.startswith("skipped\nname another KEK of this provider by --other")
+
+
+def test_a_deriver_with_its_secret_in_the_environment() -> None:
+    secret = "c2VjcmV0LW9mLXRoaXMtdGVzdC1vbmx5LTMyLWJ5dGU="
+    environment = {"KMS_KEK_CLUSTER_KMS_KEY": secret, "KMS_KEK_CLUSTER_KMS_SALT": secret}
+    done = run_command("plugin", "check", "kms://cluster-kms", **environment)
+    assert done.code == 0, done.errors
+    assert secret not in done.output + done.errors
+
+
+def test_an_observer() -> None:
+    done = run_command("plugin", "check", "observer://log")
+    assert (done.code, row(done, "observe", "Takes every dek_id.")) == (0, "passed")
+
+
+def test_a_store_in_use_is_left_as_it_was(kms: Kms, folder: Path) -> None:
+    kms("init")
+    dek = kms("dek", "get", "id").output
+    done = run_command("plugin", "check", "storage://file?path=deks")
+    assert done.code == 0, done.output
+    assert kms("dek", "list").output == "id\n"
+    assert kms("dek", "get", "id", "--no-create").output == dek
+    files = {path.name for path in (folder / "deks").rglob("*") if path.is_file()}
+    assert files == {".lock", "dek-id.json"}
+
+
+def test_a_broken_clause_is_told_with_what_was_seen(tmp_path: Path) -> None:
+    done = check(tmp_path, FORGETFUL)
+    assert done.code == 1
+    outcome, seen, documented = row(
+        done, "replace_record", "Raises ConflictError at another revision, and changes nothing."
+    ).splitlines()
+    assert outcome == "FAILED"
+    assert seen.startswith("replace_record at a stale revision: expected ConflictError, saw")
+    assert documented == (
+        "documented in kms_core.hookspecs.StorageSpec.replace_record "
+        "(docs/hooks.md#storagespecreplace_record)"
+    )
+
+
+def test_what_get_dek_does_without_need_not_be_allowed(tmp_path: Path) -> None:
+    done = check(tmp_path, WITHOUT_DELETE)
+    assert done.code == 0, done.output
+    skipped = row(done, "delete_record", "Deletes the record that is there: one client succeeds.")
+    assert skipped.startswith("skipped\nnot allowed: storage://under-test: delete_record")
+    assert "allow store:Delete" in skipped
+    assert row(done, "create_record", "exactly one succeeds, and its data is stored.") == "passed"
+    warnings = done.errors.splitlines()[1:]
+    assert warnings
+    for warning in warnings:
+        assert warning.startswith("kms: warning: ")
+        assert "records of kms-check-" in warning
+
+
+def test_what_get_dek_needs_must_be_allowed(tmp_path: Path) -> None:
+    done = check(tmp_path, WITHOUT_CREATE)
+    assert done.code == 1
+    assert "allow store:Create" in row(done, "create_record", "sees the record whole, at once.")
+
+
+@pytest.mark.parametrize(
+    ("uri", "code", "says"),
+    [
+        ("ftp://acme", 2, "is one of kms, storage, observer"),
+        ("kms://not-there", 2, "no installed distribution provides kms://not-there"),
+        ("storage://file?paht=deks", 2, "did you mean 'path'"),
+        ("kms://local?keyFile=missing.toml", 1, "kms://local: open: "),
+    ],
+)
+def test_what_cannot_be_checked(uri: str, code: int, says: str, kms: Kms) -> None:
+    done = kms("plugin", "check", uri)
+    assert (done.code, done.output) == (code, "")
+    assert says in done.error
+
+
+def test_without_pytest(tmp_path: Path, two_keks: tuple[str, str]) -> None:
+    (tmp_path / "pytest.py").write_text("raise ModuleNotFoundError('no pytest', name='pytest')\n")
+    done = run_command("plugin", "check", two_keks[0], PYTHONPATH=str(tmp_path))
+    assert done.code == 2
+    assert "pip install 'kms-core[testing]'" in done.error
+
+
+def test_the_users_own_pytest_options_change_nothing(two_keks: tuple[str, str]) -> None:
+    done = run_command("plugin", "check", two_keks[0], PYTEST_ADDOPTS="--no-such-option")
+    assert done.code == 0, done.errors

@@ -1,0 +1,75 @@
+"""What `pytest --kms-clauses` prints, from pytest processes of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SUITE = """\
+import pytest
+
+from tests.conformance.small_store import SmallStorage
+from tests.conformance.suites import StorageSuite
+
+
+class Forgetful(SmallStorage):
+    def refuse_stale(self, dek_id, revision):
+        self.load(dek_id)
+
+
+class TestForgetful(StorageSuite):
+    backend = Forgetful
+
+    @pytest.fixture
+    def plant_record(self):
+        return None
+
+    @pytest.mark.xfail(reason="the store forgets")
+    def test_stale_delete(self, fresh):
+        super().test_stale_delete(fresh)
+
+
+def test_of_another_kind():
+    pass
+"""
+CHOSEN = "stale or created_record or oversized or another"
+TABLE = """\
+test_it.py::TestForgetful
+  passed   create_record     Post: every client sees the record whole, at once.
+  xfailed  delete_record     Raises ConflictError at another revision, and changes nothing.
+           the store forgets
+  skipped  load_record       Reads at most MAX_RECORD_SIZE + 1 bytes of what others stored.
+           define the fixture plant_record in a test to check this clause
+  FAILED   replace_record    Raises ConflictError at another revision, and changes nothing.
+           replace_record at a stale revision: expected ConflictError, saw an answer: 'r3'
+           documented in kms_core.hookspecs.StorageSpec.replace_record \
+(docs/hooks.md#storagespecreplace_record)
+4 clauses: 1 failed, 1 passed, 1 skipped, 1 xfailed
+"""
+
+
+def run(folder: Path, *options: str) -> str:
+    (folder / "test_it.py").write_text(SUITE)
+    here = (f"--override-ini=pythonpath={ROOT}", f"--rootdir={folder}")
+    command = [sys.executable, "-m", "pytest", "-k", CHOSEN, *here, *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_the_table(processes: str, tmp_path: Path) -> None:
+    printed = run(tmp_path, "--kms-clauses", "-n", processes)
+    _, found, table = printed.partition(" clauses of the hookspecs ")
+    assert found
+    assert table.partition("\n")[2].startswith(TABLE)
+
+
+def test_no_table_unless_asked_for(tmp_path: Path) -> None:
+    assert "of the hookspecs" not in run(tmp_path, "-n", "0")
+
+
+def test_the_option_is_in_the_help(tmp_path: Path) -> None:
+    assert "--kms-clauses" in run(tmp_path, "--help")
