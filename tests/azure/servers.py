@@ -77,7 +77,7 @@ def install_servers() -> None:
     with (HERE / "package.json").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # pytest-xdist has several processes
         if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-            options = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+            options = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
             subprocess.run([*_npm(), "ci", *options], cwd=HERE, check=True)
             installed.touch()
 

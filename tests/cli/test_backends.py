@@ -38,6 +38,9 @@ def site(tmp_path: Path) -> Path:
     )
     install(site, "twin-one", "[kms.kek]\ntwin = good_mod:Good\n")
     install(site, "twin-two", "[kms.kek]\ntwin = good_mod:Good\n")
+    install(site, "yesterday", "[kms.kek]\nyesterday = raises_mod:Kek\n")
+    with (site / "yesterday-7.dist-info" / "METADATA").open("a") as metadata:
+        metadata.write("Requires-Dist: kms-core<0.1\n")
     install(site, "unreadable", "[kms.kek]\nunreadable = 1 2 3\n")
     return site
 
@@ -85,6 +88,10 @@ def test_metadata_alone_shows_what_is_broken(site: Path) -> None:
     assert rows["kms://unreadable", "unreadable 7"] == (
         "broken: MODULE:CLASS in the entry point '1 2 3' is not there; reinstall unreadable 7"
     )
+    assert rows["kms://yesterday", "yesterday 7"] == (
+        f"broken: it was made for kms-core<0.1, and this is kms-core {version('kms-core')}; "
+        "run: pip install --upgrade yesterday kms-core"
+    )
     assert rows["kms://raises", "raises 7"] == "installed"
     assert rows["kms://good", "good 7"] == "installed"
     assert not list(site.glob("*.imported"))
@@ -108,6 +115,7 @@ def test_the_check_imports_each_and_hides_none(site: Path) -> None:
         "kms://odd-config",
         "kms://twin",
         "kms://unreadable",
+        "kms://yesterday",
     }
     assert "has no Config" in rows["kms://odd-config", "odd-config 7"]
     assert {status for (backend, _), status in rows.items() if backend not in broken} == {"ok"}

@@ -104,12 +104,20 @@ def test_an_observer() -> None:
 def test_a_store_in_use_is_left_as_it_was(kms: Kms, folder: Path) -> None:
     kms("init")
     dek = kms("dek", "get", "id").output
-    done = run_command("plugin", "check", "storage://file?path=deks")
+    done = run_command("plugin", "check", "storage://file?path=deks", "--pages")
     assert done.code == 0, done.output
+    assert row(done, "list_dek_ids", "also those beyond the first page.") == "passed"
     assert kms("dek", "list").output == "id\n"
     assert kms("dek", "get", "id", "--no-create").output == dek
     files = {path.name for path in (folder / "deks").rglob("*") if path.is_file()}
     assert files == {".lock", "dek-id.json"}
+
+
+def test_a_store_is_not_flooded_unasked() -> None:
+    done = run_command("plugin", "check", "storage://file?path=.")
+    assert done.code == 0, done.errors
+    skipped = row(done, "list_dek_ids", "also those beyond the first page.")
+    assert skipped.startswith("skipped\ngive --pages")
 
 
 def test_a_broken_clause_is_told_with_what_was_seen(tmp_path: Path) -> None:

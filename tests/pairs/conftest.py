@@ -13,8 +13,16 @@ from tests.azure.conftest import (
     certificates,  # noqa: F401 -- pytest finds it here
 )
 from tests.azure.conftest import servers as azure  # noqa: F401 -- pytest finds it here
+from tests.azure.servers import install_servers
 from tests.gcp.conftest import _no_cloud_of_this_machine, tls  # noqa: F401 -- pytest finds them here
 from tests.gcp.conftest import servers as gcp  # noqa: F401 -- pytest finds it here
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _azure_is_installed() -> None:
+    """Before Google Cloud's fixture leads everything but the loopback interface nowhere."""
+    install_servers()
+
 
 CLOUDS = ("aws", "azure", "gcp")
 

@@ -60,6 +60,7 @@ class Stranger:
     by: str = ""
     group: str = "kms.kek"
     attribute: str = "Plugin"
+    requires: tuple[str, ...] = ()
 
     @property
     def distribution(self) -> str:
@@ -79,6 +80,7 @@ class Stranger:
         metadata.mkdir()
         (metadata / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {self.distribution}\nVersion: 7.0\n"
+            + "".join(f"Requires-Dist: {requirement}\n" for requirement in self.requires)
         )
         (metadata / "entry_points.txt").write_text(
             f"[{self.group}]\n{self.name} = {module}:{self.attribute}\n"
@@ -228,7 +230,30 @@ UNLOADABLE = [
     ),
 ]
 
-FINE = Stranger("fine", "", ())
+
+def _made_for(name: str, requirement: str, says: str) -> Stranger:
+    """It fails when it is imported, which it must not be."""
+    cure = f"run: pip install --upgrade stranger-{name} kms-core"
+    return Stranger(
+        name,
+        "BackendVersionError",
+        (f"it was made for kms-core{says}, and this is kms-core ", cure),
+        by="raise SystemExit(4)\n",
+        requires=("pluggy>=1", requirement),
+    )
+
+
+OF_ANOTHER_TIME = [
+    _made_for("of-yesterday", "kms-core<0.1,>=0.0.3", "<0.1,>=0.0.3"),
+    _made_for("of-tomorrow", "KMS_Core[aws]>=97; python_version >= '3'", ">=97"),
+]
+
+FINE = Stranger(
+    "fine",
+    "",
+    (),
+    requires=("kms-core<1,>=0.1", "kms-core[testing]<0.1; extra == 'test'", "not / a requirement"),
+)
 
 
 @dataclass(frozen=True)

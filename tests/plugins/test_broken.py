@@ -11,12 +11,13 @@ from tests.plugins.strangers import (
     CLAIMED_TWICE,
     CONTRACT_BREAKERS,
     FINE,
+    OF_ANOTHER_TIME,
     TWIN,
     UNLOADABLE,
     Stranger,
 )
 
-BROKEN = [*CONTRACT_BREAKERS, *UNLOADABLE, CLAIMED_TWICE]
+BROKEN = [*CONTRACT_BREAKERS, *UNLOADABLE, *OF_ANOTHER_TIME, CLAIMED_TWICE]
 Outcomes = dict[str, dict[str, str]]
 Probe = Callable[[Path, list[tuple[str, str]]], list[dict[str, str]]]
 

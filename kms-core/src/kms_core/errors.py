@@ -56,6 +56,10 @@ class BackendAmbiguousError(BackendError):
     """Two or more distributions provide a backend of this name."""
 
 
+class BackendVersionError(BackendError):
+    """The plugin says that it was made for other versions of kms-core; nothing of it ran."""
+
+
 class BackendContractError(BackendError):
     """The backend does not do what the hookspec says."""
 

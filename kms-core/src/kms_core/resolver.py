@@ -17,7 +17,13 @@ from typing import Any
 
 from stevedore.driver import DriverManager
 
-from kms_core.errors import BackendAmbiguousError, BackendLoadError, BackendNotFoundError
+from kms_core.errors import (
+    BackendAmbiguousError,
+    BackendLoadError,
+    BackendNotFoundError,
+    BackendVersionError,
+)
+from kms_core.requirement import CORE, unmet_requirement
 
 GROUPS = {"kms": "kms.kek", "storage": "kms.storage", "observer": "kms.observer"}
 """URI scheme → entry-point group."""
@@ -47,6 +53,12 @@ class FoundBackend:
         return f"{self.scheme}://{self.entry_point.name}"
 
     @property
+    def name(self) -> str:
+        """The name to install it by."""
+        dist = self.entry_point.dist
+        return dist.name if dist and dist.name else "DISTRIBUTION"
+
+    @property
     def distribution(self) -> str:
         """Name and version of the distribution that registered it."""
         dist = self.entry_point.dist
@@ -73,6 +85,9 @@ def find_problem(found: FoundBackend, everything: list[FoundBackend]) -> str | N
     rivals = [f.distribution for f in everything if f.backend == found.backend and f is not found]
     if rivals:
         return f"also provided by {', '.join(rivals)}; uninstall all but one"
+    unmet = unmet_requirement(found.entry_point.dist)
+    if unmet:
+        return f"{unmet}; {_version_cure(found)}"
     missing = _missing_part(found.entry_point)
     if missing:
         return f"{missing} is not there; reinstall {found.distribution}"
@@ -85,9 +100,15 @@ def load_backend(scheme: str, name: str) -> tuple[type, FoundBackend]:
     Raises:
         BackendNotFoundError: no distribution provides it.
         BackendAmbiguousError: several do; none of them is imported.
+        BackendVersionError: it was made for other versions of kms-core; it is not imported.
         BackendLoadError: its module cannot be imported, or does not hold a class of that name.
     """
     found = _find_one(scheme, name)
+    unmet = unmet_requirement(found.entry_point.dist)
+    if unmet:
+        raise BackendVersionError(
+            f"{found.backend} of {found.distribution} does not fit: {unmet}; {_version_cure(found)}"
+        )
     try:
         driver = _UncachedDriverManager(GROUPS[scheme], name).driver
     except (Exception, SystemExit) as error:  # whatever the module does at import
@@ -121,12 +142,14 @@ def _not_found(scheme: str, name: str, everything: list[FoundBackend]) -> str:
 
 
 def _load_error(found: FoundBackend, why: str) -> BackendLoadError:
-    dist = found.entry_point.dist
-    name = dist.name if dist and dist.name else "DISTRIBUTION"
     return BackendLoadError(
         f"{found.backend} of {found.distribution} cannot be loaded ({why}); "
-        f"run: pip install --force-reinstall {name}, or report it to the plugin's author"
+        f"run: pip install --force-reinstall {found.name}, or report it to the plugin's author"
     )
+
+
+def _version_cure(found: FoundBackend) -> str:
+    return f"run: pip install --upgrade {found.name} {CORE}"
 
 
 def _missing_part(entry_point: metadata.EntryPoint) -> str | None:

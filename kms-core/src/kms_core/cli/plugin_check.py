@@ -43,15 +43,20 @@ Examples:
     metavar="URI",
     help="Another KEK of the same provider; without it the clauses about two are skipped.",
 )
+@click.option(
+    "--pages",
+    is_flag=True,
+    help="Create 1006 records as well, to check that ids beyond the first page are listed.",
+)
 @click.pass_context
-def check(context: click.Context, uri: str, other: str | None) -> None:
+def check(context: click.Context, uri: str, other: str | None, *, pages: bool) -> None:
     """Check the backend of this URI against each clause of its hookspec, on its real service.
 
     It needs pytest (pip install 'kms-core[testing]'). In a store it uses ids of its own, which
     begin with kms-check-, and removes them again where it may. Exits with 1 if a clause is broken.
     As for --kek, a secret belongs in a file or in the environment, not in the URI.
     """
-    live = _live(_prepare(uri), _prepare(other) if other else None)
+    live = _live(_prepare(uri), _prepare(other) if other else None, pages=pages)
     suite, describe = _SUITES[live.backend.spec]
     with closing(live.backend.bind()) as client:
         if describe:
@@ -79,12 +84,12 @@ def _prepare(uri: str) -> Prepared:
     return prepare(BackendSettings(scheme, name, parameters))
 
 
-def _live(backend: Prepared, other: Prepared | None) -> Live:
+def _live(backend: Prepared, other: Prepared | None, *, pages: bool) -> Live:
     try:
         from kms_core.testing.live import Live
     except ModuleNotFoundError as error:
         raise click.ClickException(str(error)) from error
-    return Live(backend, other)
+    return Live(backend, other, pages)
 
 
 class _Progress:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
+import pytest
+
 from kms_core.hookspecs import StorageSpec
 from kms_core.testing.clauses import clause
 from kms_core.testing.client import Client, Fresh, answered, expect
@@ -44,7 +46,12 @@ class StorageListingChecks:
         """Of an empty store yields nothing."""
         expect("list_dek_ids of an empty store", [], fresh().list_ids())
 
+    @pytest.fixture
+    def many_ids(self) -> None:
+        """Nothing: an empty store of the author's own may be filled."""
+
     @clause(StorageSpec.list_dek_ids)
+    @pytest.mark.usefixtures("many_ids")
     def test_pages(self, fresh: Fresh) -> None:
         """Yields each dek_id once, also those beyond the first page."""
         ids = [f"page/{n}" for n in range(self.page_size + 5)]

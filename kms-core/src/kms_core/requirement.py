@@ -1,0 +1,29 @@
+"""Which versions of kms-core a plugin says it was made for: its ``Requires-Dist`` (PEP 508)."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+CORE = "kms-core"
+
+
+def unmet_requirement(distribution: metadata.Distribution | None) -> str | None:
+    """Say which versions of kms-core the distribution is for, if this one is not among them."""
+    declared = (distribution and distribution.requires) or []
+    core = metadata.version(CORE)
+    for requirement in filter(None, map(_on_core, declared)):
+        if not requirement.specifier.contains(core, prereleases=True):
+            return f"it was made for {CORE}{requirement.specifier}, and this is {CORE} {core}"
+    return None
+
+
+def _on_core(declared: str) -> Requirement | None:
+    try:
+        requirement = Requirement(declared)
+    except InvalidRequirement:  # no installer accepts it either, so it says nothing
+        return None
+    applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    return requirement if applies and canonicalize_name(requirement.name) == CORE else None

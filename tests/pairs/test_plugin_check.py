@@ -1,0 +1,52 @@
+"""`kms plugin check` of each cloud's KEK and storage, as a user would run it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from kms_core import open_kms
+from kms_core.backends.key_file import new_key_file
+from tests.cli.running import Done, run_command
+
+# moto finds the key in the ciphertext, and refuses access where there is none:
+# tests/aws/test_conformance.py.
+FAULTS = {
+    "aws": {
+        "Fails when any byte of the ciphertext was altered.",
+        "Fails when the ciphertext was cut or extended.",
+    }
+}
+
+
+def check(scheme: str, settings: dict[str, Any]) -> Done:
+    parameters = {k: str(v).lower() if v is True else v for k, v in settings.items()}
+    uri = f"{scheme}://{parameters.pop('backend')}?{urlencode(parameters)}"
+    return run_command("plugin", "check", uri)
+
+
+def failed(done: Done) -> set[str]:
+    assert done.output, done.errors
+    return {*re.findall(r"^  FAILED   \S+ +(.*)$", done.output, re.MULTILINE)}
+
+
+def test_a_kek(kek: dict[str, Any]) -> None:
+    done = check("kms", kek)
+    faults = FAULTS.get(kek["backend"], set())
+    assert failed(done) == faults
+    assert done.code == bool(faults)
+    assert f" {22 - len(faults)} passed, 7 skipped" in done.output
+
+
+def test_a_storage_is_empty_again(storage: dict[str, Any], tmp_path: Path) -> None:
+    done = check("storage", storage)
+    assert (done.code, failed(done)) == (0, set())
+    assert done.output.splitlines()[-1].endswith(" 31 passed, 2 skipped")
+    assert "could not be removed" not in done.errors
+    key_file = tmp_path / "kek.toml"
+    key_file.touch(mode=0o600)
+    key_file.write_text(new_key_file())
+    with open_kms({"backend": "local", "keyFile": str(key_file)}, storage) as kms:
+        assert list(kms.list_dek_ids()) == []
