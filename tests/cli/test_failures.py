@@ -19,6 +19,9 @@ USAGE = [
     (("dek", "get", "a", "b"), "kms dek get --help"),
     (("dek", "get", "a", "--format", "pem"), "kms dek get --help"),
     (("init", "--kek", "aws"), "kms init --help"),
+    (("plugin",), "kms plugin --help"),
+    (("plugin", "new", "acme"), "kms plugin new --help"),
+    (("plugin", "new", "acme", "--kind", "keks"), "kms plugin new --help"),
 ]
 
 

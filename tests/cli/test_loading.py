@@ -29,6 +29,8 @@ COMMANDS = [
     "backends",
     "config",
     "config show",
+    "plugin",
+    "plugin new",
 ]
 
 
@@ -48,7 +50,7 @@ def test_help_shows_examples_and_loads_nothing_that_it_does_not_need(command: st
     text, modules = loaded(SCRIPT, *command.split(), "--help")
     assert "kms_core.cli.commands" in modules
     assert not HEAVY & modules
-    assert command in {"dek", "config"} or "  Examples:\n    kms " in text
+    assert command in {"dek", "config", "plugin"} or "  Examples:\n    kms " in text
 
 
 def test_the_library_does_not_load_the_command_line() -> None:

@@ -15,10 +15,9 @@ CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("KMS_", "PYTHO
 Install = Callable[[str], Path]
 
 
-def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=folder, env=CLEAN, capture_output=True, text=True, check=False
-    )
+def run(*command: str | Path, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = CLEAN | environment
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from kms_core.requirement import CORE, unmet_requirement
 GROUPS = {"kms": "kms.kek", "storage": "kms.storage", "observer": "kms.observer"}
 """URI scheme → entry-point group."""
 
-_EXTRAS = {
+EXTRAS = {
     "kms://aws": "aws",
     "kms://azure": "azure",
     "kms://gcp": "gcp",
@@ -133,9 +133,9 @@ def _find_one(scheme: str, name: str) -> FoundBackend:
 
 def _not_found(scheme: str, name: str, everything: list[FoundBackend]) -> str:
     backend = f"{scheme}://{name}"
-    if backend in _EXTRAS:
-        return f"{backend} is not installed; run: pip install 'kms-core[{_EXTRAS[backend]}]'"
-    known = {f.backend for f in everything} | {*_EXTRAS}
+    if backend in EXTRAS:
+        return f"{backend} is not installed; run: pip install 'kms-core[{EXTRAS[backend]}]'"
+    known = {f.backend for f in everything} | {*EXTRAS}
     near = difflib.get_close_matches(backend, [k for k in known if k.startswith(scheme)], n=1)
     hint = f"did you mean {near[0]}?" if near else "install the plugin that provides it."
     return f"no installed distribution provides {backend}; {hint} `kms backends` lists all"

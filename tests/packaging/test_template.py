@@ -1,0 +1,88 @@
+"""What `kms plugin new` writes passes all that its CI file runs, in an empty environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.conftest import ROOT, run
+
+SCHEMES = {"kek": "kms", "storage": "storage", "deriver": "kms", "observer": "observer"}
+CHECKS = [
+    "pip install -e '.[test]'",
+    "ruff check",
+    "ruff format --check",
+    "mypy",
+    "pytest",
+    "kms backends --check",
+]
+
+
+class Author:
+    """Somebody with an empty environment who makes a plugin of one kind."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind = kind
+        self.folder = folder
+        environment, constraints = str(folder / "environment"), str(ROOT / "constraints.txt")
+        self._variables = {
+            "PATH": f"{environment}/bin{os.pathsep}{os.defpath}",
+            "UV_PYTHON": environment,
+            "UV_CONSTRAINT": constraints,
+            "UV_BUILD_CONSTRAINT": constraints,
+        }
+        self.run(f"uv venv -q --python '{sys.executable}' '{environment}'")
+
+    def run(self, line: str, folder: str = ".") -> str:
+        """What a line of shell prints; it has to succeed. For pip stands uv, which is faster."""
+        line = re.sub(r"^(uv |(?=pip ))", f"'{sys.executable}' -m uv ", line)
+        done = run("sh", "-ec", line, folder=self.folder / folder, **self._variables)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module", params=SCHEMES)
+def author(
+    request: pytest.FixtureRequest, built: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Author:
+    author = Author(request.param, tmp_path_factory.mktemp(request.param))
+    [core] = built.glob("kms_core-*.whl")
+    author.run(f"pip install -q '{core}'")
+    author.run(f"kms plugin new acme --kind {author.kind}")
+    author.run(CHECKS[0], "kms-acme")
+    return author
+
+
+def test_ci_runs_the_checks(author: Author) -> None:
+    workflow = (author.folder / "kms-acme/.github/workflows/ci.yml").read_text()
+    assert re.findall(r"\brun: (.+)", workflow) == CHECKS
+
+
+@pytest.mark.parametrize("check", CHECKS[1:])
+def test_it_passes_as_it_comes(author: Author, check: str) -> None:
+    printed = author.run(check, "kms-acme")
+    if check == "kms backends --check":
+        backend = f"{SCHEMES[author.kind]}://acme"
+        assert re.search(rf"^{backend} +kms-acme 0\.1\.0 +ok$", printed, re.MULTILINE)
+
+
+def test_its_readme_gets_a_dek(author: Author) -> None:
+    readme = (author.folder / "kms-acme/README.md").read_text()
+    _, usage, _ = re.findall(r"^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    printed = author.run(usage)
+    [command] = [line for line in usage.splitlines() if line.endswith(" dek get a")]
+    dek = author.run(command).strip()
+    assert dek in printed
+    assert len(bytes.fromhex(dek)) == 32
+    assert author.kind != "observer" or '"operation": "get_dek"' in printed
+
+
+@pytest.mark.parametrize("name", ["a", "abcdefghijklmnopqrstuvwxyz-123"])
+def test_lines_have_room_for_any_name(author: Author, name: str) -> None:
+    author.run(f"kms plugin new {name} --kind {author.kind}")
+    for check in ("ruff check", "ruff format --check"):
+        author.run(check, f"kms-{name}")
