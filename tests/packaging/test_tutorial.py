@@ -1,0 +1,76 @@
+"""The tutorial, line for line: each file is written and each command run, in one shell."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.conftest import ROOT, run
+
+PAGE = ROOT / "docs" / "writing-a-backend.md"
+BLOCK = re.compile(
+    r"^```(?:\{code-block\} )?(\w+)\n(?::caption: (\S+)\n\n)?(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+LONGEST_MINIMAL_BACKEND = 60
+
+
+@dataclass(frozen=True)
+class Step:
+    """A line of shell, and what the page says that it prints."""
+
+    shell: str
+    prints: str = ""
+
+
+def steps() -> Iterator[Step]:
+    for kind, path, text in BLOCK.findall(PAGE.read_text("utf-8")):
+        if path:
+            yield Step(f"cat > {path} <<'END OF FILE'\n{text}END OF FILE")
+            continue
+        assert kind == "console", f"nothing runs this block:\n{text}"
+        for command in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            line, _, prints = command.partition("\n")
+            yield Step(line, prints)
+
+
+@pytest.fixture
+def outside(built: Path, tmp_path: Path) -> dict[str, str]:
+    """What makes `pip install kms-core` install the wheels that are tested."""
+    ours = tmp_path / "ours.txt"
+    names = (wheel.name.split("-") for wheel in built.glob("*.whl"))
+    ours.write_text("".join(f"{name}=={version}\n" for name, version, *_ in names))
+    return {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+        "PIP_FIND_LINKS": str(built),
+        "PIP_CONSTRAINT": f"{ours} {ROOT / 'constraints.txt'}",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_QUIET": "1",  # once more than the page: no warnings about an index of this machine
+    }
+
+
+def test_every_line_does_what_the_page_says(outside: dict[str, str], tmp_path: Path) -> None:
+    todo = [*steps()]
+    script = "".join(f'{step.shell}\necho "=== $?"\n' for step in todo)
+    folder = tmp_path / "here"
+    folder.mkdir()
+    done = run("sh", "-c", f"exec 2>&1\n{script}", folder=folder, **outside)
+    printed = re.split(r"=== (\d+)\n", done.stdout)
+    assert len(printed) == 2 * len(todo) + 1
+    checker, how = OutputChecker(), ELLIPSIS | NORMALIZE_WHITESPACE
+    for step, seen, code in zip(todo, printed[::2], printed[1::2], strict=False):
+        assert checker.check_output(step.prints, seen, how), f"$ {step.shell}\n{seen}"
+        assert (code != "0") == (" failed" in step.prints), f"$ {step.shell}\n{seen}"
+
+
+def test_the_backend_is_small() -> None:
+    [backend] = [
+        text for _, path, text in BLOCK.findall(PAGE.read_text("utf-8")) if "kek.py" in path
+    ]
+    assert len(backend.splitlines()) <= LONGEST_MINIMAL_BACKEND
