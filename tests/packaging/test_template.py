@@ -35,8 +35,6 @@ class Author:
             "UV_CONSTRAINT": constraints,
             "UV_BUILD_CONSTRAINT": constraints,
         }
-        # nox's folder is in the .gitignore of this repository, so that ruff would find no file.
-        (folder / ".git").mkdir()
         self.run(f"uv venv -q --python '{sys.executable}' '{environment}'")
 
     def run(self, line: str, folder: str = ".") -> str:
