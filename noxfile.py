@@ -59,7 +59,7 @@ def _runs(python: str) -> bool:
 INTERPRETERS = interpreters()
 # The providers' servers take minutes, so by default the newest interpreter stands for all.
 nox.options.sessions = [
-    *("lint", "typing", "tests", f"providers-{INTERPRETERS[-1]}", "packaging", "docs"),
+    *("lint", "typing", "tests", "lowest", f"providers-{INTERPRETERS[-1]}", "packaging", "docs"),
 ]
 
 
@@ -68,6 +68,15 @@ def tests(session: nox.Session) -> None:
     """Run the tests on every supported interpreter that is present."""
     _install(session, "test")
     _pytest(session, *session.posargs)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the tests of core with the oldest versions that it says it works with."""
+    core = ("--editable=kms-core[testing]", "--editable=kms-cluster")
+    tools = [pin for name in ("hypothesis", "pytest-timeout", "pytest-xdist") for pin in _pin(name)]
+    session.install("--resolution=lowest-direct", *core, *tools)
+    _pytest(session, "--ignore=tests/docs", "--ignore=tests/races", *session.posargs)
 
 
 @nox.session(python=INTERPRETERS)
@@ -139,6 +148,11 @@ def constraints(session: nox.Session) -> None:
 
 def _group(name: str) -> tuple[str, ...]:
     return nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name)
+
+
+def _pin(name: str) -> list[str]:
+    lines = Path(CONSTRAINTS).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.startswith(f"{name}==")]
 
 
 def _install(session: nox.Session, *groups: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,9 +55,10 @@ test_it.py::TestForgetful
 
 def run(folder: Path, *options: str) -> str:
     (folder / "test_it.py").write_text(SUITE)
-    here = (f"--override-ini=pythonpath={ROOT}", f"--rootdir={folder}")
-    command = [sys.executable, "-m", "pytest", "-k", CHOSEN, *here, *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
+    command = [sys.executable, "-m", "pytest", "-k", CHOSEN, f"--rootdir={folder}", *options]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return done.stdout
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
