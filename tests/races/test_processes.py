@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 import kms_core
 from kms_core.backends.key_file import new_key_file
+from tests.races.race import assert_one_winner
 
 HERE = Path(__file__).parent
 
@@ -29,16 +29,8 @@ def run(script: str, *arguments: object) -> str:
 
 
 def test_all_processes_get_the_winners_dek(tmp_path: Path, uris: tuple[str, str]) -> None:
-    processes, ids = 64, 200
-    answers = tmp_path / "answers"
-    answers.mkdir()
-    run("race.py", processes, ids, answers, *uris)
-    seen = [json.loads(path.read_text()) for path in answers.iterdir()]
-    assert len(seen) == processes
-    with kms_core.open_kms(*uris) as kms:
-        stored = {dek_id: kms.get_dek(dek_id, create=False).hex() for dek_id in kms.list_dek_ids()}
-    assert len(stored) == len(set(stored.values())) == ids
-    assert all(answer == stored for answer in seen)
+    imports = ["kms_core.backends.local", "kms_core.backends.file"]
+    assert_one_winner(*uris, processes=64, ids=200, imports=imports)
     assert list((tmp_path / "deks").glob(".tmp-*")) == []
 
 
