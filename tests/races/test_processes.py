@@ -23,11 +23,6 @@ def uris(tmp_path: Path) -> tuple[str, str]:
     return f"kms://local?keyFile={key_file}", f"storage://file?path={tmp_path}/deks"
 
 
-def run(script: str, *arguments: object) -> str:
-    command = [sys.executable, str(HERE / script), *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 def test_all_processes_get_the_winners_dek(tmp_path: Path, uris: tuple[str, str]) -> None:
     imports = ["kms_core.backends.local", "kms_core.backends.file"]
     assert_one_winner(*uris, processes=64, ids=200, imports=imports)
@@ -37,7 +32,9 @@ def test_all_processes_get_the_winners_dek(tmp_path: Path, uris: tuple[str, str]
 @pytest.mark.timeout(900)
 def test_every_printed_dek_survives_kill_9(uris: tuple[str, str]) -> None:
     creates = 2000
-    *lines, kills = run("crash.py", creates, *uris).splitlines()
+    command = [sys.executable, str(HERE / "crash.py"), str(creates), *uris]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    *lines, kills = done.stdout.splitlines()
     printed = dict(line.split() for line in lines)
     assert len(printed) >= creates
     assert int(kills.split()[1]) > creates // 50
