@@ -88,11 +88,12 @@ def providers(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, format, import contracts and changelog fragments."""
+    """Check style, format, import contracts, changelog fragments and workflows."""
     _install(session, "lint")
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
     session.run("lint-imports", "--no-cache")
+    session.run("zizmor", "-q", "--offline", "--strict-collection", "--persona=pedantic", ".github")
     for name in DISTRIBUTIONS:
         session.run("towncrier", "build", "--draft", "--version=next", f"--dir={name}", silent=True)
 
@@ -130,6 +131,13 @@ def docs(session: nox.Session) -> None:
         session.run(
             "sphinx-build", "-q", "-W", "--keep-going", "-b", builder, "docs", str(out / builder)
         )
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Prepare a release: `nox -s release -- kms-core 0.2.0` sets version and changelog."""
+    session.install("-c", CONSTRAINTS, *_group("release"))
+    session.run("python", ".ci/release.py", "prepare", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -15,7 +15,8 @@ from tests.aws.cloud import Cloud
 from tests.aws.fault_proxy import FaultProxy, start_proxy
 from tests.aws.faults import QUICK, SESSION_TOKEN
 from tests.aws.recording import documented_calls, record_calls
-from tests.aws.servers import Server, start_ministack, start_moto, start_rclone
+from tests.aws.servers import start_ministack, start_moto, start_rclone
+from tests.servers.process import Server
 
 
 @pytest.fixture(scope="session")

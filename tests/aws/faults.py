@@ -9,39 +9,16 @@ import pytest
 from kms_core import ConflictError, KmsError, ThrottledError, UnavailableError
 from kms_core.testing.leaks import carried_texts, error_texts, search
 from kms_core.tracebacks import clear_locals
-from tests.aws.fault_proxy import Exchange, Fault, Reply
 from tests.aws.servers import ACCESS_KEY
+from tests.servers.proxy import Fault, Reply
 
 QUICK = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 2}
 SESSION_TOKEN = "a-session-token-of-this-test-and-nothing-else"
 RETRYABLE = {ConflictError, ThrottledError, UnavailableError}
 
 
-def hang(exchange: Exchange) -> None:
-    exchange.hang()
-
-
-def drop(exchange: Exchange) -> None:
-    exchange.drop()
-
-
-def lose_answer(exchange: Exchange) -> None:
-    exchange.forward()
-    exchange.drop()
-
-
-def cut_body(exchange: Exchange) -> None:
-    reply = exchange.forward()
-    exchange.answer(reply, only=len(reply.body) // 2)
-
-
-def stall_body(exchange: Exchange) -> None:
-    cut_body(exchange)
-    exchange.hang()
-
-
 def say(status: int, body: bytes) -> Fault:
-    return lambda exchange: exchange.answer(Reply(status, [], body))
+    return lambda exchange: exchange.answer(Reply(status, body))
 
 
 def fails(kind: type[KmsError], call: Callable[[], object]) -> KmsError:

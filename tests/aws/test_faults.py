@@ -23,17 +23,10 @@ from kms_core import (
     UnwrapError,
 )
 from tests.aws.cloud import Cloud
-from tests.aws.fault_proxy import (
-    Exchange,
-    Fault,
-    FaultProxy,
-    Reply,
-    kms_error,
-    s3_error,
-    start_proxy,
-)
-from tests.aws.faults import QUICK, SESSION_TOKEN, cut_body, drop, fails, hang, say, stall_body
+from tests.aws.fault_proxy import FaultProxy, kms_error, s3_error, start_proxy
+from tests.aws.faults import QUICK, SESSION_TOKEN, fails, say
 from tests.aws.servers import start_moto
+from tests.servers.proxy import Exchange, Fault, Reply, cut_body, drop, hang, stall_body
 
 pytestmark = pytest.mark.timeout(60)  # far above what QUICK allows, far below a hang
 CONTEXT = {"dek_id": "id", "size": "32"}
@@ -188,7 +181,7 @@ def test_a_bucket_in_another_region_is_not_followed(
 ) -> None:
     storage.create_record("id", b"data")
     body = b"<Error><Code>PermanentRedirect</Code><Endpoint>elsewhere</Endpoint></Error>"
-    proxy.spoil("GET", lambda exchange: exchange.answer(Reply(301, headers, body)), times=1)
+    proxy.spoil("GET", lambda exchange: exchange.answer(Reply(301, body, headers)), times=1)
     proxy.seen.clear()
     error = fails(ConfigError, lambda: storage.load_record("id"))
     assert "correct region" in str(error)
@@ -201,7 +194,7 @@ def test_what_was_signed_and_sent_back(proxy: FaultProxy, storage: AwsStorage) -
         assert token == SESSION_TOKEN
         signed = f"<CanonicalRequest>x-amz-security-token:{token}</CanonicalRequest>"
         body = f"<Error><Code>SignatureDoesNotMatch</Code>{signed}</Error>".encode()
-        exchange.answer(Reply(403, [], body))
+        exchange.answer(Reply(403, body))
 
     proxy.spoil("GET", send_back)
     fails(AccessDeniedError, lambda: storage.load_record("id"))

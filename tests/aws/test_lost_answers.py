@@ -8,8 +8,9 @@ import pytest
 
 from kms_aws.storage import AwsStorage
 from kms_core import AccessDeniedError, DekNotFoundError, Kms, OperationError
-from tests.aws.fault_proxy import Exchange, Fault, FaultProxy, s3_error
-from tests.aws.faults import drop, hang, lose_answer, say
+from tests.aws.fault_proxy import FaultProxy, s3_error
+from tests.aws.faults import say
+from tests.servers.proxy import Exchange, Fault, drop, hang, lose_answer, pass_on
 
 pytestmark = pytest.mark.timeout(60)  # far above what QUICK allows, far below a hang
 
@@ -52,7 +53,8 @@ def test_conflicting_create_is_tried_again(proxy: FaultProxy, kms: Kms) -> None:
 
 def test_replace_whose_answer_is_lost(proxy: FaultProxy, storage: AwsStorage) -> None:
     first = storage.create_record("id", b"first")
-    proxy.spoil("PUT", lose_answer, times=1, after=1)  # the probe passes
+    proxy.spoil("PUT", pass_on, times=1)  # the probe
+    proxy.spoil("PUT", lose_answer, times=1)
     second = storage.replace_record("id", b"second", first)
     assert storage.load_record("id").data == b"second"
     assert storage.load_record("id").revision == second

@@ -20,7 +20,8 @@ from kms_core import (
 )
 from kms_core.testing import STRANGE_IDS
 from tests.aws.cloud import REGION, Cloud
-from tests.aws.fault_proxy import Exchange, start_proxy
+from tests.aws.fault_proxy import start_proxy
+from tests.servers.proxy import Exchange
 
 PROBE = "kms-core.conditional-write-probe"
 dek_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1).filter(

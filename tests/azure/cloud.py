@@ -12,7 +12,8 @@ from kms_azure.config import AzureKekConfig, AzureStorageConfig
 from kms_azure.kek import AzureKek
 from kms_azure.storage import AzureStorage
 from tests.azure.key_vault import KeyVault
-from tests.azure.servers import ACCOUNT, ACCOUNT_KEY, CLIENT_SECRET, TENANT, Server
+from tests.azure.servers import ACCOUNT, ACCOUNT_KEY, CLIENT_SECRET, TENANT
+from tests.servers.process import Server
 
 VAULT = "our-vault"
 

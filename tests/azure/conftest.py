@@ -12,19 +12,13 @@ import pytest
 from tests.azure.cloud import VAULT, Cloud
 from tests.azure.key_vault import KeyVault, serve_vault
 from tests.azure.recording import documented_calls, record_calls
-from tests.azure.servers import (
-    TENANT,
-    Certificates,
-    install_servers,
-    make_certificates,
-    start_azurite,
-    start_tokens,
-)
+from tests.azure.servers import TENANT, install_servers, start_azurite, start_tokens
+from tests.servers.certificates import Certificates, make_certificates
 
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
+    return make_certificates(tmp_path_factory.getbasetemp() / "certificates")
 
 
 @pytest.fixture(scope="session")

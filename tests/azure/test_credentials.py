@@ -24,8 +24,9 @@ from kms_core.testing.leaks import carried_texts, error_texts, search
 from kms_core.tracebacks import clear_locals, error_chain
 from tests.azure.cloud import Cloud
 from tests.azure.fault_proxy import start_proxy
-from tests.azure.servers import CLIENT_SECRET, TENANT, Certificates
+from tests.azure.servers import CLIENT_SECRET, TENANT
 from tests.azure.test_config import kek_config
+from tests.servers.certificates import Certificates
 
 CONTEXT = {"dek_id": "id", "size": "32"}
 VAULT = "vault.azure.net"

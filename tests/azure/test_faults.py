@@ -29,16 +29,10 @@ from kms_core import (
 from kms_core.testing.leaks import carried_texts, error_texts, search
 from kms_core.tracebacks import clear_locals, error_chain
 from tests.azure.cloud import Cloud
-from tests.azure.fault_proxy import (
-    Exchange,
-    Fault,
-    FaultProxy,
-    blob_error,
-    say,
-    start_proxy,
-    vault_error,
-)
-from tests.azure.servers import CLIENT_SECRET, Certificates
+from tests.azure.fault_proxy import blob_error, say, start_proxy, vault_error
+from tests.azure.servers import CLIENT_SECRET
+from tests.servers.certificates import Certificates
+from tests.servers.proxy import Exchange, Fault, Proxy, cut_body, drop, hang, lose_answer
 
 QUICK: dict[str, Any] = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 1}
 TWICE = QUICK | {"maxAttempts": 2}
@@ -48,38 +42,20 @@ HOLD_SECRETS = ("request", "response")
 """Attributes of the SDK's errors: the first has the token and a key, the second perhaps a key."""
 
 
-def hang(exchange: Exchange) -> None:
-    exchange.hang()
-
-
-def drop(exchange: Exchange) -> None:
-    exchange.drop()
-
-
-def lose_answer(exchange: Exchange) -> None:
-    exchange.forward()
-    exchange.drop()
-
-
-def cut_body(exchange: Exchange) -> None:
-    reply = exchange.forward()
-    exchange.answer(reply, only=len(reply.body) // 2)
-
-
 @pytest.fixture
-def vault_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[FaultProxy]:
+def vault_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
     with start_proxy(cloud.vaults[VAULT].url, certificates) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def blob_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[FaultProxy]:
+def blob_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
     with start_proxy(cloud.blobs.url, certificates) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def behind(cloud: Cloud, vault_proxy: FaultProxy, blob_proxy: FaultProxy) -> Cloud:
+def behind(cloud: Cloud, vault_proxy: Proxy, blob_proxy: Proxy) -> Cloud:
     """The cloud, reached through the proxies."""
     return replace(cloud, endpoints={VAULT: vault_proxy.url, "azurite": blob_proxy.url})
 
@@ -168,7 +144,7 @@ OF_BLOBS: list[tuple[int, str, type[KmsError], bool]] = [
 
 @pytest.mark.parametrize(("fault", "kind", "retryable"), EVERYWHERE)
 def test_kek(
-    vault_proxy: FaultProxy, kek: AzureKek, fault: Fault, kind: type[KmsError], retryable: bool
+    vault_proxy: Proxy, kek: AzureKek, fault: Fault, kind: type[KmsError], retryable: bool
 ) -> None:
     wrapped = kek.wrap_dek(bytes(32), CONTEXT)
     for call in ("POST wrapkey", "POST unwrapkey"):
@@ -181,7 +157,7 @@ def test_kek(
 
 @pytest.mark.parametrize(("fault", "kind", "retryable"), EVERYWHERE)
 def test_storage(
-    blob_proxy: FaultProxy,
+    blob_proxy: Proxy,
     storage: AzureStorage,
     fault: Fault,
     kind: type[KmsError],
@@ -199,7 +175,7 @@ def test_storage(
 
 @pytest.mark.parametrize("case", OF_VAULT)
 def test_codes_of_key_vault(
-    vault_proxy: FaultProxy, kek: AzureKek, case: tuple[int, str, str, type[KmsError], bool]
+    vault_proxy: Proxy, kek: AzureKek, case: tuple[int, str, str, type[KmsError], bool]
 ) -> None:
     status, code, inner, kind, retryable = case
     wrapped = kek.wrap_dek(bytes(32), CONTEXT)
@@ -211,7 +187,7 @@ def test_codes_of_key_vault(
 
 @pytest.mark.parametrize("case", OF_BLOBS)
 def test_codes_of_blob_storage(
-    blob_proxy: FaultProxy, storage: AzureStorage, case: tuple[int, str, type[KmsError], bool]
+    blob_proxy: Proxy, storage: AzureStorage, case: tuple[int, str, type[KmsError], bool]
 ) -> None:
     status, code, kind, retryable = case
     blob_proxy.spoil("GET blob", blob_error(status, code))
@@ -244,7 +220,7 @@ def test_certificate_of_nobody(cloud: Cloud, key: str, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("fault", [drop, say(500), say(503), say(429, Retry_After="3600")])
 def test_one_failure_is_tried_again_in_time(
-    behind: Cloud, vault_proxy: FaultProxy, key: str, fault: Fault
+    behind: Cloud, vault_proxy: Proxy, key: str, fault: Fault
 ) -> None:
     kek = behind.open_kek(key, **TWICE)
     for call in ("GET key", "POST wrapkey", "POST unwrapkey"):
@@ -252,7 +228,7 @@ def test_one_failure_is_tried_again_in_time(
     assert kek.unwrap_dek(kek.wrap_dek(b"d" * 32, CONTEXT), CONTEXT) == b"d" * 32
 
 
-def test_lost_answer_to_a_create(blob_proxy: FaultProxy, kms: Kms) -> None:
+def test_lost_answer_to_a_create(blob_proxy: Proxy, kms: Kms) -> None:
     """The SDK tries again and hears that the blob exists: it is our own."""
     blob_proxy.spoil("PUT blob", lose_answer, times=1)
     dek = kms.get_dek("id")
@@ -260,19 +236,19 @@ def test_lost_answer_to_a_create(blob_proxy: FaultProxy, kms: Kms) -> None:
     assert kms.get_dek("id", create=False) == dek
 
 
-def test_create_that_never_gets_an_answer(blob_proxy: FaultProxy, kms: Kms) -> None:
+def test_create_that_never_gets_an_answer(blob_proxy: Proxy, kms: Kms) -> None:
     blob_proxy.spoil("PUT blob", lose_answer)
     dek = kms.get_dek("id")
     assert kms.get_dek("id", create=False) == dek
 
 
-def test_create_that_never_arrives(blob_proxy: FaultProxy, kms: Kms) -> None:
+def test_create_that_never_arrives(blob_proxy: Proxy, kms: Kms) -> None:
     blob_proxy.spoil("PUT blob", drop)
     fails(UnavailableError, lambda: kms.get_dek("id"), retryable=True)
     fails(DekNotFoundError, lambda: kms.get_dek("id", create=False), retryable=False)
 
 
-def test_somebody_else_created_it_meanwhile(cloud: Cloud, key: str, blob_proxy: FaultProxy) -> None:
+def test_somebody_else_created_it_meanwhile(cloud: Cloud, key: str, blob_proxy: Proxy) -> None:
     container = cloud.make_container()
     there = replace(cloud, endpoints={"azurite": blob_proxy.url}).storage_parameters(container)
     kek = cloud.kek_parameters(key)
@@ -287,7 +263,7 @@ def test_somebody_else_created_it_meanwhile(cloud: Cloud, key: str, blob_proxy: 
         assert [ours.get_dek("id")] == winner
 
 
-def test_lost_answer_to_a_replace(behind: Cloud, blob_proxy: FaultProxy) -> None:
+def test_lost_answer_to_a_replace(behind: Cloud, blob_proxy: Proxy) -> None:
     storage = behind.open_storage(behind.make_container(), **TWICE)
     first = storage.create_record("id", b"first")
     blob_proxy.spoil("PUT blob", lose_answer, times=1)

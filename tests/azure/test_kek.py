@@ -22,9 +22,11 @@ from kms_core import (
     open_kms,
 )
 from tests.azure.cloud import VAULT, Cloud
-from tests.azure.fault_proxy import Exchange, start_proxy
+from tests.azure.fault_proxy import start_proxy
 from tests.azure.key_vault import ALL, Version
-from tests.azure.servers import CLIENT_SECRET, TENANT, Certificates
+from tests.azure.servers import CLIENT_SECRET, TENANT
+from tests.servers.certificates import Certificates
+from tests.servers.proxy import Exchange
 
 CONTEXT = {"dek_id": "volume/é", "size": "32"}
 PLAIN, HSM = "vault.azure.net", "managedhsm.azure.net"

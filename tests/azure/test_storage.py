@@ -21,7 +21,8 @@ from kms_core import (
 )
 from tests.azure.cloud import Cloud
 from tests.azure.fault_proxy import blob_error, start_proxy
-from tests.azure.servers import ACCOUNT, Certificates
+from tests.azure.servers import ACCOUNT
+from tests.servers.certificates import Certificates
 
 DENIED = blob_error(403, "AuthorizationPermissionMismatch")
 dek_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1).filter(

@@ -9,10 +9,11 @@ from typing import Any
 from kms_gcp.config import GcpKekConfig, GcpStorageConfig
 from kms_gcp.kek import GcpKek
 from kms_gcp.storage import GcpStorage
-from tests.gcp.accounts import PROJECT, Account, Accounts, Tls
+from tests.gcp.accounts import PROJECT, Account, Accounts
 from tests.gcp.kms_server import Key, KmsServer
 from tests.gcp.storage_server import Front
 from tests.gcp.token_server import TokenServer
+from tests.servers.certificates import Certificates
 
 KEK_PERMISSIONS = (
     "cloudkms.cryptoKeyVersions.get",
@@ -28,7 +29,7 @@ QUICK = {"timeout": 1.5, "deadline": 3.0}
 class Cloud:
     """One project."""
 
-    tls: Tls
+    tls: Certificates
     accounts: Accounts
     tokens: TokenServer
     kms: KmsServer

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kms_core import Kms, open_kms
 from kms_gcp.kek import GcpKek
 from kms_gcp.storage import GcpStorage
-from tests.gcp.accounts import Accounts, Tls, make_tls
+from tests.gcp.accounts import Accounts
 from tests.gcp.cloud import (
     KEK_PERMISSIONS,
     MORE_PERMISSIONS,
@@ -23,33 +24,35 @@ from tests.gcp.cloud import (
     Cloud,
 )
 from tests.gcp.kms_server import start_kms_server
-from tests.gcp.storage_server import assert_loopback_only, start_fake_gcs, start_front
+from tests.gcp.storage_server import start_fake_gcs, start_front
 from tests.gcp.token_server import start_token_server
+from tests.servers.certificates import Certificates, make_certificates
+from tests.servers.process import listening_ports
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers" / "gcp.md"
 ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
 
 @pytest.fixture(scope="session")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certificates]:
     """A throw-away CA, which gRPC trusts from its first use on: it reads this variable once, so
     there is one CA for all folders of tests.
     """
-    tls = make_tls(tmp_path_factory.getbasetemp() / "tls-of-gcp")
+    tls = make_certificates(tmp_path_factory.getbasetemp() / "tls-of-gcp")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(ROOTS, str(tls.ca_file))
+        patch.setenv(ROOTS, str(tls.authority))
         yield tls
 
 
 @pytest.fixture(scope="session")
-def servers(tls: Tls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+def servers(tls: Certificates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     with ExitStack() as running:
         tokens, token_uri = running.enter_context(start_token_server())
         accounts = tokens.accounts = Accounts(tmp_path_factory.mktemp("accounts"), token_uri)
         kms = running.enter_context(start_kms_server(accounts, tls))
-        upstream, _ = running.enter_context(start_fake_gcs())
+        upstream = running.enter_context(start_fake_gcs()).url
         front = running.enter_context(start_front(upstream, tokens, accounts))
-        assert_loopback_only(os.getpid())
+        assert listening_ports(psutil.Process())
         account = accounts.make(*KEK_PERMISSIONS, *RECORD_PERMISSIONS, *MORE_PERMISSIONS)
         yield Cloud(tls, accounts, tokens, kms, front, account)
 

@@ -20,7 +20,8 @@ from google.cloud.kms_v1 import types
 from joserfc import jwk, jwt
 from joserfc.errors import JoseError
 
-from tests.gcp.accounts import Accounts, Tls
+from tests.gcp.accounts import Accounts
+from tests.servers.certificates import Certificates
 
 SCOPE = "https://www.googleapis.com/auth/cloudkms"
 State = types.CryptoKeyVersion.CryptoKeyVersionState
@@ -259,13 +260,14 @@ def verify(request: Any, name: str) -> bool:
 
 
 @contextmanager
-def start_kms_server(accounts: Accounts, tls: Tls) -> Iterator[KmsServer]:
+def start_kms_server(accounts: Accounts, tls: Certificates) -> Iterator[KmsServer]:
     """Serve on a free port of the loopback interface, over TLS."""
     kms = KmsServer(accounts)
     server = grpc.server(
         ThreadPoolExecutor(100), handlers=[kms], options=[("grpc.so_reuseport", 0)]
     )
-    credentials = grpc.ssl_server_credentials([(tls.key, tls.certificate)])
+    issued = (tls.key.read_bytes(), tls.certificate.read_bytes())
+    credentials = grpc.ssl_server_credentials([issued])
     kms.port = server.add_secure_port("127.0.0.1:0", credentials)
     server.start()
     try:

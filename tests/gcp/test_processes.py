@@ -11,11 +11,9 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-import kms_core
 from tests.cli.running import run_command
 from tests.gcp.cloud import Cloud
-
-HERE = Path(__file__).parent
+from tests.races.race import ROOT, assert_one_winner
 
 
 def uri(scheme: str, parameters: dict[str, object]) -> str:
@@ -32,7 +30,7 @@ def uris(cloud: Cloud) -> tuple[str, str]:
 
 def run(*arguments: object) -> str:
     command = [sys.executable, *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, env=environment, check=False, capture_output=True, text=True, timeout=300
     )
@@ -64,17 +62,10 @@ def test_backends_are_listed() -> None:
     ]
 
 
-def test_all_processes_get_the_winners_dek(
-    tmp_path: Path, uris: tuple[str, str], *, long: bool
-) -> None:
+def test_all_processes_get_the_winners_dek(uris: tuple[str, str], *, long: bool) -> None:
     processes, ids = (64, 20) if long else (8, 3)
-    run(HERE / "race.py", processes, ids, tmp_path, *uris)
-    seen = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
-    assert len(seen) == processes
-    with kms_core.open_kms(*uris) as kms:
-        stored = {dek_id: kms.get_dek(dek_id, create=False).hex() for dek_id in kms.list_dek_ids()}
-    assert len(stored) == len(set(stored.values())) == ids
-    assert all(answer == stored for answer in seen)
+    imports = ["kms_gcp.kek", "kms_gcp.storage"]
+    assert_one_winner(*uris, processes=processes, ids=ids, imports=imports)
 
 
 FORKED = """

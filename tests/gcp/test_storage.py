@@ -20,7 +20,8 @@ from kms_gcp.storage import GcpStorage
 from tests.gcp.accounts import PROJECT_NUMBER
 from tests.gcp.cloud import MORE_PERMISSIONS, RECORD_PERMISSIONS, Cloud
 from tests.gcp.failing import fails
-from tests.gcp.storage_server import Exchange, say
+from tests.gcp.storage_server import say
+from tests.servers.proxy import Exchange
 
 # The SDK leaves a refused download to the garbage collector, its socket open.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -39,7 +40,7 @@ def test_one_token_and_one_client_for_all_calls(cloud: Cloud, storage: GcpStorag
 
 
 def object_names(cloud: Cloud, bucket: str) -> list[str]:
-    reply = cloud.front.forward("GET", f"/storage/v1/b/{bucket}/o", b"", {})
+    reply = cloud.front.send("GET", f"/storage/v1/b/{bucket}/o")
     return [item["name"] for item in json.loads(reply.body).get("items", [])]
 
 

@@ -20,7 +20,8 @@ from kms_core import (
 from kms_gcp.storage import GcpStorage
 from tests.gcp.cloud import QUICK, Cloud
 from tests.gcp.failing import fails
-from tests.gcp.storage_server import Exchange, Fault, Reply, say, start_fake_gcs, start_front
+from tests.gcp.storage_server import say, start_fake_gcs, start_front
+from tests.servers.proxy import Exchange, Fault, Reply, cut_body, drop, hang, lose_answer
 
 # The SDK leaves a refused download to the garbage collector, its socket open.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -34,24 +35,6 @@ GET, CREATE, DELETE, LIST = (
 def limits() -> Mapping[str, float]:
     """No test here waits for long."""
     return QUICK
-
-
-def hang(exchange: Exchange) -> None:
-    exchange.hang()
-
-
-def drop(exchange: Exchange) -> None:
-    exchange.drop()
-
-
-def lose_answer(exchange: Exchange) -> None:
-    exchange.forward()
-    exchange.drop()
-
-
-def cut_body(exchange: Exchange) -> None:
-    reply = exchange.forward()
-    exchange.answer(reply, only=len(reply.body) // 2)
 
 
 def damage_body(exchange: Exchange) -> None:
@@ -201,12 +184,12 @@ def fails_somehow(call: Callable[[], object]) -> KmsError:
 
 @pytest.mark.timeout(60)
 def test_killed_service(cloud: Cloud, bucket: str) -> None:
-    with start_fake_gcs() as (upstream, process):
-        with start_front(upstream, cloud.tokens, cloud.accounts) as front:
+    with start_fake_gcs() as server:
+        with start_front(server.url, cloud.tokens, cloud.accounts) as front:
             front.make_bucket(bucket)
-        storage = cloud.open_storage(bucket, endpoint=f"http://{upstream}", **QUICK)
+        storage = cloud.open_storage(bucket, endpoint=server.url, **QUICK)
         storage.create_record("id", b"data")
-        process.kill()
-        process.wait()
+        server.process.kill()
+        server.process.wait()
         fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
         fails(UnavailableError, lambda: storage.create_record("new", b"data"), retryable=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 
-from tests.packaging.conftest import ROOT
+from tests.packaging.conftest import ROOT, run
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
@@ -24,3 +25,11 @@ def test_constraints_pin_everything_and_name_no_index() -> None:
     for pin in pins:
         assert re.fullmatch(r"[a-z0-9.-]+==[0-9a-z.]+( ; [a-zA-Z_ '=!<>.0-9]+)?", pin)
     assert "://" not in "".join(lines)
+
+
+def test_contributing_lists_each_session() -> None:
+    listed = run(sys.executable, "-m", "nox", "-l", folder=ROOT)
+    assert listed.returncode == 0, listed.stderr
+    sessions = re.findall(r"^[*-] ([a-z]+)", listed.stdout, re.MULTILINE)
+    table = re.findall(r"^\| `([a-z]+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert set(sessions) == set(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 import kms_core
 from kms_core.backends.key_file import new_key_file
+from tests.races.race import assert_one_winner
 
 HERE = Path(__file__).parent
 
@@ -23,29 +23,18 @@ def uris(tmp_path: Path) -> tuple[str, str]:
     return f"kms://local?keyFile={key_file}", f"storage://file?path={tmp_path}/deks"
 
 
-def run(script: str, *arguments: object) -> str:
-    command = [sys.executable, str(HERE / script), *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 def test_all_processes_get_the_winners_dek(tmp_path: Path, uris: tuple[str, str]) -> None:
-    processes, ids = 64, 200
-    answers = tmp_path / "answers"
-    answers.mkdir()
-    run("race.py", processes, ids, answers, *uris)
-    seen = [json.loads(path.read_text()) for path in answers.iterdir()]
-    assert len(seen) == processes
-    with kms_core.open_kms(*uris) as kms:
-        stored = {dek_id: kms.get_dek(dek_id, create=False).hex() for dek_id in kms.list_dek_ids()}
-    assert len(stored) == len(set(stored.values())) == ids
-    assert all(answer == stored for answer in seen)
+    imports = ["kms_core.backends.local", "kms_core.backends.file"]
+    assert_one_winner(*uris, processes=64, ids=200, imports=imports)
     assert list((tmp_path / "deks").glob(".tmp-*")) == []
 
 
 @pytest.mark.timeout(900)
 def test_every_printed_dek_survives_kill_9(uris: tuple[str, str]) -> None:
     creates = 2000
-    *lines, kills = run("crash.py", creates, *uris).splitlines()
+    command = [sys.executable, str(HERE / "crash.py"), str(creates), *uris]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    *lines, kills = done.stdout.splitlines()
     printed = dict(line.split() for line in lines)
     assert len(printed) >= creates
     assert int(kills.split()[1]) > creates // 50
