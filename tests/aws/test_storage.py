@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kms_aws.keys import decode_key, encode_key, encode_prefix
 from kms_core import (
     MAX_RECORD_SIZE,
     ConfigError,
@@ -24,9 +21,6 @@ from tests.aws.fault_proxy import start_proxy
 from tests.servers.proxy import Exchange
 
 PROBE = "kms-core.conditional-write-probe"
-dek_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1).filter(
-    lambda text: len(text.encode()) <= 255
-)
 
 
 @pytest.fixture
@@ -37,29 +31,6 @@ def bucket(cloud: Cloud) -> str:
 def keys(cloud: Cloud, bucket: str) -> set[str]:
     reply = cloud.admin("s3").list_objects_v2(Bucket=bucket)
     return {found["Key"] for found in reply.get("Contents", ())}
-
-
-def test_ordinary_ids_are_readable() -> None:
-    dek_id = "key-00000000-0000-0000-0000-000000000000"
-    assert encode_key(dek_id) == f"{dek_id}.json"
-    assert encode_key("volume/é") == "volume%2F%C3%A9.json"
-
-
-@given(dek_ids, dek_ids)
-def test_keys_are_reversible_and_safe_as_paths(one: str, other: str) -> None:
-    key = encode_key(one)
-    assert decode_key(key) == one
-    assert (key == encode_key(other)) == (one == other)
-    assert key.startswith(encode_prefix(one))
-    assert encode_key(one + other).startswith(encode_prefix(one))
-    segments = key.split("/")
-    assert all(0 < len(segment) <= 255 and segment not in {".", ".."} for segment in segments)
-    assert len(key) <= 1024 - 200
-
-
-@pytest.mark.parametrize("key", ["a", ".json", "%61.json", "a%2f.json", "a/b.json", "%ff.json"])
-def test_keys_of_nobody(key: str) -> None:
-    assert decode_key(key) is None
 
 
 def test_objects_of_others_are_not_listed(cloud: Cloud, bucket: str) -> None:

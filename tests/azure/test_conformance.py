@@ -9,8 +9,8 @@ import pytest
 
 import kms_azure.storage
 from kms_azure.kek import AzureKek
-from kms_azure.names import encode_name
 from kms_azure.storage import AzureStorage
+from kms_core import encode_object_name
 from kms_core.testing import KekConformance, StorageConformance
 from tests.azure.cloud import Cloud
 from tests.azure.servers import CLIENT_SECRET
@@ -80,7 +80,7 @@ class TestBlobStorage(StorageConformance):
     @pytest.fixture
     def plant_record(self, cloud: Cloud, container: str) -> Callable[[str, bytes], object]:
         admin = cloud.admin(container)
-        return lambda dek_id, data: admin.upload_blob(encode_name(dek_id), data)
+        return lambda dek_id, data: admin.upload_blob(encode_object_name(dek_id), data)
 
     @pytest.fixture
     def secrets(self) -> Sequence[str]:

@@ -7,10 +7,7 @@ from dataclasses import replace
 from secrets import token_hex
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kms_azure.names import decode_name, encode_name, encode_prefix
 from kms_core import (
     MAX_RECORD_SIZE,
     AccessDeniedError,
@@ -25,38 +22,11 @@ from tests.azure.servers import ACCOUNT
 from tests.servers.certificates import Certificates
 
 DENIED = blob_error(403, "AuthorizationPermissionMismatch")
-dek_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1).filter(
-    lambda text: len(text.encode()) <= 255
-)
 
 
 @pytest.fixture
 def container(cloud: Cloud) -> str:
     return cloud.make_container()
-
-
-def test_ordinary_ids_are_readable() -> None:
-    dek_id = "key-00000000-0000-0000-0000-000000000000"
-    assert encode_name(dek_id) == f"{dek_id}.json"
-    assert encode_name("volume/é~") == "volume~2F~C3~A9~7E.json"
-
-
-@given(dek_ids, dek_ids)
-def test_names_are_reversible(one: str, other: str) -> None:
-    name = encode_name(one)
-    assert decode_name(name) == one
-    assert (name == encode_name(other)) == (one == other)
-    assert name.startswith(encode_prefix(one))
-    assert encode_name(one + other).startswith(encode_prefix(one))
-    assert set(name) <= set(map(chr, range(33, 127))) - set("%?#&+\\:")
-    segments = name.split("/")
-    assert all(0 < len(segment) <= 255 and segment not in {".", ".."} for segment in segments)
-    assert len(name) <= 1024 - 200
-
-
-@pytest.mark.parametrize("name", ["a", ".json", "~61.json", "a~2f.json", "a/b.json", "~FF.json"])
-def test_names_of_nobody(name: str) -> None:
-    assert decode_name(name) is None
 
 
 def test_blobs_of_others_are_not_listed(cloud: Cloud, container: str) -> None:

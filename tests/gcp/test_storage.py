@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from urllib.parse import quote
 
 import pytest
 
@@ -15,7 +14,6 @@ from kms_core import (
     DekNotFoundError,
     Kms,
 )
-from kms_core.testing import STRANGE_IDS
 from kms_gcp.storage import GcpStorage
 from tests.gcp.accounts import PROJECT_NUMBER
 from tests.gcp.cloud import MORE_PERMISSIONS, RECORD_PERMISSIONS, Cloud
@@ -48,7 +46,7 @@ def test_object_names(cloud: Cloud, bucket: str, storage: GcpStorage) -> None:
     for dek_id in (".", "volume/42", "\u00e9", ".well-known/acme-challenge/x"):
         storage.create_record(dek_id, b"data")
     assert sorted(object_names(cloud, bucket)) == sorted(
-        ["..json", "volume%2F42.json", "%C3%A9.json", ".well-known%2Facme-challenge%2Fx.json"]
+        ["..json", "volume~2F42.json", "~C3~A9.json", ".well-known~2Facme-challenge~2Fx.json"]
     )
 
 
@@ -62,12 +60,8 @@ def test_prefix_is_a_folder(cloud: Cloud, bucket: str) -> None:
     assert folder.describe_storage().location == f"gs://{bucket}/a/b/ at {cloud.front.url}"
 
 
-def test_longest_names_fit() -> None:
-    assert max(len(quote(dek_id, safe="")) for dek_id in STRANGE_IDS) + len(".json") + 201 <= 1024
-
-
 def test_other_objects_are_no_records(cloud: Cloud, bucket: str, storage: GcpStorage) -> None:
-    for name in ("notes.txt", "a%2520b.json", "x%2fy.json", ".json", "folder/a.json"):
+    for name in ("notes.txt", "a~20b.json", "x~2fy.json", ".json", "folder/a.json"):
         cloud.front.put(bucket, name, b"data")
     storage.create_record("id", b"data")
     assert sorted(storage.list_dek_ids("")) == ["a b", "id"]

@@ -11,8 +11,8 @@ from kms_core import open_kms
 from kms_core.backends.key_file import new_key_file
 from tests.cli.running import Done, run_command
 
-# moto finds the key in the ciphertext, and refuses access where there is none:
-# tests/aws/test_conformance.py.
+# moto finds the key in the ciphertext, and refuses access where there is none; whether it finds one
+# varies by chance: tests/aws/test_conformance.py.
 FAULTS = {
     "aws": {
         "Fails when any byte of the ciphertext was altered.",
@@ -34,10 +34,10 @@ def failed(done: Done) -> set[str]:
 
 def test_a_kek(kek: dict[str, Any]) -> None:
     done = check("kms", kek)
-    faults = FAULTS.get(kek["backend"], set())
-    assert failed(done) == faults
-    assert done.code == bool(faults)
-    assert f" {22 - len(faults)} passed, 7 skipped" in done.output
+    broken = failed(done)
+    assert broken <= FAULTS.get(kek["backend"], set())
+    assert done.code == bool(broken)
+    assert f" {22 - len(broken)} passed, 7 skipped" in done.output
 
 
 def test_a_storage_is_empty_again(storage: dict[str, Any], tmp_path: Path) -> None:

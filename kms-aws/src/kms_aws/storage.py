@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 from kms_aws.bucket import create_bucket, stay_in_region
 from kms_aws.config import AwsStorageConfig
 from kms_aws.errors import explained
-from kms_aws.keys import decode_key, encode_key, encode_prefix
 from kms_aws.session import close_client, open_client
 from kms_core import (
     MAX_RECORD_SIZE,
@@ -25,6 +24,9 @@ from kms_core import (
     StorageInfo,
     StorageSpec,
     StoredRecord,
+    decode_object_name,
+    encode_object_name,
+    encode_object_prefix,
     hookimpl,
 )
 
@@ -59,7 +61,7 @@ class AwsStorage(StorageSpec):
 
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
-        key = self._key(encode_key(dek_id))
+        key = self._key(encode_object_name(dek_id))
         with explained("s3:GetObject", f"{self._arn}/{key}", may_hide=True):
             reply = self._client.get().get_object(**self._place, Key=key)
             with closing(reply["Body"]) as body:  # its own `with` gives the unchecked stream inside
@@ -72,13 +74,13 @@ class AwsStorage(StorageSpec):
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
         self._rely_on("If-None-Match")
-        return self._put(encode_key(dek_id), data, IfNoneMatch=_ANY)
+        return self._put(encode_object_name(dek_id), data, IfNoneMatch=_ANY)
 
     @hookimpl
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
         self._rely_on("If-Match")
         try:
-            return self._put(encode_key(dek_id), data, IfMatch=revision)
+            return self._put(encode_object_name(dek_id), data, IfMatch=revision)
         except DekExistsError as error:
             stored = self.load_record(dek_id)
             if stored.data == data:  # the SDK tried again after it had lost the answer
@@ -90,7 +92,7 @@ class AwsStorage(StorageSpec):
         # To delete what is not there is no error in S3, and not every store knows If-Match here.
         if self.load_record(dek_id).revision != revision:
             raise _changed()
-        key = self._key(encode_key(dek_id))
+        key = self._key(encode_object_name(dek_id))
         try:
             with explained("s3:DeleteObject", f"{self._arn}/{key}"):
                 self._client.get().delete_object(**self._place, Key=key, IfMatch=revision)
@@ -99,7 +101,7 @@ class AwsStorage(StorageSpec):
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        start = self._key(encode_prefix(prefix))
+        start = self._key(encode_object_prefix(prefix))
         pages = self._client.get().get_paginator("list_objects_v2")
         replies = iter(pages.paginate(**self._place, Prefix=start))
         while True:
@@ -109,7 +111,7 @@ class AwsStorage(StorageSpec):
                     return
                 _ = reply["IsTruncated"]  # a page that lacks it is no answer of S3's
             for found in reply.get("Contents", ()):
-                dek_id = decode_key(found["Key"].removeprefix(self._config.prefix))
+                dek_id = decode_object_name(found["Key"].removeprefix(self._config.prefix))
                 if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
                     yield dek_id
 

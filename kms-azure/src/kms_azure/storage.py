@@ -12,7 +12,6 @@ from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 from kms_azure.config import AzureStorageConfig
 from kms_azure.credentials import Credential
 from kms_azure.errors import explained
-from kms_azure.names import decode_name, encode_name, encode_prefix
 from kms_azure.transport import client_options
 from kms_core import (
     MAX_RECORD_SIZE,
@@ -20,6 +19,9 @@ from kms_core import (
     StorageInfo,
     StorageSpec,
     StoredRecord,
+    decode_object_name,
+    encode_object_name,
+    encode_object_prefix,
     hookimpl,
 )
 
@@ -55,14 +57,14 @@ class AzureStorage(StorageSpec):
 
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
-        with self._explained("blobs/read", encode_name(dek_id)):
-            blob = self._blob(encode_name(dek_id)).download_blob()
+        with self._explained("blobs/read", encode_object_name(dek_id)):
+            blob = self._blob(encode_object_name(dek_id)).download_blob()
             return StoredRecord(blob.read(_ENOUGH), blob.properties.etag)
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
-        with self._explained("blobs/add/action and blobs/write", encode_name(dek_id)):
-            reply = self._blob(encode_name(dek_id)).upload_blob(
+        with self._explained("blobs/add/action and blobs/write", encode_object_name(dek_id)):
+            reply = self._blob(encode_object_name(dek_id)).upload_blob(
                 data, length=len(data), overwrite=False, content_settings=_JSON
             )
             return str(reply["etag"])
@@ -70,8 +72,8 @@ class AzureStorage(StorageSpec):
     @hookimpl
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
         try:
-            with self._explained("blobs/write", encode_name(dek_id)):
-                reply = self._blob(encode_name(dek_id)).upload_blob(
+            with self._explained("blobs/write", encode_object_name(dek_id)):
+                reply = self._blob(encode_object_name(dek_id)).upload_blob(
                     data,
                     length=len(data),
                     overwrite=True,
@@ -89,8 +91,8 @@ class AzureStorage(StorageSpec):
     @hookimpl
     def delete_record(self, dek_id: str, revision: str) -> None:
         try:
-            with self._explained("blobs/delete", encode_name(dek_id)):
-                self._blob(encode_name(dek_id)).delete_blob(
+            with self._explained("blobs/delete", encode_object_name(dek_id)):
+                self._blob(encode_object_name(dek_id)).delete_blob(
                     etag=revision, match_condition=MatchConditions.IfNotModified
                 )
         except ConflictError:
@@ -101,7 +103,7 @@ class AzureStorage(StorageSpec):
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         folder = self._config.prefix
         pages = self._container.list_blob_names(
-            name_starts_with=folder + encode_prefix(prefix), results_per_page=_PAGE_SIZE
+            name_starts_with=folder + encode_object_prefix(prefix), results_per_page=_PAGE_SIZE
         ).by_page()
         while True:
             with self._explained("blobs/read"):
@@ -110,7 +112,7 @@ class AzureStorage(StorageSpec):
                     return
                 names = [*page]
             for name in names:
-                dek_id = decode_name(name.removeprefix(folder))
+                dek_id = decode_object_name(name.removeprefix(folder))
                 if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
                     yield dek_id
 

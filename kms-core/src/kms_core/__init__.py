@@ -27,6 +27,7 @@ from kms_core.errors import (
     UnwrapError,
 )
 from kms_core.hookspecs import DeriverSpec, KekSpec, ObserverSpec, StorageSpec, hookimpl
+from kms_core.object_names import decode_object_name, encode_object_name, encode_object_prefix
 from kms_core.opening import open_kms
 from kms_core.sealing import SEALING_KEY_SIZE, open_dek, seal_dek
 from kms_core.service import Kms
@@ -85,7 +86,10 @@ __all__ = [
     "WrappedDek",
     "check_dek_id",
     "check_dek_size",
+    "decode_object_name",
     "encode_context",
+    "encode_object_name",
+    "encode_object_prefix",
     "hookimpl",
     "hush",
     "open_dek",

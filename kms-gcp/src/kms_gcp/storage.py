@@ -19,13 +19,15 @@ from kms_core import (
     StorageSpec,
     StoredRecord,
     UnavailableError,
+    decode_object_name,
+    encode_object_name,
+    encode_object_prefix,
     hookimpl,
     hush,
 )
 from kms_gcp.bucket import call_arguments, check_bucket, open_client
 from kms_gcp.config import GcpStorageConfig
 from kms_gcp.errors import RECORD, STORAGE, TALKATIVE, explained
-from kms_gcp.names import decode_name, encode_name, encode_prefix
 
 _MISSING = "0"  # the generation of an object that is not there
 
@@ -49,7 +51,7 @@ class GcpStorage(StorageSpec):
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
         blob = self._blob(dek_id)
-        with explained(RECORD, "storage.objects.get", self._place + encode_name(dek_id)):
+        with explained(RECORD, "storage.objects.get", self._place + encode_object_name(dek_id)):
             try:
                 data = blob.download_as_bytes(
                     end=MAX_RECORD_SIZE, raw_download=True, checksum=None, **self._arguments
@@ -79,14 +81,16 @@ class GcpStorage(StorageSpec):
     def delete_record(self, dek_id: str, revision: str) -> None:
         blob = self._blob(dek_id)
         try:
-            with explained(RECORD, "storage.objects.delete", self._place + encode_name(dek_id)):
+            with explained(
+                RECORD, "storage.objects.delete", self._place + encode_object_name(dek_id)
+            ):
                 blob.delete(if_generation_match=_parse(revision), **self._arguments)
         except DekExistsError as error:
             raise _changed() from error
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        start = self._config.prefix + encode_prefix(prefix)
+        start = self._config.prefix + encode_object_prefix(prefix)
         with explained(STORAGE, "storage.objects.list", self._place):
             blobs = iter(
                 self._client.get().list_blobs(
@@ -101,7 +105,7 @@ class GcpStorage(StorageSpec):
                 blob = next(blobs, None)
             if blob is None:
                 return
-            dek_id = decode_name(blob.name.removeprefix(self._config.prefix))
+            dek_id = decode_object_name(blob.name.removeprefix(self._config.prefix))
             if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
                 yield dek_id
 
@@ -116,11 +120,11 @@ class GcpStorage(StorageSpec):
 
     def _blob(self, dek_id: str) -> Blob:
         bucket = self._client.get().bucket(self._config.bucket)
-        return bucket.blob(self._config.prefix + encode_name(dek_id))
+        return bucket.blob(self._config.prefix + encode_object_name(dek_id))
 
     def _upload(self, dek_id: str, data: bytes, revision: str, action: str) -> str:
         blob = self._blob(dek_id)
-        with explained(STORAGE, action, self._place + encode_name(dek_id)):
+        with explained(STORAGE, action, self._place + encode_object_name(dek_id)):
             blob.upload_from_string(
                 data,
                 content_type="application/json",
