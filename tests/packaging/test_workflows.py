@@ -13,6 +13,7 @@ import yaml
 from tests.packaging.conftest import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").iterdir())
+WRITTEN = ROOT / "kms-core/src/kms_core/cli/templates/common/.github/workflows/ci.yml.in"
 RELEASE = ROOT / ".github/workflows/release.yml"
 DISTRIBUTIONS = sorted(path.parent.name for path in ROOT.glob("kms-*/pyproject.toml"))
 PIN = re.compile(r"(?:- )?uses: ([\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)")
@@ -25,7 +26,7 @@ def _load(workflow: Path) -> dict[Any, Any]:
 
 
 def test_each_action_is_one_commit_and_says_its_tag() -> None:
-    lines = "\n".join(path.read_text() for path in WORKFLOWS).splitlines()
+    lines = "\n".join(path.read_text() for path in [*WORKFLOWS, WRITTEN]).splitlines()
     used = [line.strip() for line in lines if "uses:" in line]
     pins = {match.groups() for line in used if (match := PIN.fullmatch(line))}
     assert [line for line in used if not PIN.fullmatch(line)] == []
