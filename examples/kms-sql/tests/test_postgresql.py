@@ -1,0 +1,255 @@
+"""What is PostgreSQL's own: users and grants, settings of a session, a server that goes away."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from itertools import count
+from secrets import token_hex
+from typing import Any
+
+import psycopg
+import pytest
+from databases import Database, listening
+from kms_core import (
+    AccessDeniedError,
+    ConfigError,
+    ConflictError,
+    Kms,
+    KmsError,
+    UnavailableError,
+    open_kms,
+)
+from postgresql import PostgreSql
+from sqlalchemy import Connection
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+HIDDEN = "password-that-nobody-may-see"
+GET_DEK = "SELECT, INSERT"  # what README.md says that it needs
+
+
+@pytest.fixture
+def database(postgresql: PostgreSql) -> Database:
+    return Database(postgresql.url())
+
+
+@pytest.fixture
+def user(database: Database, postgresql: PostgreSql) -> Database:
+    """The same table, as a user who may do nothing yet."""
+    database.open_storage().close()
+    name = f"user_{token_hex(6)}"
+    database.run(f"CREATE ROLE {name} LOGIN PASSWORD '{HIDDEN}'")
+    return Database(postgresql.url(name, HIDDEN), database.table)
+
+
+def grant(database: Database, what: str, user: Database) -> None:
+    database.run(f"GRANT {what} ON {database.table} TO {name_of(user)}")
+
+
+def set_for(database: Database, user: Database, setting: str) -> None:
+    database.run(f"ALTER ROLE {name_of(user)} SET {setting}")
+
+
+def name_of(user: Database) -> str:
+    return user.url.partition("://")[2].partition(":")[0]
+
+
+def opened(kek: dict[str, str], database: Database, **more: object) -> Kms:
+    return open_kms(kek, {"backend": "sql", **database.parameters, **more})
+
+
+def test_select_and_insert_are_enough_to_get_deks(
+    kek: dict[str, str], database: Database, user: Database
+) -> None:
+    grant(database, GET_DEK, user)
+    with opened(kek, user) as kms:
+        dek = kms.get_dek("volume-42")
+        assert kms.get_dek("volume-42") == dek
+        assert list(kms.list_dek_ids()) == ["volume-42"]
+
+
+@pytest.mark.parametrize("granted", ["SELECT", "INSERT", "UPDATE, DELETE"])
+def test_what_is_missing_is_named(
+    kek: dict[str, str], database: Database, user: Database, granted: str
+) -> None:
+    grant(database, granted, user)
+    with (
+        opened(kek, user) as kms,
+        pytest.raises(AccessDeniedError, match="grant SELECT and INSERT"),
+    ):
+        kms.get_dek("volume-42")
+
+
+def test_update_and_delete_need_their_own(database: Database, user: Database) -> None:
+    grant(database, GET_DEK, user)
+    with closing(user.open_storage(createTable=False)) as storage:
+        revision = storage.create_record("volume-42", b"data")
+        with pytest.raises(AccessDeniedError):
+            storage.replace_record("volume-42", b"data", revision)
+        with pytest.raises(AccessDeniedError):
+            storage.delete_record("volume-42", revision)
+        grant(database, "UPDATE, DELETE", user)
+        storage.delete_record("volume-42", storage.replace_record("volume-42", b"", revision))
+
+
+def test_to_create_the_table_needs_its_own(kek: dict[str, str], user: Database) -> None:
+    with pytest.raises(AccessDeniedError, match="CREATE on the schema"):
+        opened(kek, Database(user.url), createTable=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "says"),
+    [
+        ((HIDDEN, f"{HIDDEN}-not"), AccessDeniedError, "correct url"),
+        (("user_", "nobody_"), AccessDeniedError, "correct url"),
+        (("/postgres", "/nowhere"), AccessDeniedError, "correct url"),
+        (("127.0.0.1", "127.0.0.1:1,127.0.0.1"), ConfigError, "url is not DIALECT"),
+        (("127.0.0.1", "host.invalid"), UnavailableError, "was not reached"),
+    ],
+)
+def test_a_wrong_url_is_told_what_is_wrong(
+    kek: dict[str, str], user: Database, change: tuple[str, str], kind: type[KmsError], says: str
+) -> None:
+    url = user.url.replace(*change)
+    with pytest.raises(kind, match=says) as raised, opened(kek, Database(url)) as kms:
+        kms.get_dek("volume-42")
+    assert HIDDEN not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")]
+)
+def test_each_commit_is_durable(
+    database: Database, user: Database, before: str, after: str
+) -> None:
+    grant(database, GET_DEK, user)
+    set_for(database, user, f"synchronous_commit = {before}")
+    seen: list[str] = []
+
+    def ask(connection: Connection) -> None:
+        seen.append(connection.exec_driver_sql("SHOW synchronous_commit").scalar_one())
+
+    with listening("commit", ask), closing(user.open_storage(createTable=False)) as storage:
+        storage.create_record("volume-42", b"data")
+    assert seen == [after]
+
+
+def test_a_standby_is_told_apart(kek: dict[str, str], database: Database, user: Database) -> None:
+    grant(database, GET_DEK, user)
+    set_for(database, user, "default_transaction_read_only = on")
+    with opened(kek, user) as kms, pytest.raises(ConfigError, match="name the primary"):
+        kms.get_dek("volume-42")
+
+
+def test_a_locked_table_is_waited_for_and_reported(database: Database) -> None:
+    with closing(database.open_storage(timeout=0.2)) as storage, connected(database) as other:
+        other.execute(f"LOCK TABLE {database.table} IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(UnavailableError, match="raise timeout"):
+            storage.load_record("volume-42")
+
+
+def connected(database: Database) -> psycopg.Connection[Any]:
+    """Another client, without SQLAlchemy."""
+    return psycopg.connect(database.url.replace("+psycopg", ""))
+
+
+def test_serializable_transactions_lose_nothing(
+    kek: dict[str, str], database: Database, user: Database
+) -> None:
+    grant(database, GET_DEK, user)
+    set_for(database, user, "default_transaction_isolation = serializable")
+    clients = [opened(kek, user) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        seen = set(pool.map(lambda kms: kms.get_dek("volume-42"), clients))
+    for kms in clients:
+        kms.close()
+    assert len(seen) == 1
+
+
+def test_a_stale_snapshot_is_a_conflict(database: Database, user: Database) -> None:
+    grant(database, "SELECT, INSERT, UPDATE", user)
+    set_for(database, user, "default_transaction_isolation = 'repeatable read'")
+    with (
+        closing(user.open_storage(createTable=False)) as storage,
+        connected(database) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        revision = storage.create_record("volume-42", b"first")
+        other.execute(f"UPDATE {database.table} SET revision = 'second'")
+        replacing = pool.submit(storage.replace_record, "volume-42", b"third", revision)
+        wait_for_lock(other, database.table)
+        other.commit()
+        with pytest.raises(ConflictError):
+            replacing.result()
+
+
+def wait_for_lock(other: psycopg.Connection[Any], table: str) -> None:
+    """Until somebody's update waits for our lock."""
+    query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
+    while other.execute(query, [f"UPDATE {table}%"]).fetchone() is None:
+        other.execute("SELECT pg_stat_clear_snapshot(), pg_sleep(0.01)")
+
+
+@pytest.fixture
+def kms(kek: dict[str, str], database: Database) -> Iterator[Kms]:
+    with opened(kek, database, createTable=True) as kms:
+        yield kms
+
+
+def test_a_server_that_crashes_loses_no_dek_that_was_returned(
+    kms: Kms, postgresql: PostgreSql
+) -> None:
+    deks = {dek_id: kms.get_dek(dek_id) for dek_id in ("one", "two", "three")}
+    postgresql.stop("immediate")
+    try:
+        for dek_id in ("one", "four"):
+            with pytest.raises(UnavailableError):
+                kms.get_dek(dek_id)
+    finally:
+        postgresql.start()
+    assert {dek_id: kms.get_dek(dek_id, create=False) for dek_id in deks} == deks
+    kms.get_dek("four")
+
+
+def test_a_commit_that_did_not_arrive_gives_no_dek(
+    kms: Kms, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(connection: Any) -> None:
+        database.run(f"SELECT pg_terminate_backend({connection.info.backend_pid})")
+        connection.commit()
+
+    with pytest.raises(UnavailableError), losing_create(lose, monkeypatch):
+        kms.get_dek("volume-42")
+    assert list(kms.list_dek_ids()) == []
+
+
+def test_a_commit_whose_answer_was_lost_gives_the_stored_dek(
+    kms: Kms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(connection: Any) -> None:
+        connection.commit()
+        connection.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    with losing_create(lose, monkeypatch):
+        dek = kms.get_dek("volume-42")
+    assert kms.get_dek("volume-42", create=False) == dek
+
+
+@contextmanager
+def losing_create(lose: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Commit the second transaction of get_dek, which creates the record, in another way."""
+    commits = count(1)
+    commit: Callable[..., None] = PGDialect_psycopg.do_commit
+
+    def do_commit(dialect: PGDialect_psycopg, connection: Any) -> None:
+        if next(commits) == 2:
+            lose(connection.driver_connection)
+        else:
+            commit(dialect, connection)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PGDialect_psycopg, "do_commit", do_commit)
+        yield
