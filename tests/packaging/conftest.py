@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("KMS_", "PYTHON", "VIRTUAL_ENV"))}
-Install = Callable[[str], Path]
+Install = Callable[..., Path]
 
 
-def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str | Path, folder: Path, more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = CLEAN | dict(more or {})
     return subprocess.run(
-        command, cwd=folder, env=CLEAN, capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
 
 
@@ -31,9 +34,9 @@ def built(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def install(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Install:
-    """Installs a requirement as a user would, and returns the environment's folder of programs."""
+    """Installs what a user would, and returns the environment's folder of programs."""
 
-    def install(requirement: str) -> Path:
+    def install(*requirements: str) -> Path:
         folder = tmp_path_factory.mktemp("environment")
         ours = folder / "ours.txt"  # whatever an index has under these names is not what is tested
         names = (wheel.name.split("-") for wheel in built.glob("*.whl"))
@@ -43,7 +46,7 @@ def install(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Install:
         programs = folder / "bin"
         pip = (programs / "pip", "install", "-q", "--find-links", built)
         pins = ("-c", ours, "-c", ROOT / "constraints.txt")
-        installed = run(*pip, *pins, requirement, folder=folder)
+        installed = run(*pip, *pins, *requirements, folder=folder)
         assert installed.returncode == 0, installed.stderr
         return programs
 
