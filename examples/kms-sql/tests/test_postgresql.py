@@ -213,6 +213,13 @@ def test_a_server_that_crashes_loses_no_dek_that_was_returned(
     kms.get_dek("four")
 
 
+def test_a_restart_between_two_calls_goes_unnoticed(kms: Kms, postgresql: PostgreSql) -> None:
+    dek = kms.get_dek("volume-42")
+    postgresql.stop("immediate")
+    postgresql.start()
+    assert kms.get_dek("volume-42", create=False) == dek
+
+
 def test_a_commit_that_did_not_arrive_gives_no_dek(
     kms: Kms, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_each_commit_is_synchronised_with_its_folder(database: Database) -> None
 
 def test_a_writer_that_stays_is_waited_for_and_reported(database: Database, path: Path) -> None:
     storage = database.open_storage(timeout=0.1)
-    with sqlite3.connect(path, isolation_level=None) as other:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError, match="stayed locked by another writer"):
             storage.create_record("volume-42", b"data")
@@ -47,7 +48,7 @@ def test_a_writer_that_stays_is_waited_for_and_reported(database: Database, path
 def test_the_limit_of_the_url_wins(database: Database, path: Path) -> None:
     database.open_storage()
     storage = Database(f"{database.url}?timeout=0.1", database.table).open_storage(timeout=300)
-    with sqlite3.connect(path, isolation_level=None) as other:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(UnavailableError):
             storage.load_record("volume-42")
