@@ -22,6 +22,7 @@ HIDDEN = "password-that-nobody-may-see"
         (f"nothing://u:{HIDDEN}@h/d", "url is not DIALECT"),
         (f"postgresql+asyncpg://u:{HIDDEN}@h/d", "url names a driver for asyncio"),
         (f"mysql+mysqldb://u:{HIDDEN}@h/d", r"driver MySQLdb of mysql\+mysqldb is not installed"),
+        (f"sqlite:////nowhere/deks.db?timeout={HIDDEN}", "an option in url"),
         ("sqlite://", "url is a database in memory"),
         ("sqlite:///:memory:", "url is a database in memory"),
         ("sqlite:///file:deks?mode=memory&uri=true", "url is a database in memory"),

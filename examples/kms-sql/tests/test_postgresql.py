@@ -106,6 +106,7 @@ def test_to_create_the_table_needs_its_own(kek: dict[str, str], user: Database) 
         (("user_", "nobody_"), AccessDeniedError, "correct url"),
         (("/postgres", "/nowhere"), AccessDeniedError, "correct url"),
         (("127.0.0.1", "127.0.0.1:1,127.0.0.1"), ConfigError, "url is not DIALECT"),
+        (("/postgres", "/postgres?no_option=1"), ConfigError, "an option of url"),
         (("127.0.0.1", "host.invalid"), UnavailableError, "was not reached"),
     ],
 )

@@ -87,6 +87,10 @@ def _open(config: SqlStorageConfig) -> Engine:
             f"the driver {error.name} of {url.drivername} is not installed; install it, for "
             "PostgreSQL by: pip install 'kms-sql[postgresql]'"
         ) from error
+    except ValueError:
+        raise ConfigError(
+            f"an option in url is of no type that {url.drivername} takes; correct url"
+        ) from None  # the error shows the option's value, and the URL is secret as a whole
     if engine.dialect.name in _DURABLE:
         event.listen(engine, "connect", partial(_run, _DURABLE[engine.dialect.name]))
     return engine

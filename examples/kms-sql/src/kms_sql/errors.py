@@ -30,6 +30,7 @@ _GRANT = (
 )
 _FILE = "let this process write the database's file and its folder"
 _TABLE = "there is no such table of this backend; set createTable=true once, or create it: {ddl}"
+_SETUP = "the driver or the database refuses an option of url, or the table; correct url or table"
 _READ_ONLY = "the database is read only, as a standby is; name the primary in url"
 _EXISTS = "a record of this dek_id is already stored"
 _TURN = "somebody else writes to the table now, and nothing was stored; try again"
@@ -71,7 +72,7 @@ _ERRORS: dict[_Clue, tuple[type[KmsError], str]] = {
     sqlite3.SQLITE_NOTADB: (OperationError, _BROKEN),
     # What any driver has to tell apart (PEP 249)
     sql.IntegrityError: (DekExistsError, _EXISTS),
-    sql.ProgrammingError: (ConfigError, _TABLE),
+    sql.ProgrammingError: (ConfigError, _SETUP),
     sql.InterfaceError: (UnavailableError, _AWAY),
     sql.OperationalError: (UnavailableError, _AWAY),
     sql.TimeoutError: (ThrottledError, "all connections of this process are busy; try again"),

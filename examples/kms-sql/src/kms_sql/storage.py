@@ -46,7 +46,7 @@ class SqlStorage(StorageSpec):
             row = connection.execute(query.where(self._is(dek_id))).one_or_none()
         if row is None:
             raise _missing()
-        return StoredRecord(bytes(row[0] or b""), row[1])  # SQLite's substr of no bytes is NULL
+        return StoredRecord(row[0] or b"", row[1])  # SQLite's substr of no bytes is NULL
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
@@ -82,7 +82,7 @@ class SqlStorage(StorageSpec):
         while True:
             with self._database.transaction() as connection:
                 page = connection.scalars(query.where(column >= start)).all()
-            yield from (bytes(dek_id).decode() for dek_id in page)
+            yield from (dek_id.decode() for dek_id in page)
             if len(page) < _PAGE:
                 return
             start = page[-1] + b"\0"  # the next id there can be
