@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from softhsm import SoftHsm, init_softhsm
@@ -22,6 +23,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("KMS_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_stays_logged_in(softhsm: SoftHsm) -> Iterator[None]:
+    yield
+    softhsm.close_keks()
 
 
 @pytest.fixture

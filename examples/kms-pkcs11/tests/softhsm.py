@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -26,6 +26,7 @@ class SoftHsm:
     """An initialised SoftHSM."""
 
     module: Path
+    opened: list[Pkcs11Kek] = field(default_factory=list)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -55,7 +56,13 @@ class SoftHsm:
     def open_kek(self, key: str, **more: object) -> Pkcs11Kek:
         """A client of this key."""
         config = Pkcs11KekConfig.model_validate(self.parameters | {"key": key} | more)
-        return Pkcs11Kek(config)
+        self.opened.append(Pkcs11Kek(config))
+        return self.opened[-1]
+
+    def close_keks(self) -> None:
+        """Close all clients, so that nobody is logged in."""
+        while self.opened:
+            self.opened.pop().close()
 
 
 def init_softhsm(folder: Path) -> SoftHsm:

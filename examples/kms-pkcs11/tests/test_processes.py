@@ -87,4 +87,3 @@ def test_a_child_initialises_the_module_again(softhsm: SoftHsm, key: str) -> Non
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         assert session.generate_random(64)
-    kek.close()

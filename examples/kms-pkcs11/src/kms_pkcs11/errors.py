@@ -37,7 +37,7 @@ _ERRORS: dict[type[PKCS11Error], tuple[type[KmsError], str]] = {
     pkcs11.PinLocked: (AccessDeniedError, f"the token has locked the PIN; {_RESET}"),
     pkcs11.PinExpired: (AccessDeniedError, f"the PIN has expired; {_RESET}"),
     pkcs11.UserPinNotInitialized: (AccessDeniedError, f"the token has no PIN yet; {_RESET}"),
-    pkcs11.UserNotLoggedIn: (AccessDeniedError, "something else logged out; try again"),
+    pkcs11.UserNotLoggedIn: (UnavailableError, "other code logged this process out; try again"),
     pkcs11.UserAlreadyLoggedIn: (ConfigError, _OTHER_LOGIN),
     pkcs11.AnotherUserAlreadyLoggedIn: (ConfigError, _OTHER_LOGIN),
     pkcs11.UserTooManyTypes: (ConfigError, _OTHER_LOGIN),

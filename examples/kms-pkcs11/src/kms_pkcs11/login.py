@@ -14,7 +14,7 @@ from threading import Lock
 from typing import NamedTuple
 
 import pkcs11
-from kms_core import ConfigError
+from kms_core import ConfigError, KekNotFoundError
 from kms_core.config import SecretStr
 from pkcs11.exceptions import PKCS11Error
 from pkcs11.types import Session
@@ -58,8 +58,9 @@ class Token:
                 login = _logins.get(self._key()) or self._log_in()
                 login.holders.add(self)
                 yield login.session
-            except PKCS11Error:
-                self._log_out()  # the token may have been away: the next call logs in again
+            except (PKCS11Error, KekNotFoundError):
+                # The token was away, or other code logged out: the next call logs in again.
+                self._log_out()
                 raise
 
     def close(self) -> None:
