@@ -14,6 +14,8 @@ import nox
 HERE = Path(__file__).parent
 CONSTRAINTS = "constraints.txt"
 DISTRIBUTIONS = sorted(path.parent.name for path in HERE.glob("kms-*/pyproject.toml"))
+# Plugins as strangers write them: on their own, with settings of their own.
+EXAMPLES = sorted(str(path.parent) for path in HERE.glob("examples/kms-*/pyproject.toml"))
 SUPPORTED = ("3.11", "3.12", "3.13")
 # Tests that have a session of their own, because they need more than the distributions.
 PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/pairs")
@@ -104,17 +106,24 @@ def typing(session: nox.Session) -> None:
     _install(session, "typing", "bench")
     session.run("mypy", *session.posargs)
     session.run("pytest", "tests/typing")
+    for folder in EXAMPLES:
+        with session.chdir(folder):
+            session.run("mypy")
 
 
 @nox.session
 def packaging(session: nox.Session) -> None:
     """Build wheels and sdists, install the wheels, and test them with src/ out of reach."""
     dist = Path(session.create_tmp(), "dist")
-    for name in DISTRIBUTIONS:
+    for folder in (*DISTRIBUTIONS, *EXAMPLES):
         # Both from the source: a test then checks that the sdist makes the same wheel.
         options = ("--sdist", "--wheel", "--out-dir", str(dist), "--build-constraint", CONSTRAINTS)
-        session.run("uv", "build", "-q", *options, name)
-    wheels = [str(path) for path in dist.glob("*.whl")]
+        session.run("uv", "build", "-q", *options, folder)
+    wheels = [
+        str(wheel)
+        for name in DISTRIBUTIONS
+        for wheel in dist.glob(f"{name.replace('-', '_')}-*.whl")
+    ]
     session.install("-c", CONSTRAINTS, *_group("packaging"), *wheels)
     what = session.posargs or ["tests/packaging", "tests/conformance"]
     # Not in a folder of this project: ruff would obey its .gitignore, and check nothing.

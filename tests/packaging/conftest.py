@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("KMS_", "PYTHON", "VIRTUAL_ENV"))}
-Install = Callable[[str], Path]
+Install = Callable[..., Path]
 
 
 def run(*command: str | Path, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -30,9 +30,9 @@ def built(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def install(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Install:
-    """Installs a requirement as a user would, and returns the environment's folder of programs."""
+    """Installs what a user would, and returns the environment's folder of programs."""
 
-    def install(requirement: str) -> Path:
+    def install(*requirements: str) -> Path:
         folder = tmp_path_factory.mktemp("environment")
         ours = folder / "ours.txt"  # whatever an index has under these names is not what is tested
         names = (wheel.name.split("-") for wheel in built.glob("*.whl"))
@@ -42,7 +42,7 @@ def install(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Install:
         programs = folder / "bin"
         pip = (programs / "pip", "install", "-q", "--find-links", built)
         pins = ("-c", ours, "-c", ROOT / "constraints.txt")
-        installed = run(*pip, *pins, requirement, folder=folder)
+        installed = run(*pip, *pins, *requirements, folder=folder)
         assert installed.returncode == 0, installed.stderr
         return programs
 

@@ -12,7 +12,12 @@ import pytest
 
 from tests.packaging.conftest import ROOT, run
 
-DISTRIBUTIONS = sorted(path.parent.name for path in ROOT.glob("kms-*/pyproject.toml"))
+FOLDERS = {
+    path.parent.name: path.parent
+    for pattern in ("kms-*/pyproject.toml", "examples/kms-*/pyproject.toml")
+    for path in ROOT.glob(pattern)
+}
+DISTRIBUTIONS = sorted(FOLDERS)
 
 
 def _find(built: Path, distribution: str, ending: str) -> Path:
@@ -39,14 +44,14 @@ def test_wheel_has_types_licence_and_readme(distribution: str, built: Path) -> N
     metadata = _metadata(contents)
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.11"
-    readme = (ROOT / distribution / "README.md").read_text()
+    readme = (FOLDERS[distribution] / "README.md").read_text()
     assert str(metadata.get_payload()).strip() == readme.strip()
     assert len(readme) > 200
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_wheel_has_each_file_of_the_source_and_no_other(distribution: str, built: Path) -> None:
-    source = ROOT / distribution / "src"
+    source = FOLDERS[distribution] / "src"
     files = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     expected = {name for name in files if "__pycache__" not in name}
     contents = _contents(_find(built, distribution, ".whl"))

@@ -1,0 +1,52 @@
+"""What ``storage://sql`` takes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from kms_core.config import BackendConfig, SecretStr
+from pydantic import AfterValidator, Field
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+
+def _check_url(secret: SecretStr) -> SecretStr:
+    try:
+        url = make_url(secret.get_secret_value())
+        dialect = url.get_dialect()
+    except (ArgumentError, ValueError):
+        raise ValueError(
+            "is not DIALECT+DRIVER://USER:PASSWORD@HOST/DATABASE with a dialect that is installed; "
+            "percent-encode what is special in the password"
+        ) from None  # a ValueError may hold a piece of the password
+    if dialect.is_async:
+        raise ValueError("names a driver for asyncio; name another, as in postgresql+psycopg://")
+    if dialect.name == "sqlite" and _is_in_memory(url):
+        raise ValueError("is a database in memory, which loses every DEK; name a file")
+    return secret
+
+
+def _is_in_memory(url: URL) -> bool:
+    database = url.database or ":memory:"
+    return ":memory:" in database or "mode=memory" in database or url.query.get("mode") == "memory"
+
+
+class SqlStorageConfig(BackendConfig):
+    """Which table of which database, and how long to wait for it.
+
+    Attributes:
+        url: a database URL of SQLAlchemy; secret as a whole, because it may hold a password.
+        table: the table with the records, of this backend alone.
+        create_table: create the table, if there is none, when the storage is opened.
+        timeout: seconds to wait for a connection, and for each statement.
+    """
+
+    url: Annotated[SecretStr, AfterValidator(_check_url)]
+    table: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "kms_records"
+    create_table: bool = False
+    timeout: Annotated[float, Field(gt=0, le=300)] = 10
+
+    @property
+    def parsed_url(self) -> URL:
+        """The URL. It holds the password."""
+        return make_url(self.url.get_secret_value())

@@ -1,0 +1,59 @@
+"""A database to test on, and what its admin does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any
+
+from sqlalchemy import Engine, NullPool, create_engine, event, insert, text
+
+from kms_sql.config import SqlStorageConfig
+from kms_sql.storage import SqlStorage
+from kms_sql.table import make_table
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database, and a table of it that nobody else uses."""
+
+    url: str
+    table: str = field(default_factory=lambda: f"deks_{token_hex(6)}")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the config says of this table."""
+        return {"url": self.url, "table": self.table}
+
+    def open_storage(self, **more: object) -> SqlStorage:
+        """A client of the table, which it creates."""
+        parameters = self.parameters | {"createTable": True} | more
+        return SqlStorage(SqlStorageConfig.model_validate(parameters))
+
+    def plant_record(self, dek_id: str, data: bytes) -> None:
+        """Store a record behind the backend's back."""
+        self.open_storage().close()
+        self.insert([{"dek_id": dek_id.encode(), "data": data, "revision": "planted"}])
+
+    def insert(self, rows: list[dict[str, object]]) -> None:
+        """Insert rows into the table."""
+        with create_engine(self.url, poolclass=NullPool).begin() as connection:
+            connection.execute(insert(make_table(self.table)), rows)
+
+    def run(self, *statements: str) -> None:
+        """Run statements as the admin of the database."""
+        with create_engine(self.url, poolclass=NullPool).begin() as connection:
+            for statement in statements:
+                connection.execute(text(statement))
+
+
+@contextmanager
+def listening(name: str, listener: Callable[..., None]) -> Iterator[None]:
+    """Call the listener at each such event of any engine."""
+    event.listen(Engine, name, listener)
+    try:
+        yield
+    finally:
+        event.remove(Engine, name, listener)
