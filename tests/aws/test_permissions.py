@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.aws.cloud import Cloud
 from tests.aws.recording import PAGE
 from tests.aws.servers import start_moto
 from tests.aws.test_conformance import OnServer
+from tests.cli.running import run_command
 
 KMS_ACTIONS = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"]
 S3_ACTIONS = ["s3:GetObject", "s3:PutObject"]
@@ -74,6 +76,20 @@ def test_least_policy_is_enough(enforced: Cloud, key: str, bucket: str, calls: s
     with open_kms(kek, storage) as kms:
         assert kms.get_dek("id", create=False) == dek
     assert calls == {f"kms:{a[4:]}" for a in KMS_ACTIONS} | set(S3_ACTIONS)
+
+
+def test_plugin_check_shows_that_the_least_policy_is_enough(enforced: Cloud, bucket: str) -> None:
+    user = enforced.make_user(allow(bucket))
+    parameters = user.parameters | {"bucket": bucket}
+    uri = f"storage://aws?{urlencode({k: str(v) for k, v in parameters.items()})}"
+    done = run_command("plugin", "check", uri)
+    assert done.code == 0, done.output + done.errors
+    skipped = [line for line in done.output.splitlines() if "not allowed: " in line]
+    assert {action for line in skipped for action in re.findall(r"s3:\w+", line)} == {
+        "s3:DeleteObject",
+        "s3:ListBucket",
+    }
+    assert "records of kms-check-" in done.errors
 
 
 @pytest.mark.parametrize("action", KMS_ACTIONS)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 
 import pytest
 
 from kms_core import PerProcess, hush, unlogged
+from kms_core.testing.racing import RACERS, race
 
 
 class Client:
@@ -40,6 +42,22 @@ def test_a_fork_opens_its_own_and_leaves_the_parents_open() -> None:
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert clients.get() is parents
+
+
+def test_all_threads_of_a_child_get_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Client] = []
+
+    def open_slowly() -> Client:
+        time.sleep(0.05)
+        opened.append(Client())
+        return opened[-1]
+
+    clients = PerProcess(open_slowly, Client.close)
+    monkeypatch.setattr(os, "getpid", lambda: -1)  # what a child sees: another number
+    seen = {id(client) for client in race([clients.get] * RACERS) if isinstance(client, Client)}
+    assert seen == {id(clients.get())}
+    assert len(opened) > 2
+    assert [client for client in opened[1:] if not client.closed] == [clients.get()]
 
 
 def test_only_our_own_calls_are_kept_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:

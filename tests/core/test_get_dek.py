@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import kms_core
-from kms_core import Kms, WrappedDek
+from kms_core import Kms, WrappedDek, hookimpl
+from kms_core.backends.memory import MemoryStorage
 
 
 def raising(error: Exception) -> Callable[[], None]:
@@ -74,6 +75,21 @@ def test_what_is_no_dek_id(kms: Kms, storage: Any, dek_id: Any) -> None:
 def test_any_text_is_a_dek_id(kms: Kms, dek_id: str) -> None:
     kms.get_dek(dek_id)
     assert list(kms.list_dek_ids()) == [dek_id]
+
+
+class Encodes(MemoryStorage):
+    @hookimpl
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+        return super().list_dek_ids(prefix.encode().decode())
+
+
+def test_a_prefix_without_a_utf8_form_reaches_no_storage(
+    kek: Any, open_with: Callable[..., Kms]
+) -> None:
+    kms = open_with(kek, Encodes(Encodes.Config()))
+    kms.get_dek("a")
+    assert list(kms.list_dek_ids("a")) == ["a"]
+    assert list(kms.list_dek_ids("\ud800")) == []
 
 
 def test_a_create_that_landed_but_whose_reply_was_lost(kms: Kms, storage: Any) -> None:

@@ -26,21 +26,26 @@ class PerProcess(Generic[ClientT]):
         self, open_client: Callable[[], ClientT], close_client: Callable[[ClientT], None]
     ) -> None:
         self._open, self._close = open_client, close_client
-        self._opened = (os.getpid(), open_client())
+        self._clients = {os.getpid(): open_client()}
 
     def get(self) -> ClientT:
-        """The client of this process."""
-        process, client = self._opened
-        if process != os.getpid():
-            client = self._open()
-            self._opened = (os.getpid(), client)
-        return client
+        """The client of this process, the same for all its threads."""
+        client = self._clients.get(os.getpid())
+        return self._open_another() if client is None else client
 
     def close(self) -> None:
         """Close the client if it is this process's own."""
-        process, client = self._opened
-        if process == os.getpid():
+        client = self._clients.get(os.getpid())
+        if client is not None:
             self._close(client)
+
+    def _open_another(self) -> ClientT:
+        # No lock: one that a thread of the parent held at the fork would never be released here.
+        opened = self._open()
+        client = self._clients.setdefault(os.getpid(), opened)
+        if client is not opened:
+            self._close(opened)
+        return client
 
 
 def hush(*loggers: str) -> None:

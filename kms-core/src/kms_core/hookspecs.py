@@ -2,13 +2,13 @@
 
 Core calls every hook with all its arguments by name, checks the type of what comes back, fills
 in where an error happened, observes and closes. A backend only talks to its service: it keeps no
-cache, takes no lock and retries nothing beyond what its SDK does by itself. All hooks may be
-called from several threads at once.
+cache, locks nothing but what its SDK cannot share, and retries nothing beyond what its SDK does by
+itself. All hooks may be called from several threads at once.
 
-A hook raises the errors that it lists, always ``from`` the SDK's own. Whatever the service says:
-no permission is :class:`AccessDeniedError`, a quota :class:`ThrottledError`, and a time-out, a
-lost connection or a failing service :class:`UnavailableError`. No message may hold key bytes or
-a credential.
+A hook raises the errors that it lists, always ``from`` the SDK's own. Whatever the hook: no
+permission is :class:`AccessDeniedError`, a quota :class:`ThrottledError`, and a time-out, a lost
+connection or a failing service :class:`UnavailableError`. What only another configuration can cure
+is :class:`ConfigError`. No message may hold key bytes or a credential.
 """
 
 from abc import ABC, abstractmethod
@@ -30,7 +30,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 class BackendSpec(ABC):
     """What all backends share: a ``Config`` model, ``__init__(self, config)`` and ``close``.
 
-    ``__init__`` opens a client of the service; the KEK or the store need not be reached yet.
+    ``__init__`` opens a client of the service; the KEK or the store need not be reached yet. If it
+    raises, it has freed what it had opened, because core then has nothing to close.
     """
 
     Config: ClassVar[type["BackendConfig"]]
@@ -150,6 +151,7 @@ class StorageSpec(BackendSpec):
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         """Yield each dek_id that starts with ``prefix`` once, in any order, reading on as it is
         asked, so that memory does not grow with the store. Ids created meanwhile may be missed.
+        The prefix is any text that has a UTF-8 form, also none and one that no dek_id can have.
         """
 
     @hookspec(firstresult=True)

@@ -44,6 +44,10 @@ class StoredDeks:
 
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         """Yield the ids of the stored DEKs that start with ``prefix``."""
+        try:
+            prefix.encode()
+        except UnicodeEncodeError:  # a lone surrogate, which no dek_id holds
+            return iter(())
         return self.storage.iterate("list_dek_ids", prefix=prefix)
 
     def _get_or_create(self, dek_id: str, size: int) -> bytes:

@@ -75,7 +75,7 @@ class SqlStorage(StorageSpec):
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        column, start = self._columns.dek_id, prefix.encode(errors="surrogatepass")
+        column, start = self._columns.dek_id, prefix.encode()
         query = self._table.select().with_only_columns(column).order_by(column).limit(_PAGE)
         if start:  # up to the next bytes of this length; no byte of UTF-8 is 0xff
             query = query.where(column < start[:-1] + bytes([start[-1] + 1]))

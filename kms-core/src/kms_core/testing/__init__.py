@@ -23,6 +23,7 @@ except ModuleNotFoundError as error:
         "kms_core.testing needs pytest; run: pip install 'kms-core[testing]'", name=error.name
     ) from error
 
+from kms_core.backends.key_file import new_key_file
 from kms_core.testing.client import Client
 from kms_core.testing.deriver import DeriverConformance
 from kms_core.testing.kek import KekConformance
@@ -37,4 +38,5 @@ __all__ = [
     "KekConformance",
     "ObserverConformance",
     "StorageConformance",
+    "new_key_file",
 ]
