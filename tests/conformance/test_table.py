@@ -1,4 +1,4 @@
-"""What `pytest --kms-clauses` prints, from pytest processes of their own."""
+"""What `pytest -p kms_core.testing.table` prints, from pytest processes of their own."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def run(folder: Path, *options: str) -> str:
 
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_the_table(processes: str, tmp_path: Path) -> None:
-    printed = run(tmp_path, "--kms-clauses", "-n", processes)
+    printed = run(tmp_path, "-p", "kms_core.testing.table", "-n", processes)
     _, found, table = printed.partition(" clauses of the hookspecs ")
     assert found
     assert table.partition("\n")[2].startswith(TABLE)
@@ -71,7 +71,3 @@ def test_the_table(processes: str, tmp_path: Path) -> None:
 
 def test_no_table_unless_asked_for(tmp_path: Path) -> None:
     assert "of the hookspecs" not in run(tmp_path, "-n", "0")
-
-
-def test_the_option_is_in_the_help(tmp_path: Path) -> None:
-    assert "--kms-clauses" in run(tmp_path, "--help")

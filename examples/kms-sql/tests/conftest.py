@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from databases import Database
+from kms_core.testing import new_key_file
 from postgresql import PostgreSql, start_postgresql
 
 from kms_sql.storage import SqlStorage
@@ -45,6 +46,5 @@ def kek(tmp_path: Path) -> dict[str, str]:
     """A KEK that every kms-core has."""
     path = tmp_path / "kek.toml"
     path.touch(mode=0o600)
-    key = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="  # of these tests alone
-    path.write_text(f'kek_id = "of-tests"\n[keys]\n1 = "{key}"\n')
+    path.write_text(new_key_file())
     return {"backend": "local", "keyFile": str(path)}

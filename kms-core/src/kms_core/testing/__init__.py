@@ -14,6 +14,7 @@ Subclass the class of your kind of backend in a test module of yours, and say ho
 Each check names the clause of :mod:`kms_core.hookspecs` that it checks, and a failure says which
 hook broke it, what was expected and what was seen. A clause that needs more of your service, such
 as a rotated KEK, is checked once you define the fixture that its skip message names.
+``pytest -p kms_core.testing.table`` shows all of them as a table.
 """
 
 try:

@@ -1,4 +1,7 @@
-"""The clauses as a table: which passed, which failed, and which were skipped and why."""
+"""The clauses as a table: which passed, which failed, and which were skipped and why.
+
+``pytest -p kms_core.testing.table`` prints it below everything else.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,11 @@ class Row:
         yield from (f"{'':9}{line}" for line in self.detail.splitlines())
         if self.outcome == "FAILED":
             yield f"{'':9}documented in {self.clause.documented}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch the run."""
+    config.pluginmanager.register(ClauseTable())
 
 
 class ClauseTable:
