@@ -31,6 +31,7 @@ COMMANDS = [
     "config show",
     "plugin",
     "plugin new",
+    "plugin check",
 ]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Done, Kms, install, run_command
+from tests.cli.running import Done, Kms, install, run_command, start_command
 
 NAMED = "Opens only what this KEK wrapped, whatever name is written on it."
 SHARED = """\
@@ -118,6 +120,19 @@ def test_a_store_is_not_flooded_unasked() -> None:
     assert done.code == 0, done.errors
     skipped = row(done, "list_dek_ids", "also those beyond the first page.")
     assert skipped.startswith("skipped\ngive --pages")
+
+
+def test_an_interrupted_check_removes_what_it_created(folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    running = start_command("plugin", "check", "storage://file?path=.", "--pages")
+    while not list(folder.glob("dek-kms-check-*page*")):
+        assert time.monotonic() < deadline
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.send_signal(signal.SIGINT)
+    running.communicate()
+    assert running.returncode == 130
+    assert [path for path in folder.rglob("dek-*") if path.is_file()] == []
 
 
 def test_a_broken_clause_is_told_with_what_was_seen(tmp_path: Path) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from abc import ABCMeta
 from contextlib import closing
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
 
-from kms_core import DeriverSpec, KekSpec, ObserverSpec, StorageSpec
 from kms_core.opening import prepare
 from kms_core.uri import parse_uri
 
@@ -23,12 +19,6 @@ if TYPE_CHECKING:
     from kms_core.testing.live import Live
     from kms_core.testing.table import ClauseTable
 
-_SUITES: dict[ABCMeta, tuple[str, str | None]] = {
-    KekSpec: ("TestKek", "describe_kek"),
-    DeriverSpec: ("TestDeriver", "describe_kek"),
-    StorageSpec: ("TestStorage", "describe_storage"),
-    ObserverSpec: ("TestObserver", None),
-}
 _EXAMPLES = """\b
 Examples:
   kms plugin check 'storage://file?path=deks'
@@ -56,18 +46,15 @@ def check(context: click.Context, uri: str, other: str | None, *, pages: bool) -
     begin with kms-check-, and removes them again where it may. Exits with 1 if a clause is broken.
     As for --kek, a secret belongs in a file or in the environment, not in the URI.
     """
-    live = _live(_prepare(uri), _prepare(other) if other else None, pages=pages)
-    suite, describe = _SUITES[live.backend.spec]
-    with closing(live.backend.bind()) as client:
-        if describe:
-            client.call(describe)
-    table = _run(live, suite)
-    click.echo(live.backend.found.backend)
-    for row in table.rows():
-        click.echo("\n".join(f"  {line}" for line in row.lines()))
-    click.echo(table.summary())
-    for prefix, number in live.left.items():
-        click.echo(f"kms: warning: {number} records of {prefix}… could not be removed", err=True)
+    backend = _prepare(uri)
+    _reach(backend)
+    try:
+        from kms_core.testing.live import Live
+    except ModuleNotFoundError as error:
+        raise click.ClickException(str(error)) from error
+    live = Live(backend, _prepare(other) if other else None, pages)
+    table = _run(live)
+    _show(live, table)
     if any(row.outcome == "FAILED" for row in table.rows()):
         context.exit(1)
 
@@ -84,12 +71,20 @@ def _prepare(uri: str) -> Prepared:
     return prepare(BackendSettings(scheme, name, parameters))
 
 
-def _live(backend: Prepared, other: Prepared | None, *, pages: bool) -> Live:
-    try:
-        from kms_core.testing.live import Live
-    except ModuleNotFoundError as error:
-        raise click.ClickException(str(error)) from error
-    return Live(backend, other, pages)
+def _reach(backend: Prepared) -> None:
+    """Say at once, in one line, what would otherwise break every clause."""
+    with closing(backend.bind()) as client:
+        for describe in {"describe_kek", "describe_storage"} & backend.spec.__abstractmethods__:
+            client.call(describe)
+
+
+def _show(live: Live, table: ClauseTable) -> None:
+    click.echo(live.backend.found.backend)
+    for row in table.rows():
+        click.echo("\n".join(f"  {line}" for line in row.lines()))
+    click.echo(table.summary())
+    for prefix, number in live.left.items():
+        click.echo(f"kms: warning: {number} records of {prefix}… could not be removed", err=True)
 
 
 class _Progress:
@@ -105,26 +100,9 @@ class _Progress:
         self._bar.update(1)
 
 
-def _run(live: Live, suite: str) -> ClauseTable:
-    import pytest
+def _run(live: Live) -> ClauseTable:
+    from kms_core.testing.live_run import run_live
 
-    from kms_core.testing import live as suites
-    from kms_core.testing.table import ClauseTable
-
-    table = ClauseTable()
-    # The user's own plugins, options and configuration of pytest are for his tests.
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
-        os.environ.pop(name, None)
     label = f"checking {live.backend.found.backend}"
-    with (
-        TemporaryDirectory() as folder,
-        click.progressbar(length=1, label=label, file=sys.stderr) as bar,
-    ):
-        options = ("--noconftest", f"--rootdir={folder}", f"--config-file={os.devnull}")
-        without = ("-p", "no:terminal", "-p", "no:cacheprovider")
-        what = f"{suites.__file__}::{suite}"
-        code = pytest.main([*without, *options, what], plugins=[live, table, _Progress(bar)])
-    if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
-        raise click.Abort if code == pytest.ExitCode.INTERRUPTED else RuntimeError(str(code))
-    return table
+    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+        return run_live(live, _Progress(bar))
