@@ -18,6 +18,7 @@ import kms_core
 
 def create(first: int, output: int, uris: tuple[str, str]) -> None:
     with kms_core.open_kms(*uris) as kms:
+        os.write(output, b"\n")
         for number in count(first):
             dek = kms.get_dek(f"id-{number}")
             os.write(output, f"id-{number} {dek.hex()}\n".encode())
@@ -31,10 +32,11 @@ def one_life(first: int, uris: tuple[str, str]) -> list[str]:
         os.close(reader)
         create(first, writer, uris)
     os.close(writer)
-    time.sleep(random.uniform(0, 0.04))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
     with os.fdopen(reader) as lines:
+        lines.readline()  # it is open now, however long that took
+        time.sleep(random.uniform(0, 0.04))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
         return [line for line in lines if line.endswith("\n")]
 
 

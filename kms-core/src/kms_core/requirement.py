@@ -13,8 +13,9 @@ CORE = "kms-core"
 def unmet_requirement(distribution: metadata.Distribution | None) -> str | None:
     """Say which versions of kms-core the distribution is for, if this one is not among them."""
     declared = (distribution and distribution.requires) or []
-    core = metadata.version(CORE)
-    for requirement in filter(None, map(_on_core, declared)):
+    requirements = [found for found in map(_on_core, declared) if found]
+    core = metadata.version(CORE) if requirements else ""
+    for requirement in requirements:
         if not requirement.specifier.contains(core, prereleases=True):
             return f"it was made for {CORE}{requirement.specifier}, and this is {CORE} {core}"
     return None

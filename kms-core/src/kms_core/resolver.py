@@ -66,18 +66,22 @@ class FoundBackend:
 
 
 class _UncachedDriverManager(DriverManager[Any]):
+    def __init__(self, found: FoundBackend) -> None:
+        self._found = found
+        super().__init__(GROUPS[found.scheme], found.entry_point.name)
+
     def list_entry_points(self) -> list[metadata.EntryPoint]:
-        return list(metadata.entry_points(group=self.namespace))
+        return [self._found.entry_point]
 
 
 def find_backends() -> list[FoundBackend]:
     """All registered backends, by group and name, from metadata alone: nothing is imported."""
-    found = [
-        FoundBackend(scheme, entry_point)
-        for scheme, group in GROUPS.items()
-        for entry_point in metadata.entry_points(group=group)
-    ]
-    return sorted(found, key=lambda f: (list(GROUPS).index(f.scheme), f.entry_point.name))
+    return [found for scheme in GROUPS for found in _of_scheme(scheme)]
+
+
+def _of_scheme(scheme: str) -> list[FoundBackend]:
+    registered = metadata.entry_points(group=GROUPS[scheme])
+    return sorted((FoundBackend(scheme, e) for e in registered), key=lambda f: f.entry_point.name)
 
 
 def find_problem(found: FoundBackend, everything: list[FoundBackend]) -> str | None:
@@ -110,7 +114,7 @@ def load_backend(scheme: str, name: str) -> tuple[type, FoundBackend]:
             f"{found.backend} of {found.distribution} does not fit: {unmet}; {_version_cure(found)}"
         )
     try:
-        driver = _UncachedDriverManager(GROUPS[scheme], name).driver
+        driver = _UncachedDriverManager(found).driver
     except (Exception, SystemExit) as error:  # whatever the module does at import
         raise _load_error(found, f"{type(error).__name__}: {error}") from error
     if not isinstance(driver, type):
@@ -119,10 +123,10 @@ def load_backend(scheme: str, name: str) -> tuple[type, FoundBackend]:
 
 
 def _find_one(scheme: str, name: str) -> FoundBackend:
-    everything = find_backends()
-    matches = [f for f in everything if f.scheme == scheme and f.entry_point.name == name]
+    # Once: reading all metadata is most of what opening a backend costs.
+    matches = [f for f in _of_scheme(scheme) if f.entry_point.name == name]
     if not matches:
-        raise BackendNotFoundError(_not_found(scheme, name, everything))
+        raise BackendNotFoundError(_not_found(scheme, name, find_backends()))
     if len(matches) > 1:
         claims = " and ".join(f.distribution for f in matches)
         raise BackendAmbiguousError(
