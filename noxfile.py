@@ -157,7 +157,7 @@ def constraints(session: nox.Session) -> None:
         *("--universal", "--python-version", SUPPORTED[0], "--fork-strategy", "fewest"),
         *("--no-annotate", "--custom-compile-command", "nox -s constraints"),
         *(f"--no-emit-package={name}" for name in DISTRIBUTIONS),
-        *("--all-extras", "--group", "dev"),
+        *("--all-extras", "--group", "dev", "--group", "peers"),
         *(f"{name}/pyproject.toml" for name in DISTRIBUTIONS),
         *session.posargs,
     )
