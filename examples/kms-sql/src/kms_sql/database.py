@@ -8,7 +8,7 @@ from functools import partial
 from math import ceil
 from typing import Any
 
-from kms_core import ConfigError, DekExistsError, KmsError, PerProcess
+from kms_core import ConfigError, ConflictError, DekExistsError, KmsError, PerProcess
 from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event
 from sqlalchemy.schema import CreateTable
 
@@ -61,8 +61,9 @@ class Database:
 
     def _create(self, table: Table) -> None:
         try:
-            # In PostgreSQL two processes may both see that there is none; one of them is refused.
-            with suppress(DekExistsError), self.transaction() as connection:
+            # In PostgreSQL two processes may both see that there is none. One of them is refused,
+            # because the table's name, its type or a row of the catalogue is there already.
+            with suppress(DekExistsError, ConflictError), self.transaction() as connection:
                 connection.execute(CreateTable(table, if_not_exists=True))
         except KmsError:
             self.close()  # nobody else will, since the storage is not opened

@@ -52,6 +52,8 @@ _ERRORS: dict[_Clue, tuple[type[KmsError], str]] = {
     "40003": (UnavailableError, _AWAY),
     "42501": (AccessDeniedError, _GRANT),
     "42703": (ConfigError, _TABLE),
+    "42710": (ConflictError, _TURN),
+    "42P07": (ConflictError, _TURN),
     "42P01": (ConfigError, _TABLE),
     "53": (ThrottledError, _FULL),
     "55P03": (UnavailableError, _LOCKED),
