@@ -128,7 +128,7 @@ def packaging(session: nox.Session) -> None:
     what = session.posargs or ["tests/packaging", "tests/conformance"]
     # Not in a folder of this project: ruff would obey its .gitignore, and check nothing.
     outside = {"TMPDIR": gettempdir()}
-    session.run("pytest", f"--built={dist}", *what, env=outside)
+    session.run("pytest", "-n", "auto", "--dist=loadfile", f"--built={dist}", *what, env=outside)
 
 
 @nox.session
