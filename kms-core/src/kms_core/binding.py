@@ -67,7 +67,7 @@ def _hook_problem(plugin: type, name: str, caller: pluggy.HookCaller) -> str | N
 def _violation(plugin: type, distribution: str, problem: str) -> BackendContractError:
     return BackendContractError(
         f"{plugin.__module__}.{plugin.__qualname__} of {distribution} breaks the hookspec: "
-        f"{problem}; report it to the plugin's author, or use another version of {distribution}"
+        f"{problem}; report it to the plugin's author, or use another version of it"
     )
 
 
