@@ -15,8 +15,9 @@ NAMED = "Opens only what this KEK wrapped, whatever name is written on it."
 SHARED = """\
 import warnings
 
-from kms_core import AccessDeniedError, hookimpl
+from kms_core import AccessDeniedError, StorageInfo, hookimpl
 from kms_core.backends.memory import MemoryStorage
+from kms_core.config import BackendConfig, SecretStr
 
 warnings.simplefilter("ignore")
 ONLY = MemoryStorage(MemoryStorage.Config())
@@ -49,10 +50,23 @@ WITHOUT_CREATE = f"""{SHARED}
 """
 
 
-def check(site: Path, source: str) -> Done:
+SHOWS_ITS_TOKEN = f"""{SHARED}
+    class Config(BackendConfig):
+        token: SecretStr
+
+    def __init__(self, config):
+        vars(self).update(vars(ONLY), token=config.token.get_secret_value())
+
+    @hookimpl
+    def describe_storage(self):
+        return StorageInfo(f"https://{{self.token}}@store")
+"""
+
+
+def check(site: Path, source: str, **environment: str) -> Done:
     entry_points = "[kms.storage]\nstranger = stranger_mod:Shared\n"
     install(site, "stranger", entry_points, stranger_mod=source)
-    return run_command("plugin", "check", "storage://stranger", PYTHONPATH=str(site))
+    return run_command("plugin", "check", "storage://stranger", PYTHONPATH=str(site), **environment)
 
 
 def row(done: Done, hook: str, clause: str) -> str:
@@ -147,6 +161,15 @@ def test_a_broken_clause_is_told_with_what_was_seen(tmp_path: Path) -> None:
         "documented in kms_core.hookspecs.StorageSpec.replace_record "
         "(docs/hooks.md#storagespecreplace_record)"
     )
+
+
+def test_a_secret_of_the_config_is_looked_for_and_not_told(tmp_path: Path) -> None:
+    token = "token-of-this-test"
+    done = check(tmp_path, SHOWS_ITS_TOKEN, KMS_STORAGE_STRANGER_TOKEN=token)
+    assert done.code == 1
+    said = row(done, "every", "a client's repr show no credential.")
+    assert said.startswith("FAILED\ndescribe_storage: expected no key bytes and no credential")
+    assert token not in done.output + done.errors
 
 
 def test_what_get_dek_does_without_need_not_be_allowed(tmp_path: Path) -> None:
