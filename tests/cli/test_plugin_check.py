@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
+import subprocess
 import time
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Done, Kms, install, run_command, start_command
+from tests.cli.running import COMMAND, Done, Kms, install, run_command, start_command
 
 NAMED = "Opens only what this KEK wrapped, whatever name is written on it."
 SHARED = """\
@@ -110,6 +114,22 @@ def test_a_deriver_with_its_secret_in_the_environment() -> None:
     done = run_command("plugin", "check", "kms://cluster-kms", **environment)
     assert done.code == 0, done.errors
     assert secret not in done.output + done.errors
+
+
+def test_a_terminal_shows_progress() -> None:
+    terminal, its_end = os.openpty()
+    command = [str(COMMAND), "plugin", "check", "observer://log"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=its_end) as running:
+        os.close(its_end)
+        shown = b""
+        with suppress(OSError):  # how a terminal says that nobody writes to it any more
+            while more := os.read(terminal, 4096):
+                shown += more
+    os.close(terminal)
+    assert running.returncode == 0
+    steps = re.findall(r"checking observer://log +\[.*?\] +(\d+)%", shown.decode())
+    assert len(set(steps)) > 5
+    assert steps[-1] == "100"
 
 
 def test_an_observer() -> None:
