@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 import kms_aws.session
 from kms_aws.config import AwsConfig
-
-if TYPE_CHECKING:
-    import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers" / "aws.md"
 _ROW = re.compile(r"^\| `(?P<call>\w+)` \| `(?P<permission>(?P<service>kms|s3):\w+)`", re.MULTILINE)
@@ -20,6 +21,16 @@ def documented_calls() -> set[str]:
     """The calls in the table of permissions."""
     rows = _ROW.finditer(PAGE.read_text(encoding="utf-8"))
     return {f"{row['service']}:{row['call']}" for row in rows}
+
+
+@contextmanager
+def recorded_calls() -> Iterator[list[str]]:
+    """What a process that races notes: every call that it made."""
+    noted: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        calls = record_calls(patch)
+        yield noted
+    noted += sorted(calls)
 
 
 def record_calls(patch: pytest.MonkeyPatch) -> set[str]:

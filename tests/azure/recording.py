@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from kms_azure.transport import Transport
+import pytest
 
-if TYPE_CHECKING:
-    import pytest
+from kms_azure.transport import Transport
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers" / "azure.md"
 _ROW = re.compile(r"^\| `(?P<call>[A-Z]+ \w+)` \| (?P<permissions>`.+`)", re.MULTILINE)
@@ -20,6 +21,16 @@ _TOKEN = re.compile(r"/(?:v2\.0/\.well-known/openid-configuration|token|discover
 def documented_calls() -> set[str]:
     """The calls in the tables of permissions."""
     return {row["call"] for row in _ROW.finditer(PAGE.read_text(encoding="utf-8"))}
+
+
+@contextmanager
+def recorded_calls() -> Iterator[list[str]]:
+    """What a process that races notes: every call that it made."""
+    noted: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        calls = record_calls(patch)
+        yield noted
+    noted += sorted(calls)
 
 
 def record_calls(patch: pytest.MonkeyPatch) -> set[str]:

@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
+from kms_core.testing import assert_forks_share_no_connection, assert_one_winner
 from tests.azure.cloud import Cloud
 from tests.azure.recording import documented_calls
-from tests.races.race import assert_forks_share_no_connection, assert_one_winner
-
-IMPORTS = ["kms_azure.kek", "kms_azure.storage", "tests.azure.recording"]
 
 
 @pytest.fixture
@@ -23,7 +21,9 @@ def config(cloud: Cloud) -> dict[str, Any]:
 @pytest.mark.timeout(900)
 def test_one_winner_among_processes(config: dict[str, Any], *, long: bool) -> None:
     processes = 64 if long else 8
-    calls = assert_one_winner(**config, processes=processes, ids=3, imports=IMPORTS)
+    around = "tests.azure.recording:recorded_calls"
+    noted = assert_one_winner(**config, processes=processes, ids=3, around=around)
+    calls = {call for one in noted for call in one}
     assert {"POST wrapkey", "PUT blob"} <= calls <= documented_calls()
 
 

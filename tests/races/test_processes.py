@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 import kms_core
-from kms_core.backends.key_file import new_key_file
-from tests.races.race import assert_one_winner
+from kms_core.testing import (
+    assert_forks_share_no_connection,
+    assert_one_winner,
+    new_key_file,
+)
 
 HERE = Path(__file__).parent
 
@@ -24,9 +27,15 @@ def uris(tmp_path: Path) -> tuple[str, str]:
 
 
 def test_all_processes_get_the_winners_dek(tmp_path: Path, uris: tuple[str, str]) -> None:
-    imports = ["kms_core.backends.local", "kms_core.backends.file"]
-    assert_one_winner(*uris, processes=64, ids=200, imports=imports)
+    assert_one_winner(*uris, processes=64, ids=200)
     assert list((tmp_path / "deks").glob(".tmp-*")) == []
+    with kms_core.open_kms(*uris) as kms:
+        assert len(list(kms.list_dek_ids())) == 200
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # pytest-xdist has threads
+def test_forks_share_nothing_that_mixes_up(uris: tuple[str, str]) -> None:
+    assert_forks_share_no_connection(*uris)
 
 
 @pytest.mark.timeout(900)

@@ -29,6 +29,7 @@ from kms_core.testing.client import Client
 from kms_core.testing.deriver import DeriverConformance
 from kms_core.testing.kek import KekConformance
 from kms_core.testing.observer import ObserverConformance
+from kms_core.testing.processes import assert_forks_share_no_connection, assert_one_winner
 from kms_core.testing.storage import StorageConformance
 from kms_core.testing.strange_ids import STRANGE_IDS
 
@@ -39,5 +40,7 @@ __all__ = [
     "KekConformance",
     "ObserverConformance",
     "StorageConformance",
+    "assert_forks_share_no_connection",
+    "assert_one_winner",
     "new_key_file",
 ]
