@@ -35,7 +35,7 @@ def assert_one_winner(
     opened nothing, so that they start at the same moment. The records stay.
 
     Args:
-        kek: a KEK.
+        kek: a KEK that each process can open.
         storage: a storage that all processes share; it may be in use.
         processes: how many.
         ids: for how many ids, one after the other.
