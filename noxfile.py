@@ -25,6 +25,8 @@ nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = True
+# As pip does, trust this machine's certificates: a company's proxy may sign with its own.
+os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 
 
 def interpreters() -> list[str]:
