@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
-import time
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import COMMAND, Done, Kms, install, run_command, start_command
+from tests.cli.running import COMMAND, Done, Kms, install, run_command
 
 NAMED = "Opens only what this KEK wrapped, whatever name is written on it."
 SHARED = """\
@@ -67,10 +65,37 @@ SHOWS_ITS_TOKEN = f"""{SHARED}
 """
 
 
-def check(site: Path, source: str, **environment: str) -> Done:
+INTERRUPTED = """\
+import os
+import signal
+from kms_core import hookimpl
+from kms_core.backends.file import FileStorage
+
+
+class Shared(FileStorage):
+    @hookimpl
+    def create_record(self, dek_id, data):
+        with open("created", "a") as created:
+            created.write(f"{dek_id}\\n")
+        if dek_id.endswith("page/7"):
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().create_record(dek_id, data)
+"""
+INTERRUPTED_TWICE = f"""{INTERRUPTED}
+    @hookimpl
+    def load_record(self, dek_id):
+        for _ in "12":
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().load_record(dek_id)
+"""
+
+
+def check(site: Path, source: str, *query_and_options: str, **environment: str) -> Done:
     entry_points = "[kms.storage]\nstranger = stranger_mod:Shared\n"
     install(site, "stranger", entry_points, stranger_mod=source)
-    return run_command("plugin", "check", "storage://stranger", PYTHONPATH=str(site), **environment)
+    query, *options = query_and_options or [""]
+    uri = f"storage://stranger{query}"
+    return run_command("plugin", "check", uri, *options, PYTHONPATH=str(site), **environment)
 
 
 def row(done: Done, hook: str, clause: str) -> str:
@@ -156,17 +181,27 @@ def test_a_store_is_not_flooded_unasked() -> None:
     assert skipped.startswith("skipped\ngive --pages")
 
 
-def test_an_interrupted_check_removes_what_it_created(folder: Path) -> None:
-    deadline = time.monotonic() + 60
-    running = start_command("plugin", "check", "storage://file?path=.", "--pages")
-    while not list(folder.glob("dek-kms-check-*page*")):
-        assert time.monotonic() < deadline
-        assert running.poll() is None
-        time.sleep(0.01)
-    running.send_signal(signal.SIGINT)
-    running.communicate()
-    assert running.returncode == 130
-    assert [path for path in folder.rglob("dek-*") if path.is_file()] == []
+def test_an_interrupted_check_ends_first_and_removes_what_it_created(
+    tmp_path: Path, folder: Path
+) -> None:
+    done = check(tmp_path, INTERRUPTED, "?path=.", "--pages")
+    assert (done.code, done.output) == (130, "")
+    assert "kms: stopping after the check under way; press Ctrl-C again" in done.errors
+    created = (folder / "created").read_text().splitlines()
+    assert len([dek_id for dek_id in created if "page/" in dek_id]) == 1005
+    assert created[-1].endswith("other")  # the last of this check
+    assert records(folder) == []
+
+
+def test_who_interrupts_twice_does_not_wait(tmp_path: Path, folder: Path) -> None:
+    done = check(tmp_path, INTERRUPTED_TWICE, "?path=.")
+    assert (done.code, done.output) == (130, "")
+    assert len((folder / "created").read_text().splitlines()) == 1
+    assert records(folder) == []
+
+
+def records(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("dek-*") if path.is_file()]
 
 
 def test_a_broken_clause_is_told_with_what_was_seen(tmp_path: Path) -> None:

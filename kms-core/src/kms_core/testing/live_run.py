@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from abc import ABCMeta
 from tempfile import TemporaryDirectory
 
@@ -19,6 +21,31 @@ _SUITES: dict[ABCMeta, type] = {
     ObserverSpec: suites.TestObserver,
 }
 _SILENT = ("-p", "no:terminal", "-p", "no:cacheprovider")
+_STOPPING = b"\nkms: stopping after the check under way; press Ctrl-C again to stop at once\n"
+
+
+class _Interrupts:
+    """A plugin of pytest: Ctrl-C stops the run after the check under way, a second one at once.
+
+    KeyboardInterrupt amid a check that has threads may leave a lock held, for which one of them
+    waits forever, or lose sight of one that still creates a record.
+    """
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
+        self._terminal = os.dup(sys.stderr.fileno())  # amid a check pytest captures what is written
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be ignored
+            signal.signal(signal.SIGINT, self._stop)
+
+    def pytest_sessionfinish(self) -> None:
+        if signal.getsignal(signal.SIGINT) == self._stop:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.close(self._terminal)
+
+    def _stop(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.write(self._terminal, _STOPPING)
+        self._session.shouldstop = "Ctrl-C"
 
 
 def run_live(live: suites.Live, watcher: object) -> ClauseTable:
@@ -39,7 +66,7 @@ def run_live(live: suites.Live, watcher: object) -> ClauseTable:
     with TemporaryDirectory() as folder:
         alone = ("--noconftest", f"--rootdir={folder}", f"--config-file={os.devnull}")
         what = f"{suites.__file__}::{suite.__name__}"
-        code = pytest.main([*_SILENT, *alone, what], plugins=[live, table, watcher])
+        code = pytest.main([*_SILENT, *alone, what], plugins=[live, table, watcher, _Interrupts()])
     if code == pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
