@@ -6,11 +6,11 @@ import stat
 import tomllib
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+from kms_core.installed import EntryPoint, entry_points
 from tests.cli.running import Kms
 
 LOCAL = ["kek.toml", "deks", "kms.toml"]
@@ -144,12 +144,10 @@ def test_the_next_command_goes_past_an_environment_that_names_another_kek(kms: K
 
 
 def test_a_kek_that_is_not_installed_is_refused(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:
-    everything = metadata.entry_points
+    def without_cluster(group: str) -> list[EntryPoint]:
+        return [e for e in entry_points(group) if e.name != "cluster-kms"]
 
-    def without_cluster(*, group: str) -> metadata.EntryPoints:
-        return metadata.EntryPoints(e for e in everything(group=group) if e.name != "cluster-kms")
-
-    monkeypatch.setattr(metadata, "entry_points", without_cluster)
+    monkeypatch.setattr("kms_core.resolver.entry_points", without_cluster)
     done = kms("init", "--kek", "cluster-kms")
     assert done.code == 2
     assert done.error == "kms://cluster-kms is not installed; run: pip install 'kms-core[cluster]'"

@@ -7,15 +7,16 @@ from importlib import metadata
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from kms_core.installed import requirements
+
 CORE = "kms-core"
 
 
-def unmet_requirement(distribution: metadata.Distribution | None) -> str | None:
+def unmet_requirement(distribution: metadata.Distribution) -> str | None:
     """Say which versions of kms-core the distribution is for, if this one is not among them."""
-    declared = (distribution and distribution.requires) or []
-    requirements = [found for found in map(_on_core, declared) if found]
-    core = metadata.version(CORE) if requirements else ""
-    for requirement in requirements:
+    on_core = [found for found in map(_on_core, requirements(distribution)) if found]
+    core = metadata.version(CORE) if on_core else ""
+    for requirement in on_core:
         if not requirement.specifier.contains(core, prereleases=True):
             return f"it was made for {CORE}{requirement.specifier}, and this is {CORE} {core}"
     return None

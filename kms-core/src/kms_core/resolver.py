@@ -1,8 +1,8 @@
 """Finds the one class that the config names among the installed distributions.
 
-stevedore does the finding and loading. Its own index is cached on disk, where it can be stale
-and where whoever may write it chooses what is imported, so entry points are read from the
-installed metadata itself.
+stevedore does the loading. Its own index of entry points is cached on disk, where it can be stale
+and where whoever may write it chooses what is imported, so it is given the one that the installed
+metadata itself has.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from kms_core.errors import (
     BackendNotFoundError,
     BackendVersionError,
 )
+from kms_core.installed import entry_points, field
 from kms_core.requirement import CORE, unmet_requirement
 
 GROUPS = {"kms": "kms.kek", "storage": "kms.storage", "observer": "kms.observer"}
@@ -42,36 +43,51 @@ EXTRAS = {
 
 @dataclass(frozen=True, slots=True)
 class FoundBackend:
-    """One entry point, as the installed metadata describes it."""
+    """A backend that a distribution has registered, as the installed metadata describes it.
+
+    Attributes:
+        scheme: ``kms``, ``storage`` or ``observer``.
+        name: the host of its URI.
+        target: the class, as ``MODULE:CLASS``, unless the entry point is malformed.
+        source: the distribution.
+    """
 
     scheme: str
-    entry_point: metadata.EntryPoint
+    name: str
+    target: str
+    source: metadata.Distribution
 
     @property
     def backend(self) -> str:
         """``kms://NAME``, ``storage://NAME`` or ``observer://NAME``."""
-        return f"{self.scheme}://{self.entry_point.name}"
+        return f"{self.scheme}://{self.name}"
 
     @property
-    def name(self) -> str:
-        """The name to install it by."""
-        dist = self.entry_point.dist
-        return dist.name if dist and dist.name else "DISTRIBUTION"
+    def project(self) -> str:
+        """The name to install the distribution by."""
+        return field(self.source, "Name") or "DISTRIBUTION"
 
     @property
     def distribution(self) -> str:
-        """Name and version of the distribution that registered it."""
-        dist = self.entry_point.dist
-        return f"{dist.name} {dist.version}" if dist and dist.name else "a broken distribution"
+        """Name and version of the distribution."""
+        name, version = field(self.source, "Name"), field(self.source, "Version")
+        return f"{name} {version}" if name else "a broken distribution"
+
+    @property
+    def module(self) -> str | None:
+        """The module in its target, if that is well-formed."""
+        well_formed = metadata.EntryPoint.pattern.match(self.target)
+        return well_formed and well_formed["module"]
 
 
 class _UncachedDriverManager(DriverManager[Any]):
     def __init__(self, found: FoundBackend) -> None:
         self._found = found
-        super().__init__(GROUPS[found.scheme], found.entry_point.name)
+        super().__init__(GROUPS[found.scheme], found.name)
 
     def list_entry_points(self) -> list[metadata.EntryPoint]:
-        return [self._found.entry_point]
+        found = self._found
+        return [metadata.EntryPoint(found.name, found.target, GROUPS[found.scheme])]
 
 
 def find_backends() -> list[FoundBackend]:
@@ -80,8 +96,8 @@ def find_backends() -> list[FoundBackend]:
 
 
 def _of_scheme(scheme: str) -> list[FoundBackend]:
-    registered = metadata.entry_points(group=GROUPS[scheme])
-    return sorted((FoundBackend(scheme, e) for e in registered), key=lambda f: f.entry_point.name)
+    found = (FoundBackend(scheme, *registered) for registered in entry_points(GROUPS[scheme]))
+    return sorted(found, key=lambda f: f.name)
 
 
 def find_problem(found: FoundBackend, everything: list[FoundBackend]) -> str | None:
@@ -89,10 +105,10 @@ def find_problem(found: FoundBackend, everything: list[FoundBackend]) -> str | N
     rivals = [f.distribution for f in everything if f.backend == found.backend and f is not found]
     if rivals:
         return f"also provided by {', '.join(rivals)}; uninstall all but one"
-    unmet = unmet_requirement(found.entry_point.dist)
+    unmet = unmet_requirement(found.source)
     if unmet:
         return f"{unmet}; {_version_cure(found)}"
-    missing = _missing_part(found.entry_point)
+    missing = _missing_part(found)
     if missing:
         return f"{missing} is not there; reinstall {found.distribution}"
     return None
@@ -108,23 +124,25 @@ def load_backend(scheme: str, name: str) -> tuple[type, FoundBackend]:
         BackendLoadError: its module cannot be imported, or does not hold a class of that name.
     """
     found = _find_one(scheme, name)
-    unmet = unmet_requirement(found.entry_point.dist)
+    unmet = unmet_requirement(found.source)
     if unmet:
         raise BackendVersionError(
             f"{found.backend} of {found.distribution} does not fit: {unmet}; {_version_cure(found)}"
         )
+    if found.module is None:
+        raise _load_error(found, f"its entry point {found.target!r} is not MODULE:CLASS")
     try:
         driver = _UncachedDriverManager(found).driver
     except (Exception, SystemExit) as error:  # whatever the module does at import
         raise _load_error(found, f"{type(error).__name__}: {error}") from error
     if not isinstance(driver, type):
-        raise _load_error(found, f"{found.entry_point.value} is not a class")
+        raise _load_error(found, f"{found.target} is not a class")
     return driver, found
 
 
 def _find_one(scheme: str, name: str) -> FoundBackend:
     # Once: reading all metadata is most of what opening a backend costs.
-    matches = [f for f in _of_scheme(scheme) if f.entry_point.name == name]
+    matches = [f for f in _of_scheme(scheme) if f.name == name]
     if not matches:
         raise BackendNotFoundError(_not_found(scheme, name, find_backends()))
     if len(matches) > 1:
@@ -148,20 +166,20 @@ def _not_found(scheme: str, name: str, everything: list[FoundBackend]) -> str:
 def _load_error(found: FoundBackend, why: str) -> BackendLoadError:
     return BackendLoadError(
         f"{found.backend} of {found.distribution} cannot be loaded ({why}); "
-        f"run: pip install --force-reinstall {found.name}, or report it to the plugin's author"
+        f"run: pip install --force-reinstall {found.project}, or report it to the plugin's author"
     )
 
 
 def _version_cure(found: FoundBackend) -> str:
-    return f"run: pip install --upgrade {found.name} {CORE}"
+    return f"run: pip install --upgrade {found.project} {CORE}"
 
 
-def _missing_part(entry_point: metadata.EntryPoint) -> str | None:
-    """The first module on the entry point's path that no finder knows."""
-    if not metadata.EntryPoint.pattern.match(entry_point.value):
-        return f"MODULE:CLASS in the entry point {entry_point.value!r}"
+def _missing_part(found: FoundBackend) -> str | None:
+    """The first module on the target's path that no finder knows."""
+    if found.module is None:
+        return f"MODULE:CLASS in the entry point {found.target!r}"
     path = None
-    parts = entry_point.module.split(".")
+    parts = found.module.split(".")
     for depth, _ in enumerate(parts, 1):
         name = ".".join(parts[:depth])
         spec = _find_module(name, path)

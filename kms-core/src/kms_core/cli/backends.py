@@ -50,7 +50,7 @@ def _problem(one: FoundBackend, everything: list[FoundBackend], *, check: bool) 
     try:
         problem = find_problem(one, everything)
         if problem is None and check:
-            load_plugin(one.scheme, one.entry_point.name)
+            load_plugin(one.scheme, one.name)
     except Exception as error:  # noqa: BLE001 -- it is the status of this one only
         known = isinstance(error, KmsError)
         problem = str(error) if known else f"{type(error).__name__}: {error}"

@@ -1,0 +1,77 @@
+"""What the installed distributions say of themselves, from their metadata: nothing is imported.
+
+importlib.metadata reads the entry points of all distributions at once, so a damaged file of one,
+of whatever group, fails for everybody; and since Python 3.15 so does a malformed entry. Here each
+file is read by itself, and only where it names the group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from configparser import ConfigParser, Error
+from importlib import metadata
+from typing import NamedTuple
+
+from packaging.utils import canonicalize_name
+
+_UNREADABLE = (OSError, ValueError)
+"""What importlib.metadata raises of a file that is not there, or is no text."""
+
+
+class EntryPoint(NamedTuple):
+    """An entry point as it is written, well-formed or not.
+
+    Attributes:
+        name: what it is found by.
+        target: ``MODULE:CLASS``, or whatever stands in its place.
+        distribution: who registered it.
+    """
+
+    name: str
+    target: str
+    distribution: metadata.Distribution
+
+
+def entry_points(group: str) -> Iterator[EntryPoint]:
+    """Yield the entry points of a group."""
+    seen = set()
+    for distribution in metadata.distributions():
+        section = _section(distribution, group)
+        if section:
+            name = field(distribution, "Name")
+            key = canonicalize_name(name) if name else distribution
+            if key not in seen:  # else an older one, further down sys.path, that nothing imports
+                yield from (EntryPoint(n, t or "", distribution) for n, t in section.items())
+            seen.add(key)
+
+
+def field(distribution: metadata.Distribution, name: str) -> str | None:
+    """A field of the distribution's metadata, if that can be read."""
+    try:
+        return next(iter(distribution.metadata.get_all(name) or []), None)
+    except _UNREADABLE:
+        return None
+
+
+def requirements(distribution: metadata.Distribution) -> list[str]:
+    """What the distribution requires (PEP 508), as far as that can be read."""
+    try:
+        return distribution.requires or []
+    except _UNREADABLE:
+        return []
+
+
+def _section(distribution: metadata.Distribution, group: str) -> Mapping[str, str | None]:
+    """Read entry_points.txt as far as it is what packaging.python.org specifies."""
+    parser = ConfigParser(
+        delimiters=("=",), allow_no_value=True, strict=False, interpolation=None, default_section=""
+    )
+    parser.optionxform = str  # type: ignore[assignment,method-assign] # names differ in case
+    try:
+        text = distribution.read_text("entry_points.txt") or ""
+        if f"[{group}]" not in text:
+            return {}
+        parser.read_string(text)
+    except (Error, *_UNREADABLE):
+        return {}
+    return parser[group]
