@@ -29,14 +29,32 @@ def built(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def install(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Install:
+def ours(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Constraints: whatever an index has under the names of the wheels is not what is tested."""
+    ours = tmp_path_factory.mktemp("constraints") / "ours.txt"
+    names = (wheel.name.split("-") for wheel in built.glob("*.whl"))
+    ours.write_text("".join(f"{name}=={version}\n" for name, version, *_ in names))
+    return ours
+
+
+@pytest.fixture(scope="session")
+def pip_environment(built: Path, ours: Path) -> dict[str, str]:
+    """Variables that make `pip install kms-core` install the wheels that are tested."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+        "PIP_FIND_LINKS": str(built),
+        "PIP_CONSTRAINT": f"{ours} {ROOT / 'constraints.txt'}",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_QUIET": "1",  # once more than a page says: no warnings about an index of this machine
+    }
+
+
+@pytest.fixture(scope="session")
+def install(built: Path, ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Install:
     """Installs what a user would, and returns the environment's folder of programs."""
 
     def install(*requirements: str) -> Path:
         folder = tmp_path_factory.mktemp("environment")
-        ours = folder / "ours.txt"  # whatever an index has under these names is not what is tested
-        names = (wheel.name.split("-") for wheel in built.glob("*.whl"))
-        ours.write_text("".join(f"{name}=={version}\n" for name, version, *_ in names))
         made = run(sys.executable, "-m", "venv", folder, folder=folder)
         assert made.returncode == 0, made.stderr
         programs = folder / "bin"

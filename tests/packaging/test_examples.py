@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def example(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="module")
 def environment(example: Path, install: Install) -> Path:
     """The folder of programs of an environment with the example's wheel and what its tests need."""
-    return install("--only-binary=:all:", example.name, *read_project(example)["tests"])
+    return install("--only-binary=:all:", f"{example.name}[test]")
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +40,8 @@ def programs() -> Iterator[dict[str, str]]:
 
 def read_project(example: Path) -> dict[str, Any]:
     """What the example's pyproject.toml says of itself."""
-    parsed = tomllib.loads((example / "pyproject.toml").read_text())
-    project: dict[str, Any] = parsed["project"]
-    return project | {"tests": parsed["dependency-groups"]["test"]}
+    project: dict[str, Any] = tomllib.loads((example / "pyproject.toml").read_text())["project"]
+    return project
 
 
 def entry_points(example: Path) -> Iterator[tuple[str, str]]:
@@ -71,6 +71,18 @@ def test_its_tests_pass_on_the_wheel(
     ran = run(environment / "pytest", "-q", folder=tmp_path, **programs)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "skipped" not in ran.stdout
+
+
+def test_its_readme_installs_what_its_tests_need(
+    example: Path, pip_environment: dict[str, str], tmp_path: Path
+) -> None:
+    """By the pip that comes with Python, which may be too old for an option of the newest."""
+    _, section = (example / "README.md").read_text().split("\n## Test\n")
+    [line] = re.findall(r"^```sh\n(.*)\n```$", section, re.MULTILINE)
+    assert line.endswith(" && .venv/bin/pytest")
+    copy = shutil.copytree(example, tmp_path / "copy", ignore=shutil.ignore_patterns(".*"))
+    done = run("sh", "-c", f"{line} --collect-only -q", folder=copy, **pip_environment)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_it_is_no_member_of_the_workspace(example: Path) -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from pathlib import Path
-
-import pytest
 
 from tests.packaging.conftest import ROOT, run
 
@@ -40,27 +36,14 @@ def steps() -> Iterator[Step]:
             yield Step(line, prints)
 
 
-@pytest.fixture
-def outside(built: Path, tmp_path: Path) -> dict[str, str]:
-    """What makes `pip install kms-core` install the wheels that are tested."""
-    ours = tmp_path / "ours.txt"
-    names = (wheel.name.split("-") for wheel in built.glob("*.whl"))
-    ours.write_text("".join(f"{name}=={version}\n" for name, version, *_ in names))
-    return {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
-        "PIP_FIND_LINKS": str(built),
-        "PIP_CONSTRAINT": f"{ours} {ROOT / 'constraints.txt'}",
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_QUIET": "1",  # once more than the page: no warnings about an index of this machine
-    }
-
-
-def test_every_line_does_what_the_page_says(outside: dict[str, str], tmp_path: Path) -> None:
+def test_every_line_does_what_the_page_says(
+    pip_environment: dict[str, str], tmp_path: Path
+) -> None:
     todo = [*steps()]
     script = "".join(f'{step.shell}\necho "=== $?"\n' for step in todo)
     folder = tmp_path / "here"
     folder.mkdir()
-    done = run("sh", "-c", f"exec 2>&1\n{script}", folder=folder, **outside)
+    done = run("sh", "-c", f"exec 2>&1\n{script}", folder=folder, **pip_environment)
     printed = re.split(r"=== (\d+)\n", done.stdout)
     assert len(printed) == 2 * len(todo) + 1
     checker, how = OutputChecker(), ELLIPSIS | NORMALIZE_WHITESPACE
