@@ -56,10 +56,8 @@ class AwsKekConformance(OnServer, KekConformance):
         return lambda: cloud.open_kek("00000000-0000-4000-8000-000000000000")
 
     @pytest.fixture
-    def open_disabled_kek(self, cloud: Cloud) -> Callable[[], AwsKek]:
-        key = cloud.make_key()
-        cloud.admin("kms").disable_key(KeyId=key.rpartition("/")[2])
-        return lambda: cloud.open_kek(key)
+    def disable_kek(self, cloud: Cloud, key: str) -> Callable[[], object]:
+        return lambda: cloud.admin("kms").disable_key(KeyId=key.rpartition("/")[2])
 
 
 class TestKekOnMoto(AwsKekConformance):

@@ -38,9 +38,9 @@ class AzureKekConformance(KekConformance):
         return lambda: cloud.open_kek("missing", self.vault_type)
 
     @pytest.fixture
-    def open_disabled_kek(self, cloud: Cloud) -> Callable[[], AzureKek]:
-        disabled = cloud.vaults[self.vault_type].make_key(self.kty, enabled=False)
-        return lambda: cloud.open_kek(disabled, self.vault_type)
+    def disable_kek(self, cloud: Cloud, key: str) -> Callable[[], None]:
+        [version] = cloud.vaults[self.vault_type].keys[key]
+        return lambda: setattr(version, "enabled", False)
 
     @pytest.fixture
     def rotate_kek(self, cloud: Cloud, key: str) -> Callable[[], None]:

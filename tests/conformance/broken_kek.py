@@ -140,8 +140,20 @@ class MakesMissingKek(SmallKek):
 class UsesDisabledKek(SmallKek):
     breaks = ("test_disabled_kek",)
 
-    def __init__(self, service: SmallKms, name: str) -> None:
-        super().__init__(service, "one" if name == "disabled" else name)
+    def check_enabled(self) -> None:
+        pass
+
+
+class UnwrapsByDisabledKek(SmallKek):
+    breaks = ("test_disabled_kek",)
+
+    @hookimpl
+    def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
+        disabled, self.service.disabled = self.service.disabled, False
+        try:
+            return super().unwrap_dek(wrapped, context)
+        finally:
+            self.service.disabled = disabled
 
 
 class ForgetsContext(SmallKek):

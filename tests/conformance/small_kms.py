@@ -66,7 +66,8 @@ class SmallKms(Service):
 
     def __init__(self) -> None:
         super().__init__()
-        self.keks = {name: [os.urandom(32)] for name in ("one", "two", "disabled")}
+        self.keks = {name: [os.urandom(32)] for name in ("one", "two")}
+        self.disabled = False
 
 
 class SmallKek(SmallBackend, KekSpec):
@@ -89,6 +90,7 @@ class SmallKek(SmallBackend, KekSpec):
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         self.reach()
+        self.check_enabled()
         if self.is_mine(wrapped):
             nonce, sealed = wrapped.ciphertext[:12], wrapped.ciphertext[12:]
             with suppress(InvalidTag, ValueError):
@@ -101,11 +103,14 @@ class SmallKek(SmallBackend, KekSpec):
 
     def _describe(self) -> KekInfo:
         self.reach()
-        if self.name == "disabled":
-            raise self.error(KekDisabledError("it is disabled"))
+        self.check_enabled()
         if self.name not in self.service.keks:
             raise self.error(KekNotFoundError("there is no such KEK"))
         return KekInfo(self.kek_id, str(len(self.service.keks[self.name])), ALGORITHM)
+
+    def check_enabled(self) -> None:
+        if self.service.disabled:
+            raise self.error(KekDisabledError("it is disabled"))
 
     def aad(self, context: Context) -> bytes:
         return encode_context(context)

@@ -50,8 +50,8 @@ class KekSuite(KekConformance):
         return lambda: self.backend(service, "missing")
 
     @pytest.fixture
-    def open_disabled_kek(self, service: SmallKms) -> Callable[[], SmallKek]:
-        return lambda: self.backend(service, "disabled")
+    def disable_kek(self, service: SmallKms) -> Callable[[], None]:
+        return lambda: setattr(service, "disabled", True)
 
     @pytest.fixture
     def rotate_kek(self, service: SmallKms) -> Callable[[], None]:

@@ -43,10 +43,9 @@ class GcpKekConformance(KekConformance):
         return lambda: cloud.open_kek("missing")
 
     @pytest.fixture
-    def open_disabled_kek(self, cloud: Cloud, make_key: Callable[[], str]) -> Callable[[], GcpKek]:
-        name = make_key()
-        cloud.key(name).versions[0].state = State.DISABLED
-        return lambda: cloud.open_kek(name)
+    def disable_kek(self, cloud: Cloud, key: str) -> Callable[[], object]:
+        [version] = cloud.key(key).versions
+        return lambda: setattr(version, "state", State.DISABLED)
 
     @pytest.fixture
     def rotate_kek(self, cloud: Cloud, key: str) -> Callable[[], object]:

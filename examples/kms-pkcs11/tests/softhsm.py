@@ -43,6 +43,12 @@ class SoftHsm:
             session.generate_key(KeyType.AES, bits, id_, label, store=True, template=template)
         return label
 
+    def disable_key(self, label: str) -> None:
+        """Let the key neither encrypt nor decrypt any more."""
+        with self._log_in() as session:
+            [key] = session.get_objects({Attribute.LABEL: label})
+            key[Attribute.ENCRYPT] = key[Attribute.DECRYPT] = False
+
     def open_token(self, pin: str | None = None) -> Session:
         """A session as other code of this process may have one, logged in if there is a PIN."""
         return pkcs11.lib(str(self.module)).get_token(token_label=TOKEN).open(rw=True, user_pin=pin)

@@ -32,9 +32,8 @@ class TestPkcs11Kek(KekConformance):
         return lambda: softhsm.open_kek("missing")
 
     @pytest.fixture
-    def open_disabled_kek(self, softhsm: SoftHsm) -> Open:
-        disabled = softhsm.make_key(ENCRYPT=False, DECRYPT=False)
-        return lambda: softhsm.open_kek(disabled)
+    def disable_kek(self, softhsm: SoftHsm, key: str) -> Callable[[], object]:
+        return lambda: softhsm.disable_key(key)
 
     @pytest.fixture
     def secrets(self) -> list[str]:

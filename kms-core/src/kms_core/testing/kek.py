@@ -38,7 +38,7 @@ class KekConformance(KekWrappingChecks, KekIntegrityChecks, ErrorChecks):
         )
 
     @pytest.fixture
-    def rotate_kek(self) -> Callable[[], None] | None:
+    def rotate_kek(self) -> Callable[[], object] | None:
         """Optional: adds a new version to the KEK, as its admin would."""
         return None
 
@@ -48,8 +48,8 @@ class KekConformance(KekWrappingChecks, KekIntegrityChecks, ErrorChecks):
         return None
 
     @pytest.fixture
-    def open_disabled_kek(self) -> OpenKek | None:
-        """Optional: opens a KEK that is disabled in the KMS."""
+    def disable_kek(self) -> Callable[[], object] | None:
+        """Optional: disables the KEK with all its versions, as its admin would."""
         return None
 
     @pytest.fixture

@@ -100,7 +100,7 @@ class KekWrappingChecks:
         expect("describe_kek: how many kek_ids two KEKs have", 2, len(keks))
 
     @clause(KekSpec.wrap_dek)
-    def test_rotation(self, fresh: Fresh, rotate_kek: Callable[[], None] | None) -> None:
+    def test_rotation(self, fresh: Fresh, rotate_kek: Callable[[], object] | None) -> None:
         """Wraps under the newest version; what an older one wrapped unwraps."""
         rotate, dek = skip_without("rotate_kek", rotate_kek), token_bytes(32)
         before: WrappedDek = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
@@ -114,12 +114,21 @@ class KekWrappingChecks:
     @clause(KekSpec)
     def test_missing_kek(self, open_missing_kek: OpenKek | None) -> None:
         """Every hook raises KekNotFoundError if the KMS has no such KEK, or opening does."""
-        _unusable(skip_without("open_missing_kek", open_missing_kek), KekNotFoundError)
+        open_kek, dek = skip_without("open_missing_kek", open_missing_kek), token_bytes(32)
+        with clients(open_kek, "kms") as fresh:
+            _misses("describe_kek", lambda: fresh().call("describe_kek"))
+            _misses("wrap_dek", lambda: fresh().call("wrap_dek", dek=dek, context=CONTEXT))
 
     @clause(KekSpec)
-    def test_disabled_kek(self, open_disabled_kek: OpenKek | None) -> None:
-        """Every hook raises KekDisabledError if the KEK is disabled, or opening does."""
-        _unusable(skip_without("open_disabled_kek", open_disabled_kek), KekDisabledError)
+    def test_disabled_kek(self, fresh: Fresh, disable_kek: Callable[[], object] | None) -> None:
+        """Every hook raises KekDisabledError once the KEK is disabled."""
+        disable, client, dek = skip_without("disable_kek", disable_kek), fresh(), token_bytes(32)
+        wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
+        disable()
+        refuse, when = partial(client.refuse, KekDisabledError), "once the KEK is disabled"
+        refuse("describe_kek", when)
+        refuse("wrap_dek", when, dek=dek, context=CONTEXT)
+        refuse("unwrap_dek", when, wrapped=wrapped, context=CONTEXT)
 
 
 def round_trip(wrapping: Client, unwrapping: Client, dek: bytes) -> None:
@@ -136,14 +145,5 @@ def _unwraps(
     expect(f"unwrap_dek {when}", dek, seen)
 
 
-def _unusable(open_kek: OpenKek, kind: type[KekNotFoundError | KekDisabledError]) -> None:
-    def wrap() -> object:
-        with clients(open_kek, "kms") as fresh:
-            return fresh().call("wrap_dek", dek=token_bytes(32), context=CONTEXT)
-
-    def describe() -> object:
-        with clients(open_kek, "kms") as fresh:
-            return fresh().call("describe_kek")
-
-    refused(kind, "wrap_dek of a KEK that cannot be used", wrap)
-    refused(kind, "describe_kek of a KEK that cannot be used", describe)
+def _misses(hook: str, call: Callable[[], object]) -> None:
+    refused(KekNotFoundError, f"{hook} of a KEK that the KMS does not have", call)
