@@ -16,7 +16,7 @@ CONSTRAINTS = "constraints.txt"
 DISTRIBUTIONS = sorted(path.parent.name for path in HERE.glob("kms-*/pyproject.toml"))
 # Plugins as strangers write them: on their own, with settings of their own.
 EXAMPLES = sorted(str(path.parent) for path in HERE.glob("examples/kms-*/pyproject.toml"))
-SUPPORTED = ("3.11", "3.12", "3.13")
+SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 # Tests that have a session of their own, because they need more than the distributions.
 PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/pairs")
 ELSEWHERE = ("tests/packaging", "tests/typing", *PROVIDERS)

@@ -8,6 +8,8 @@ import sys
 
 from tests.packaging.conftest import ROOT, run
 
+WRITTEN_PLUGIN = ROOT / "kms-core/src/kms_core/cli/templates/common"
+
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     script = ROOT / ".ci" / "run"
@@ -25,6 +27,25 @@ def test_constraints_pin_everything_and_name_no_index() -> None:
     for pin in pins:
         assert re.fullmatch(r"[a-z0-9.-]+==[0-9a-z.]+( ; [a-zA-Z_ '=!<>.0-9]+)?", pin)
     assert "://" not in "".join(lines)
+
+
+def test_all_say_the_same_of_which_pythons_are_supported() -> None:
+    text = (ROOT / "noxfile.py").read_text()
+    [supported] = re.findall(r"^SUPPORTED = \((.*)\)$", text, re.MULTILINE)
+    versions = re.findall(r'"(3\.\d+)"', supported)
+    workflows = [ROOT / ".github/workflows/ci.yml", WRITTEN_PLUGIN / ".github/workflows/ci.yml.in"]
+    for workflow in workflows:
+        assert f"python: [{supported}]\n" in workflow.read_text()
+    projects = [*ROOT.glob("kms-*/pyproject.toml"), *ROOT.glob("examples/*/pyproject.toml")]
+    for project in projects:
+        classified = re.findall(
+            r'"Programming Language :: Python :: (3\.\d+)",', project.read_text()
+        )
+        assert classified == versions, project
+    assert len(projects) > 6
+    ends = f"{versions[0]} to {versions[-1]}"
+    for page in ("README.md", "CONTRIBUTING.md", "docs/compatibility.md"):
+        assert ends in (ROOT / page).read_text(), page
 
 
 def test_contributing_lists_each_session() -> None:

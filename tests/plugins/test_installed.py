@@ -1,4 +1,4 @@
-"""A distribution whose metadata is damaged, by a full disk say, hides and breaks no other."""
+"""What is read of the installed metadata; where it is damaged, it hides and breaks no other."""
 
 from __future__ import annotations
 
@@ -94,3 +94,11 @@ def test_an_older_copy_further_down_the_path_is_hidden(tmp_path: Path, run: Run)
     code = f"import sys\nsys.path.append({str(older)!r})\n{LIST}"
     listed = json.loads(run("-c", code, site=newer))
     assert listed["kms://fine"] == ["stranger-fine 7.0", None]
+
+
+def test_a_name_in_another_case_is_another_name(tmp_path: Path, probe: Probe) -> None:
+    FINE.install(tmp_path)
+    entry_points = tmp_path / "stranger_fine-7.0.dist-info" / "entry_points.txt"
+    entry_points.write_text(entry_points.read_text().replace("fine = ", "Fine = "))
+    [outcome] = probe(tmp_path, [("kms://fine", "storage://memory")])
+    assert outcome["error"] == "BackendNotFoundError"
