@@ -269,6 +269,17 @@ def test_without_pytest(tmp_path: Path, two_keks: tuple[str, str]) -> None:
     assert "pip install 'kms-core[testing]'" in done.error
 
 
-def test_the_users_own_pytest_options_change_nothing(two_keks: tuple[str, str]) -> None:
-    done = run_command("plugin", "check", two_keks[0], PYTEST_ADDOPTS="--no-such-option")
+def test_the_users_own_pytest_options_and_plugins_change_nothing(tmp_path: Path) -> None:
+    install(tmp_path, "nasty", "[pytest11]\nnasty = nasty_mod\n", nasty_mod="raise SystemExit(3)\n")
+    environment = {"PYTEST_ADDOPTS": "--no-such-option", "PYTHONPATH": str(tmp_path)}
+    done = run_command("plugin", "check", "observer://log", **environment)
     assert done.code == 0, done.errors
+
+
+def test_a_run_that_breaks_is_no_success(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "kms_core.cli.plugin_check._Progress.pytest_runtest_logfinish", lambda _: 1 / 0
+    )
+    done = kms("plugin", "check", "observer://log")
+    assert (done.code, done.output) == (1, "")
+    assert "unexpected RuntimeError" in done.errors

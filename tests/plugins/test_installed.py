@@ -61,7 +61,7 @@ def test_others_are_listed(file: str, content: bytes | None, tmp_path: Path, run
 
 
 def test_what_can_still_be_read_is_listed(tmp_path: Path, run: Run) -> None:
-    damage(tmp_path, "entry_points.txt", b"[kms.kek]\nodd = 1 2 3\nhalf")
+    damage(tmp_path, "entry_points.txt", b"[kms.kek]\nodd = 1 2 3\nodd = 1 2 3\nhalf")
     listed = json.loads(run("-c", LIST, site=tmp_path))
     for backend, target in (("kms://odd", "1 2 3"), ("kms://half", "")):
         distribution, problem = listed[backend]

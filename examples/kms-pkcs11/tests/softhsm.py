@@ -43,11 +43,11 @@ class SoftHsm:
             session.generate_key(KeyType.AES, bits, id_, label, store=True, template=template)
         return label
 
-    def disable_key(self, label: str) -> None:
-        """Let the key neither encrypt nor decrypt any more."""
+    def set_attribute(self, label: str, attribute: Attribute, *, value: bool) -> None:
+        """Change an attribute of the only key of this label."""
         with self._log_in() as session:
             [key] = session.get_objects({Attribute.LABEL: label})
-            key[Attribute.ENCRYPT] = key[Attribute.DECRYPT] = False
+            key[attribute] = value
 
     def open_token(self, pin: str | None = None) -> Session:
         """A session as other code of this process may have one, logged in if there is a PIN."""

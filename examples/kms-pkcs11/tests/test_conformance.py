@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from kms_core.testing import KekConformance
+from pkcs11 import Attribute
 from softhsm import PIN, SO_PIN, SoftHsm
 
 from kms_pkcs11.kek import Pkcs11Kek
@@ -33,7 +34,7 @@ class TestPkcs11Kek(KekConformance):
 
     @pytest.fixture
     def disable_kek(self, softhsm: SoftHsm, key: str) -> Callable[[], object]:
-        return lambda: softhsm.disable_key(key)
+        return lambda: softhsm.set_attribute(key, Attribute.DECRYPT, value=False)
 
     @pytest.fixture
     def secrets(self) -> list[str]:

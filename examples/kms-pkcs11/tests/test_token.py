@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from kms_core import (
     AccessDeniedError,
     ConfigError,
+    KekDisabledError,
     KekNotFoundError,
     Kms,
     KmsError,
@@ -142,6 +144,37 @@ def test_a_key_without_an_id_is_a_kek(softhsm: SoftHsm) -> None:
     kek = softhsm.open_kek(softhsm.make_key(id_=b""))
     wrapped = kek.wrap_dek(bytes(32), CONTEXT)
     assert (wrapped.kek_version, kek.unwrap_dek(wrapped, CONTEXT)) == ("", bytes(32))
+
+
+def test_the_newest_version_has_to_encrypt_and_an_older_one_has_not(
+    softhsm: SoftHsm, key: str
+) -> None:
+    kek = softhsm.open_kek(key)
+    wrapped = kek.wrap_dek(bytes(32), CONTEXT)
+    softhsm.set_attribute(key, Attribute.ENCRYPT, value=False)
+    with pytest.raises(KekDisabledError, match="CKA_ID 01 is disabled; set"):
+        kek.wrap_dek(bytes(32), CONTEXT)
+    softhsm.make_key(key, b"\2")
+    assert kek.wrap_dek(bytes(32), CONTEXT).kek_version == "02"
+    assert kek.unwrap_dek(wrapped, CONTEXT) == bytes(32)
+
+
+def test_a_key_without_an_id_is_named_when_it_is_disabled(softhsm: SoftHsm) -> None:
+    kek = softhsm.open_kek(softhsm.make_key(id_=b"", DECRYPT=False))
+    with pytest.raises(KekDisabledError, match="CKA_ID of no bytes is disabled"):
+        kek.wrap_dek(bytes(32), CONTEXT)
+
+
+@pytest.mark.parametrize("size", [0, 12, 12 + 16])
+def test_what_is_too_short_never_reaches_the_token(
+    softhsm: SoftHsm, key: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else may have written it, and a module of a token is C."""
+    kek = softhsm.open_kek(key)
+    wrapped = replace(kek.wrap_dek(bytes(32), CONTEXT), ciphertext=bytes(size))
+    monkeypatch.setattr("kms_pkcs11.kek.Token.session", lambda _: pytest.fail("it was asked"))
+    with pytest.raises(UnwrapError):
+        kek.unwrap_dek(wrapped, CONTEXT)
 
 
 def test_the_kek_id_is_a_pkcs11_uri(softhsm: SoftHsm) -> None:

@@ -62,7 +62,7 @@ class Pkcs11Kek(KekSpec):
             versions = self._versions(session)
             if wrapped.kek_version not in versions:
                 raise UnwrapError
-            key = self._enabled(wrapped.kek_version, versions)
+            key = self._enabled(wrapped.kek_version, versions, DecryptMixin)
             with authenticated():
                 dek: bytes = key.decrypt(sealed, **_gcm(iv, context))
                 return dek
@@ -80,7 +80,7 @@ class Pkcs11Kek(KekSpec):
     def _newest(self, session: Session) -> tuple[str, Any]:
         versions = self._versions(session)
         newest = max(versions, key=lambda version: int(version or "0", 16))
-        return newest, self._enabled(newest, versions)
+        return newest, self._enabled(newest, versions, EncryptMixin, DecryptMixin)
 
     def _versions(self, session: Session) -> dict[str, Any]:
         """The keys by CKA_ID in hex. python-pkcs11 makes a class for what each key may do."""
@@ -105,12 +105,12 @@ class Pkcs11Kek(KekSpec):
             )
         return versions
 
-    def _enabled(self, version: str, versions: dict[str, Any]) -> Any:
+    def _enabled(self, version: str, versions: dict[str, Any], *uses: type) -> Any:
         key = versions[version]
-        if not (isinstance(key, EncryptMixin) and isinstance(key, DecryptMixin)):
+        if not all(isinstance(key, use) for use in uses):
             raise KekDisabledError(
-                f"{self._kek_id} with CKA_ID {version or 'of no bytes'} may not encrypt and "
-                "decrypt; set its CKA_ENCRYPT and CKA_DECRYPT"
+                f"{self._kek_id} with CKA_ID {version or 'of no bytes'} is disabled; "
+                "set its CKA_DECRYPT, and if it is the newest, CKA_ENCRYPT too"
             )
         return key
 
