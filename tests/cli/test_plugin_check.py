@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from contextlib import suppress
 from itertools import takewhile
@@ -84,8 +85,11 @@ class Shared(FileStorage):
 INTERRUPTED_TWICE = f"""{INTERRUPTED}
     @hookimpl
     def load_record(self, dek_id):
-        for _ in "12":
-            os.kill(os.getpid(), signal.SIGINT)
+        if not os.path.exists("interrupted"):  # at the end it is loaded to be removed
+            open("interrupted", "x").close()
+            for _ in "12":
+                os.kill(os.getpid(), signal.SIGINT)
+            open("went-on", "x").close()
         return super().load_record(dek_id)
 """
 
@@ -196,8 +200,15 @@ def test_an_interrupted_check_ends_first_and_removes_what_it_created(
 def test_who_interrupts_twice_does_not_wait(tmp_path: Path, folder: Path) -> None:
     done = check(tmp_path, INTERRUPTED_TWICE, "?path=.")
     assert (done.code, done.output) == (130, "")
-    assert len((folder / "created").read_text().splitlines()) == 1
+    assert (folder / "interrupted").exists()
+    assert not (folder / "went-on").exists()
     assert records(folder) == []
+
+
+def test_ctrl_c_is_as_before_when_the_check_has_ended(kms: Kms) -> None:
+    before = signal.getsignal(signal.SIGINT), {*Path("/proc/self/fd").iterdir()}
+    assert kms("plugin", "check", "observer://log").code == 0
+    assert (signal.getsignal(signal.SIGINT), {*Path("/proc/self/fd").iterdir()}) == before
 
 
 def records(folder: Path) -> list[Path]:

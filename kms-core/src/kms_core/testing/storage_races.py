@@ -9,7 +9,7 @@ from functools import partial
 from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError, KmsError
 from kms_core.hookspecs import StorageSpec
 from kms_core.testing.clauses import clause
-from kms_core.testing.client import Client, ErrorKind, Fresh, expect, named
+from kms_core.testing.client import Client, ErrorKind, Fresh, expect, named, shown
 from kms_core.testing.racing import RACERS, race
 from kms_core.types import StoredRecord
 
@@ -73,8 +73,8 @@ def _create_or_load(client: Client, data: bytes) -> bytes:
 
 def _only_winner(hook: str, seen: Sequence[object], loses_with: ErrorKind) -> int:
     losers = [outcome for outcome in seen if isinstance(outcome, KmsError)]
-    others = [outcome for outcome in losers if not isinstance(outcome, loses_with)]
-    expect(f"{hook} that lost a race: errors other than {named(loses_with)}", [], others)
+    others = {shown(error) for error in losers if not isinstance(error, loses_with)}
+    expect(f"{hook} that lost a race: errors other than {named(loses_with)}", set(), others)
     winners = [n for n, outcome in enumerate(seen) if outcome not in losers]
     expect(f"{hook} by {len(seen)} clients at once: how many succeed", 1, len(winners))
     return winners[0]
