@@ -94,6 +94,21 @@ INTERRUPTED_TWICE = f"""{INTERRUPTED}
 """
 
 
+COUNTS_CLIENTS = f"""{SHARED}
+    def __init__(self, config):
+        vars(self).update(vars(ONLY))
+        self.note("opened")
+
+    @hookimpl
+    def close(self):
+        self.note("closed")
+
+    def note(self, what):
+        with open("clients", "a") as clients:
+            clients.write(f"{{what}}\\n")
+"""
+
+
 def check(site: Path, source: str, *query_and_options: str, **environment: str) -> Done:
     entry_points = "[kms.storage]\nstranger = stranger_mod:Shared\n"
     install(site, "stranger", entry_points, stranger_mod=source)
@@ -250,6 +265,13 @@ def test_what_get_dek_does_without_need_not_be_allowed(tmp_path: Path) -> None:
     for warning in warnings:
         assert warning.startswith("kms: warning: ")
         assert "records of kms-check-" in warning
+
+
+def test_all_clients_are_closed(tmp_path: Path, folder: Path) -> None:
+    done = check(tmp_path, COUNTS_CLIENTS)
+    assert done.code == 0, done.output
+    noted = (folder / "clients").read_text().splitlines()
+    assert noted.count("opened") == noted.count("closed") > 30
 
 
 def test_what_get_dek_needs_must_be_allowed(tmp_path: Path) -> None:
