@@ -134,6 +134,15 @@ def test_each_commit_is_durable(
     assert seen == [after]
 
 
+def test_a_constraint_of_others_is_not_taken_for_an_existing_record(
+    kek: dict[str, str], database: Database
+) -> None:
+    database.open_storage().close()
+    database.run(f"ALTER TABLE {database.table} ADD CHECK (length(data) < 10)")
+    with opened(kek, database) as kms, pytest.raises(ConfigError, match="remove it"):
+        kms.get_dek("volume-42")
+
+
 def test_a_standby_is_told_apart(kek: dict[str, str], database: Database, user: Database) -> None:
     grant(database, GET_DEK, user)
     set_for(database, user, "default_transaction_read_only = on")

@@ -72,6 +72,15 @@ def test_a_listing_reads_page_after_page(database: Database, storage: SqlStorage
     assert sum(read) == 6
 
 
+def test_a_row_of_somebody_else_does_not_end_a_listing(
+    database: Database, storage: SqlStorage
+) -> None:
+    others = [b"\xff", b"line\nbreak"]
+    database.insert([{"dek_id": key, "data": DATA, "revision": "planted"} for key in others])
+    storage.create_record("volume-42", DATA)
+    assert set(storage.list_dek_ids("")) == {"volume-42", "line\nbreak", "\udcff"}
+
+
 def test_no_log_shows_a_record(
     database: Database, kek: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -32,6 +32,7 @@ _FILE = "let this process write the database's file and its folder"
 _TABLE = "there is no such table of this backend; set createTable=true once, or create it: {ddl}"
 _SETUP = "the driver or the database refuses an option of url, or the table; correct url or table"
 _READ_ONLY = "the database is read only, as a standby is; name the primary in url"
+_CONSTRAINT = "the table has a constraint of somebody else; remove it, or give another table"
 _EXISTS = "a record of this dek_id is already stored"
 _TURN = "somebody else writes to the table now, and nothing was stored; try again"
 _LOCKED = "the database stayed locked by another writer; try again, or raise timeout"
@@ -44,6 +45,7 @@ _Clue: TypeAlias = str | int | type[BaseException]
 _ERRORS: dict[_Clue, tuple[type[KmsError], str]] = {
     # SQLSTATEs and their classes, in PostgreSQL's documentation, appendix A
     "08": (UnavailableError, _AWAY),
+    "23": (ConfigError, _CONSTRAINT),
     "23505": (DekExistsError, _EXISTS),
     "25006": (ConfigError, _READ_ONLY),
     "28": (AccessDeniedError, _LOGIN),

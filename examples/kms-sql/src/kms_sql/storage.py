@@ -82,7 +82,7 @@ class SqlStorage(StorageSpec):
         while True:
             with self._database.transaction() as connection:
                 page = connection.scalars(query.where(column >= start)).all()
-            yield from (dek_id.decode() for dek_id in page)
+            yield from (dek_id.decode(errors="surrogateescape") for dek_id in page)
             if len(page) < _PAGE:
                 return
             start = page[-1] + b"\0"  # the next id there can be
