@@ -18,7 +18,7 @@ NAMED = "Opens only what this KEK wrapped, whatever name is written on it."
 SHARED = """\
 import warnings
 
-from kms_core import AccessDeniedError, StorageInfo, hookimpl
+from kms_core import AccessDeniedError, DekNotFoundError, StorageInfo, hookimpl
 from kms_core.backends.memory import MemoryStorage
 from kms_core.config import BackendConfig, SecretStr
 
@@ -45,6 +45,14 @@ WITHOUT_DELETE = f"""{SHARED}
     @hookimpl
     def list_dek_ids(self, prefix):
         raise AccessDeniedError("allow store:List")
+"""
+HIDES_WHAT_IS_MISSING = f"""{SHARED}
+    @hookimpl
+    def load_record(self, dek_id):
+        try:
+            return super().load_record(dek_id)
+        except DekNotFoundError:
+            raise AccessDeniedError("allow store:List", maybe_missing=True) from None
 """
 WITHOUT_CREATE = f"""{SHARED}
     @hookimpl
@@ -185,7 +193,7 @@ def test_a_store_in_use_is_left_as_it_was(kms: Kms, folder: Path) -> None:
     kms("init")
     dek = kms("dek", "get", "id").output
     done = run_command("plugin", "check", "storage://file?path=deks", "--pages")
-    assert done.code == 0, done.output
+    assert (done.code, done.errors) == (0, "checking storage://file\n"), done.output
     assert row(done, "list_dek_ids", "also those beyond the first page.") == "passed"
     assert kms("dek", "list").output == "id\n"
     assert kms("dek", "get", "id", "--no-create").output == dek
@@ -272,6 +280,13 @@ def test_all_clients_are_closed(tmp_path: Path, folder: Path) -> None:
     assert done.code == 0, done.output
     noted = (folder / "clients").read_text().splitlines()
     assert noted.count("opened") == noted.count("closed") > 30
+
+
+def test_what_is_missing_may_be_hidden(tmp_path: Path) -> None:
+    done = check(tmp_path, HIDES_WHAT_IS_MISSING)
+    assert (done.code, done.errors) == (0, "checking storage://stranger\n"), done.output
+    skipped = row(done, "load_record", "Raises DekNotFoundError.")
+    assert skipped.startswith("skipped\nnot allowed: storage://under-test: load_record")
 
 
 def test_what_get_dek_needs_must_be_allowed(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from secrets import token_hex
 
 from kms_core.config import BackendConfig
-from kms_core.errors import DekNotFoundError, KmsError
+from kms_core.errors import AccessDeniedError, DekNotFoundError, KmsError
 from kms_core.hookspecs import StorageSpec, hookimpl
 from kms_core.testing.racing import RACERS
 from kms_core.types import MAX_DEK_ID_SIZE, StorageInfo, StoredRecord
@@ -43,9 +43,11 @@ def _is_left(store: StorageSpec, stored: str) -> bool:
     with suppress(KmsError):
         try:
             revision = store.load_record(dek_id=stored).revision
-            store.delete_record(dek_id=stored, revision=revision)
         except DekNotFoundError:
-            pass
+            return False
+        except AccessDeniedError as error:
+            return not error.maybe_missing
+        store.delete_record(dek_id=stored, revision=revision)
         return False
     return True
 
