@@ -33,6 +33,7 @@ def damage(site: Path, file: str, content: bytes | None) -> None:
 FILES = [
     ("entry_points.txt", b"[console_scripts]\nmalformed = 1 2 3\n"),
     ("entry_points.txt", b"[kms.kek]\nmalformed = 1 2 3\n"),
+    ("entry_points.txt", b"[console_scripts]\n# [kms.kek]\n"),
     ("entry_points.txt", None),
     ("METADATA", b"Name: \xff\n"),
     ("METADATA", b""),

@@ -74,4 +74,4 @@ def _section(distribution: metadata.Distribution, group: str) -> Mapping[str, st
         parser.read_string(text)
     except (Error, *_UNREADABLE):
         return {}
-    return parser[group]
+    return parser[group] if parser.has_section(group) else {}
