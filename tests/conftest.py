@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,14 @@ def pytest_configure() -> None:
 def long(request: pytest.FixtureRequest) -> bool:
     """Whether tests should take their long form: more processes, more examples."""
     return bool(request.config.getoption("long"))
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of this machine at which nobody listens, and nobody else can."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield reserved.getsockname()[1]
 
 
 @pytest.fixture(autouse=True)

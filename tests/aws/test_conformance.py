@@ -11,6 +11,7 @@ from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
 from kms_core.testing import KekConformance, StorageConformance
 from tests.aws.cloud import Cloud
+from tests.aws.faults import QUICK
 from tests.aws.servers import ACCESS_KEY
 
 
@@ -54,6 +55,10 @@ class AwsKekConformance(OnServer, KekConformance):
     @pytest.fixture
     def open_missing_kek(self, cloud: Cloud) -> Callable[[], AwsKek]:
         return lambda: cloud.open_kek("00000000-0000-4000-8000-000000000000")
+
+    @pytest.fixture
+    def open_unreachable(self, cloud: Cloud, key: str, closed_port: int) -> Callable[[], AwsKek]:
+        return lambda: cloud.open_kek(key, endpoint=f"http://127.0.0.1:{closed_port}", **QUICK)
 
     @pytest.fixture
     def disable_kek(self, cloud: Cloud, key: str) -> Callable[[], object]:
@@ -104,6 +109,13 @@ class AwsStorageConformance(OnServer, StorageConformance):
     @pytest.fixture
     def open_storage(self, cloud: Cloud, bucket: str) -> Callable[[], AwsStorage]:
         return lambda: cloud.open_storage(bucket)
+
+    @pytest.fixture
+    def open_unreachable(
+        self, cloud: Cloud, bucket: str, closed_port: int
+    ) -> Callable[[], AwsStorage]:
+        endpoint = f"http://127.0.0.1:{closed_port}"
+        return lambda: cloud.open_storage(bucket, endpoint=endpoint, **QUICK)
 
     @pytest.fixture
     def plant_record(self, cloud: Cloud, bucket: str) -> Callable[[str, bytes], object]:

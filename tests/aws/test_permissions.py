@@ -23,6 +23,10 @@ from tests.cli.running import run_command
 KMS_ACTIONS = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"]
 S3_ACTIONS = ["s3:GetObject", "s3:PutObject"]
 CONTEXT = {"dek_id": "id", "size": "32"}
+NOTHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}],
+}
 
 
 def allow(bucket: str, without: str = "", more: tuple[str, ...] = ()) -> Any:
@@ -174,6 +178,11 @@ class TestKekWithLeastPolicy(OnServer, KekConformance):
         key = cloud.make_key()
         return lambda: user.open_kek(key)
 
+    @pytest.fixture
+    def open_forbidden(self, cloud: Cloud, key: str) -> Callable[[], AwsKek]:
+        nobody = cloud.make_user(NOTHING)
+        return lambda: nobody.open_kek(key)
+
 
 class TestStorageWithLeastPolicy(OnServer, StorageConformance):
     """With what listing and deleting need besides, which the test above shows to be denied."""
@@ -188,3 +197,8 @@ class TestStorageWithLeastPolicy(OnServer, StorageConformance):
         policy["Statement"].append(listing | {"Resource": f"arn:aws:s3:::{bucket}"})
         user = cloud.make_user(policy)
         return lambda: user.open_storage(bucket)
+
+    @pytest.fixture
+    def open_forbidden(self, cloud: Cloud, bucket: str) -> Callable[[], AwsStorage]:
+        nobody = cloud.make_user(NOTHING)
+        return lambda: nobody.open_storage(bucket)

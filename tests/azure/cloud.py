@@ -16,6 +16,7 @@ from tests.azure.servers import ACCOUNT, ACCOUNT_KEY, CLIENT_SECRET, TENANT
 from tests.servers.process import Server
 
 VAULT = "our-vault"
+QUICK: dict[str, Any] = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 1}
 
 
 @dataclass(frozen=True)

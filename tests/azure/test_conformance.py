@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -12,7 +13,7 @@ from kms_azure.kek import AzureKek
 from kms_azure.storage import AzureStorage
 from kms_core import encode_object_name
 from kms_core.testing import KekConformance, StorageConformance
-from tests.azure.cloud import Cloud
+from tests.azure.cloud import QUICK, Cloud
 from tests.azure.servers import CLIENT_SECRET
 
 
@@ -36,6 +37,16 @@ class AzureKekConformance(KekConformance):
     @pytest.fixture
     def open_missing_kek(self, cloud: Cloud) -> Callable[[], AzureKek]:
         return lambda: cloud.open_kek("missing", self.vault_type)
+
+    @pytest.fixture
+    def open_unreachable(self, cloud: Cloud, key: str, closed_port: int) -> Callable[[], AzureKek]:
+        away = replace(cloud, endpoints={self.vault_type: f"https://127.0.0.1:{closed_port}"})
+        return lambda: away.open_kek(key, self.vault_type, **QUICK)
+
+    @pytest.fixture
+    def open_forbidden(self, cloud: Cloud, key: str) -> Callable[[], AzureKek]:
+        cloud.vaults[self.vault_type].permissions["nobody"] = frozenset()
+        return lambda: cloud.as_client("nobody").open_kek(key, self.vault_type)
 
     @pytest.fixture
     def disable_kek(self, cloud: Cloud, key: str) -> Callable[[], None]:
@@ -76,6 +87,13 @@ class TestBlobStorage(StorageConformance):
     ) -> Callable[[], AzureStorage]:
         monkeypatch.setattr(kms_azure.storage, "_PAGE_SIZE", self.page_size)
         return lambda: cloud.open_storage(container)
+
+    @pytest.fixture
+    def open_unreachable(
+        self, cloud: Cloud, container: str, closed_port: int
+    ) -> Callable[[], AzureStorage]:
+        away = replace(cloud, endpoints={"azurite": f"https://127.0.0.1:{closed_port}"})
+        return lambda: away.open_storage(container, **QUICK)
 
     @pytest.fixture
     def plant_record(self, cloud: Cloud, container: str) -> Callable[[str, bytes], object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -28,13 +27,12 @@ from kms_core import (
 )
 from kms_core.testing.leaks import carried_texts, error_texts, search
 from kms_core.tracebacks import clear_locals, error_chain
-from tests.azure.cloud import Cloud
+from tests.azure.cloud import QUICK, Cloud
 from tests.azure.fault_proxy import blob_error, say, start_proxy, vault_error
 from tests.azure.servers import CLIENT_SECRET
 from tests.servers.certificates import Certificates
 from tests.servers.proxy import Exchange, Fault, Proxy, cut_body, drop, hang, lose_answer
 
-QUICK: dict[str, Any] = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 1}
 TWICE = QUICK | {"maxAttempts": 2}
 CONTEXT = {"dek_id": "id", "size": "32"}
 VAULT = "vault.azure.net"

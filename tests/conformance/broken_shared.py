@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from kms_core import KmsError, hookimpl
+from kms_core import KmsError, UnavailableError, hookimpl
 from tests.conformance.small_kms import SmallBackend
 
 
@@ -105,8 +105,27 @@ class PrintsCredential(SmallBackend):
         return error
 
 
+class LetsOutWhatItsSdkRaises(SmallBackend):
+    breaks = ("test_unreachable", "test_forbidden")
+
+    def reach(self) -> None:
+        if self.service.closed:
+            raise ConnectionRefusedError
+        if self.service.forbidden:
+            raise PermissionError
+
+
+class TakesARefusalForAFailure(SmallBackend):
+    breaks = ("test_forbidden",)
+
+    def reach(self) -> None:
+        if self.service.forbidden:
+            raise UnavailableError("the service failed")
+        super().reach()
+
+
 SHARED_DEFECTS = (
     *(ForgetsHookimpl, HasNoModel, CannotClose, AnswersClose, ClosesTheService, BlamesAnother),
     *(ShowsItself, TellsCredential, ChainsCredential, NotesCredential, CarriesCredential),
-    *(LogsCredential, PrintsCredential),
+    *(LogsCredential, PrintsCredential, LetsOutWhatItsSdkRaises, TakesARefusalForAFailure),
 )

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from kms_core import (
+    AccessDeniedError,
     Context,
     DekIdError,
     DeriverSpec,
@@ -37,6 +38,7 @@ class Service:
     def __init__(self) -> None:
         self.credential = "credential-" + os.urandom(8).hex()
         self.closed = False
+        self.forbidden = False
 
 
 class SmallBackend:
@@ -51,6 +53,8 @@ class SmallBackend:
     def reach(self) -> None:
         if self.service.closed:
             raise self.error(UnavailableError("the service is closed"))
+        if self.service.forbidden:
+            raise self.error(AccessDeniedError("the credential may not do this"))
 
     def error(self, error: KmsError) -> KmsError:
         """Every error that a small backend raises passes here."""

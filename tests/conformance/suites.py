@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from copy import copy
 from itertools import chain
 from types import ModuleType
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import pytest
 
@@ -29,6 +30,15 @@ from tests.conformance.small_kms import Service, SmallBackend, SmallDeriver, Sma
 from tests.conformance.small_observer import Notebook, SmallObserver
 from tests.conformance.small_store import SmallStorage, SmallStore
 
+ServiceT = TypeVar("ServiceT", bound=Service)
+
+
+def like(service: ServiceT, **state: bool) -> ServiceT:
+    """A service with the same contents, in another state."""
+    other = copy(service)
+    vars(other).update(state)
+    return other
+
 
 class KekSuite(KekConformance):
     backend: ClassVar[type[SmallKek]] = SmallKek
@@ -48,6 +58,14 @@ class KekSuite(KekConformance):
     @pytest.fixture
     def open_missing_kek(self, service: SmallKms) -> Callable[[], SmallKek]:
         return lambda: self.backend(service, "missing")
+
+    @pytest.fixture
+    def open_unreachable(self, service: SmallKms) -> Callable[[], SmallKek]:
+        return lambda: self.backend(like(service, closed=True), "one")
+
+    @pytest.fixture
+    def open_forbidden(self, service: SmallKms) -> Callable[[], SmallKek]:
+        return lambda: self.backend(like(service, forbidden=True), "one")
 
     @pytest.fixture
     def disable_kek(self, service: SmallKms) -> Callable[[], None]:
@@ -78,6 +96,14 @@ class DeriverSuite(DeriverConformance):
         return lambda: self.backend(service, b"2" * 32)
 
     @pytest.fixture
+    def open_unreachable(self, service: Service) -> Callable[[], SmallDeriver]:
+        return lambda: self.backend(like(service, closed=True), b"1" * 32)
+
+    @pytest.fixture
+    def open_forbidden(self, service: Service) -> Callable[[], SmallDeriver]:
+        return lambda: self.backend(like(service, forbidden=True), b"1" * 32)
+
+    @pytest.fixture
     def secrets(self, service: Service) -> list[str | bytes]:
         return [service.credential, b"1" * 32]
 
@@ -93,6 +119,14 @@ class StorageSuite(StorageConformance):
     @pytest.fixture
     def open_storage(self, service: SmallStore) -> Callable[[], SmallStorage]:
         return lambda: self.backend(service)
+
+    @pytest.fixture
+    def open_unreachable(self, service: SmallStore) -> Callable[[], SmallStorage]:
+        return lambda: self.backend(like(service, closed=True))
+
+    @pytest.fixture
+    def open_forbidden(self, service: SmallStore) -> Callable[[], SmallStorage]:
+        return lambda: self.backend(like(service, forbidden=True))
 
     @pytest.fixture
     def plant_record(self, service: SmallStore) -> Callable[[str, bytes], None]:
@@ -138,7 +172,7 @@ def broken_backends(kind: str) -> Iterator[type[SmallBackend]]:
         if isinstance(member, type) and issubclass(member, small) and member.breaks:
             yield member
     for defect in SHARED_DEFECTS:
-        if not hasattr(suite, "test_errors_say_where") and "error" in vars(defect):
+        if suite is ObserverSuite and vars(defect).keys() & {"error", "reach"}:
             continue  # an observer raises no error of its own
         yield type(defect.__name__, (defect, small), {})
 

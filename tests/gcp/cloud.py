@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any
 
@@ -35,6 +35,10 @@ class Cloud:
     kms: KmsServer
     front: Front
     account: Account
+
+    def as_nobody(self) -> Cloud:
+        """The same project for an account without a permission."""
+        return replace(self, account=self.accounts.make())
 
     def make_key(self, **settings: Any) -> str:
         """The name of a new key in the ring ``deks``."""

@@ -12,6 +12,8 @@ from kms_gcp.storage import GcpStorage
 from tests.gcp.cloud import Cloud
 from tests.gcp.kms_server import Algorithm, Level, State
 
+AT_ONCE = {"timeout": 0.5, "deadline": 0.5}
+
 
 class GcpKekConformance(KekConformance):
     level = Level.SOFTWARE
@@ -41,6 +43,14 @@ class GcpKekConformance(KekConformance):
     @pytest.fixture
     def open_missing_kek(self, cloud: Cloud) -> Callable[[], GcpKek]:
         return lambda: cloud.open_kek("missing")
+
+    @pytest.fixture
+    def open_unreachable(self, cloud: Cloud, key: str, closed_port: int) -> Callable[[], GcpKek]:
+        return lambda: cloud.open_kek(key, endpoint=f"https://localhost:{closed_port}", **AT_ONCE)
+
+    @pytest.fixture
+    def open_forbidden(self, cloud: Cloud, key: str) -> Callable[[], GcpKek]:
+        return lambda: cloud.as_nobody().open_kek(key)
 
     @pytest.fixture
     def disable_kek(self, cloud: Cloud, key: str) -> Callable[[], object]:
@@ -77,6 +87,17 @@ class TestStorage(StorageConformance):
     @pytest.fixture
     def open_storage(self, cloud: Cloud, bucket: str) -> Callable[[], GcpStorage]:
         return lambda: cloud.open_storage(bucket)
+
+    @pytest.fixture
+    def open_unreachable(
+        self, cloud: Cloud, bucket: str, closed_port: int
+    ) -> Callable[[], GcpStorage]:
+        endpoint = f"http://127.0.0.1:{closed_port}"
+        return lambda: cloud.open_storage(bucket, endpoint=endpoint, **AT_ONCE)
+
+    @pytest.fixture
+    def open_forbidden(self, cloud: Cloud, bucket: str) -> Callable[[], GcpStorage]:
+        return lambda: cloud.as_nobody().open_storage(bucket)
 
     @pytest.fixture
     def plant_record(self, cloud: Cloud, bucket: str) -> Callable[[str, bytes], object]:

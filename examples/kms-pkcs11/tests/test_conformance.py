@@ -33,6 +33,10 @@ class TestPkcs11Kek(KekConformance):
         return lambda: softhsm.open_kek("missing")
 
     @pytest.fixture
+    def open_forbidden(self, softhsm: SoftHsm, key: str) -> Open:
+        return lambda: softhsm.open_kek(key, pin="another-pin-of-nobody")
+
+    @pytest.fixture
     def disable_kek(self, softhsm: SoftHsm, key: str) -> Callable[[], object]:
         return lambda: softhsm.set_attribute(key, Attribute.DECRYPT, value=False)
 

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Any
 
+from postgresql import PostgreSql
 from sqlalchemy import Engine, NullPool, create_engine, event, insert, text
 
 from kms_sql.config import SqlStorageConfig
 from kms_sql.storage import SqlStorage
 from kms_sql.table import make_table
+
+USERS_PASSWORD = "password-that-nobody-may-see"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,14 @@ class Database:
         with create_engine(self.url, poolclass=NullPool).begin() as connection:
             for statement in statements:
                 connection.execute(text(statement))
+
+
+def make_user(server: PostgreSql, database: Database) -> Database:
+    """The same table, as a new user who may do nothing yet."""
+    database.open_storage().close()
+    name = f"user_{token_hex(6)}"
+    database.run(f"CREATE ROLE {name} LOGIN PASSWORD '{USERS_PASSWORD}'")
+    return Database(server.url(name, USERS_PASSWORD), database.table)
 
 
 @contextmanager

@@ -5,12 +5,11 @@ from __future__ import annotations
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from secrets import token_hex
 from typing import Any
 
 import psycopg
 import pytest
-from databases import Database, listening
+from databases import USERS_PASSWORD, Database, listening, make_user
 from kms_core import (
     AccessDeniedError,
     ConfigError,
@@ -23,7 +22,6 @@ from kms_core import (
 from postgresql import PostgreSql
 from sqlalchemy import Connection
 
-HIDDEN = "password-that-nobody-may-see"
 GET_DEK = "SELECT, INSERT"  # what README.md says that it needs
 
 
@@ -34,11 +32,7 @@ def database(postgresql: PostgreSql) -> Database:
 
 @pytest.fixture
 def user(database: Database, postgresql: PostgreSql) -> Database:
-    """The same table, as a user who may do nothing yet."""
-    database.open_storage().close()
-    name = f"user_{token_hex(6)}"
-    database.run(f"CREATE ROLE {name} LOGIN PASSWORD '{HIDDEN}'")
-    return Database(postgresql.url(name, HIDDEN), database.table)
+    return make_user(postgresql, database)
 
 
 def grant(database: Database, what: str, user: Database) -> None:
@@ -99,7 +93,7 @@ def test_to_create_the_table_needs_its_own(kek: dict[str, str], user: Database) 
 @pytest.mark.parametrize(
     ("change", "kind", "says"),
     [
-        ((HIDDEN, f"{HIDDEN}-not"), AccessDeniedError, "correct url"),
+        ((USERS_PASSWORD, f"{USERS_PASSWORD}-not"), AccessDeniedError, "correct url"),
         (("user_", "nobody_"), AccessDeniedError, "correct url"),
         (("/postgres", "/nowhere"), AccessDeniedError, "correct url"),
         (("127.0.0.1", "127.0.0.1:1,127.0.0.1"), ConfigError, "url is not DIALECT"),
@@ -113,7 +107,7 @@ def test_a_wrong_url_is_told_what_is_wrong(
     url = user.url.replace(*change)
     with pytest.raises(kind, match=says) as raised, opened(kek, Database(url)) as kms:
         kms.get_dek("volume-42")
-    assert HIDDEN not in "".join(traceback.format_exception(raised.value))
+    assert USERS_PASSWORD not in "".join(traceback.format_exception(raised.value))
 
 
 @pytest.mark.parametrize(

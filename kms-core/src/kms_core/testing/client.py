@@ -36,7 +36,7 @@ class Client(Bound):
     def refuse(self, kind: ErrorKind, operation: str, when: str, /, **arguments: Any) -> KmsError:
         """Call a hook that has to raise an error of this kind, and say where it happened."""
         clause = f"{operation} {when}"
-        error = refused(kind, clause, partial(self.call, operation, **arguments))
+        error = refused(kind, clause, partial(self.finish, operation, **arguments))
         dek_id = arguments.get("dek_id", arguments.get("context", {}).get("dek_id"))
         expect(
             f"{clause}: the error's backend, operation and dek_id",
@@ -45,10 +45,17 @@ class Client(Bound):
         )
         return error
 
+    def finish(self, operation: str, /, **arguments: Any) -> Any:
+        """Call a hook, and read what it yields to its end."""
+        if operation == "list_dek_ids":
+            return list(self.iterate(operation, **arguments))
+        return self.call(operation, **arguments)
+
     def list_ids(self, prefix: str = "") -> list[str]:
         """All ids that ``list_dek_ids`` yields."""
         clause = f"list_dek_ids with prefix {prefix!r}"
-        return answered(clause, lambda: list(self.iterate("list_dek_ids", prefix=prefix)))
+        ids: list[str] = answered(clause, partial(self.finish, "list_dek_ids", prefix=prefix))
+        return ids
 
 
 Fresh: TypeAlias = Callable[[], Client]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import pytest
 
 from kms_core.errors import DekIdError, DekSizeError
 from kms_core.hookspecs import BackendSpec, DeriverSpec
 from kms_core.testing.clauses import clause
-from kms_core.testing.client import Client, Fresh, clients, expect
-from kms_core.testing.errors import ErrorChecks
+from kms_core.testing.client import Client, Fresh, Scheme, clients, expect
+from kms_core.testing.errors import ErrorChecks, Requests
 from kms_core.testing.racing import RACERS, race
 from kms_core.testing.shared import Provoked
 from kms_core.testing.strange_ids import STRANGE_IDS
@@ -29,6 +29,7 @@ class DeriverConformance(ErrorChecks):
     Each opens a fresh client whenever it is called.
     """
 
+    scheme: ClassVar[Scheme] = "kms"
     harmless = ("describe_kek", {})
 
     @pytest.fixture
@@ -46,18 +47,22 @@ class DeriverConformance(ErrorChecks):
     @pytest.fixture
     def fresh(self, open_deriver: OpenDeriver) -> Iterator[Fresh]:
         """Opens and binds the deriver."""
-        with clients(open_deriver, "kms") as fresh:
+        with clients(open_deriver, self.scheme) as fresh:
             yield fresh
 
     @pytest.fixture
     def other(self, open_other_deriver: OpenDeriver) -> Iterator[Fresh]:
         """Opens and binds the one with another secret."""
-        with clients(open_other_deriver, "kms") as other:
+        with clients(open_other_deriver, self.scheme) as other:
             yield other
 
     def use(self, client: Client) -> None:
         """Derive a DEK."""
         _derive(client)
+
+    def requests(self, client: Client) -> Requests:  # noqa: ARG002 -- there is nothing to prepare
+        """Derive a DEK."""
+        return {"derive_dek": {"dek_id": _DEK_ID, "size": 32}}
 
     def provoke(self, fresh: Fresh) -> Provoked:
         """Ask for what cannot be derived."""

@@ -2,18 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
+import pytest
+
+from kms_core.errors import AccessDeniedError, UnavailableError
 from kms_core.hookspecs import BackendSpec
 from kms_core.testing.clauses import clause
-from kms_core.testing.client import Fresh
+from kms_core.testing.client import Client, ErrorKind, Fresh, clients, skip_without
 from kms_core.testing.leaks import Secret, carried_texts, error_texts, search
 from kms_core.testing.shared import BackendChecks
 from kms_core.tracebacks import clear_locals
 
+Open: TypeAlias = Callable[[], BackendSpec]
+Requests: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Arguments for each hook that asks the service."""
+
 
 class ErrorChecks(BackendChecks):
     """The part of the suites about errors. Only an observer raises none of its own."""
+
+    @pytest.fixture
+    def open_unreachable(self) -> Open | None:
+        """Optional: opens a client of a service that is not there, as at a port that is closed."""
+        return None
+
+    @pytest.fixture
+    def open_forbidden(self) -> Open | None:
+        """Optional: opens a client whose credentials may do nothing."""
+        return None
+
+    @abstractmethod
+    def requests(self, client: Client) -> Requests:
+        """What this client, which reaches the service and may do it all, would be answered."""
+
+    @clause(BackendSpec)
+    def test_unreachable(self, fresh: Fresh, open_unreachable: Open | None) -> None:
+        """Every hook raises UnavailableError if the service is not reached, or opening does."""
+        open_client = skip_without("open_unreachable", open_unreachable)
+        self._refuses(UnavailableError, open_client, "of a service that is not there", fresh)
+
+    @clause(BackendSpec)
+    def test_forbidden(self, fresh: Fresh, open_forbidden: Open | None) -> None:
+        """Every hook raises AccessDeniedError if it is not allowed, or opening does."""
+        open_client = skip_without("open_forbidden", open_forbidden)
+        self._refuses(AccessDeniedError, open_client, "that is not allowed", fresh)
+
+    def _refuses(self, kind: ErrorKind, open_client: Open, when: str, fresh: Fresh) -> None:
+        allowed = fresh()
+        requests = self.requests(allowed)
+        allowed.close()  # a process may have one login for all of its clients
+        with clients(open_client, self.scheme) as unusable:
+            try:
+                client = unusable()
+            except kind:
+                return
+            for hook, arguments in requests.items():
+                client.refuse(kind, hook, when, **arguments)
 
     @clause(BackendSpec)
     def test_errors_say_where(self, fresh: Fresh) -> None:

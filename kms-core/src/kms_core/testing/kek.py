@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from secrets import token_bytes
+from typing import ClassVar
 
 import pytest
 
 from kms_core.errors import UnwrapError
-from kms_core.testing.client import Client, Fresh, clients
-from kms_core.testing.errors import ErrorChecks
+from kms_core.testing.client import Client, Fresh, Scheme, clients
+from kms_core.testing.errors import ErrorChecks, Requests
 from kms_core.testing.kek_integrity import CONTEXT, KekIntegrityChecks, copy_record
 from kms_core.testing.kek_wrapping import KekWrappingChecks, OpenKek, round_trip
 from kms_core.testing.shared import Provoked
@@ -23,6 +24,7 @@ class KekConformance(KekWrappingChecks, KekIntegrityChecks, ErrorChecks):
     Each opens a fresh client whenever it is called.
     """
 
+    scheme: ClassVar[Scheme] = "kms"
     harmless = ("describe_kek", {})
 
     @pytest.fixture
@@ -55,18 +57,28 @@ class KekConformance(KekWrappingChecks, KekIntegrityChecks, ErrorChecks):
     @pytest.fixture
     def fresh(self, open_kek: OpenKek) -> Iterator[Fresh]:
         """Opens and binds the KEK."""
-        with clients(open_kek, "kms") as fresh:
+        with clients(open_kek, self.scheme) as fresh:
             yield fresh
 
     @pytest.fixture
     def other(self, open_other_kek: OpenKek) -> Iterator[Fresh]:
         """Opens and binds the other KEK."""
-        with clients(open_other_kek, "kms") as other:
+        with clients(open_other_kek, self.scheme) as other:
             yield other
 
     def use(self, client: Client) -> None:
         """Wrap and unwrap."""
         round_trip(client, client, token_bytes(32))
+
+    def requests(self, client: Client) -> Requests:
+        """Wrap, unwrap what is wrapped, and describe."""
+        dek = token_bytes(32)
+        wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
+        return {
+            "describe_kek": {},
+            "wrap_dek": {"dek": dek, "context": CONTEXT},
+            "unwrap_dek": {"wrapped": wrapped, "context": CONTEXT},
+        }
 
     def provoke(self, fresh: Fresh) -> Provoked:
         """Unwrap what was altered, and a record that was copied, through the façade."""

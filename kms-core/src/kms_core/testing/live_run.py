@@ -58,12 +58,12 @@ def run_live(live: suites.Live, watcher: object) -> ClauseTable:
     Raises:
         KeyboardInterrupt: it was interrupted; what it had created is removed.
     """
-    # The user's own plugins, options and configuration of pytest are for his tests.
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
-        os.environ.pop(name, None)
     table, suite = ClauseTable(), _SUITES[live.backend.spec]
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as environment:
+        # The user's own plugins, options and configuration of pytest are for his tests.
+        environment.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+            environment.delenv(name, raising=False)
         alone = ("--noconftest", f"--rootdir={folder}", f"--config-file={os.devnull}")
         what = f"{suites.__file__}::{suite.__name__}"
         code = pytest.main([*_SILENT, *alone, what], plugins=[live, table, watcher, _Interrupts()])

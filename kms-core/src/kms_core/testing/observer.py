@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import pytest
 
 from kms_core.hookspecs import BackendSpec, ObserverSpec
 from kms_core.testing.clauses import clause
-from kms_core.testing.client import Client, Fresh, clients, expect, skip_without
+from kms_core.testing.client import Client, Fresh, Scheme, clients, expect, skip_without
 from kms_core.testing.racing import RACERS, race
 from kms_core.testing.shared import BackendChecks, Provoked
 from kms_core.testing.strange_ids import STRANGE_IDS
@@ -36,6 +36,7 @@ class ObserverConformance(BackendChecks):
     Clients that write to one place may be one object. ``read_notes`` is optional.
     """
 
+    scheme: ClassVar[Scheme] = "observer"
     harmless = ("observe", {"event": _event()})
 
     @pytest.fixture
@@ -51,7 +52,7 @@ class ObserverConformance(BackendChecks):
     @pytest.fixture
     def fresh(self, open_observer: OpenObserver) -> Iterator[Fresh]:
         """Opens and binds the observer."""
-        with clients(open_observer, "observer") as fresh:
+        with clients(open_observer, self.scheme) as fresh:
             yield fresh
 
     def use(self, client: Client) -> None:

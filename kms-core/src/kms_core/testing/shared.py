@@ -13,7 +13,7 @@ from kms_core.config import BackendConfig
 from kms_core.errors import ClosedError, KmsError
 from kms_core.hookspecs import BackendSpec
 from kms_core.testing.clauses import clause
-from kms_core.testing.client import Client, Fresh, answered, expect
+from kms_core.testing.client import Client, Fresh, Scheme, answered, expect
 from kms_core.testing.leaks import Secret, search
 
 
@@ -26,6 +26,9 @@ class Provoked(NamedTuple):
 
 class BackendChecks(ABC):
     """The base of the conformance classes."""
+
+    scheme: ClassVar[Scheme]
+    """The scheme of the backend's URI."""
 
     harmless: ClassVar[tuple[str, Mapping[str, Any]]]
     """A hook that changes nothing in the service, and its arguments."""

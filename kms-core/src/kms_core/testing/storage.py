@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import pytest
 
 from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError
 from kms_core.hookspecs import StorageSpec
-from kms_core.testing.client import Client, Fresh, clients
-from kms_core.testing.errors import ErrorChecks
+from kms_core.testing.client import Client, Fresh, Scheme, clients
+from kms_core.testing.errors import ErrorChecks, Requests
 from kms_core.testing.shared import Provoked
 from kms_core.testing.storage_listing import StorageListingChecks
 from kms_core.testing.storage_races import StorageRaceChecks
@@ -26,6 +26,7 @@ class StorageConformance(StorageRecordChecks, StorageListingChecks, StorageRaceC
     memory may be one object.
     """
 
+    scheme: ClassVar[Scheme] = "storage"
     harmless = ("describe_storage", {})
 
     @pytest.fixture
@@ -41,7 +42,7 @@ class StorageConformance(StorageRecordChecks, StorageListingChecks, StorageRaceC
     @pytest.fixture
     def fresh(self, open_storage: OpenStorage) -> Iterator[Fresh]:
         """Opens and binds the store."""
-        with clients(open_storage, "storage") as fresh:
+        with clients(open_storage, self.scheme) as fresh:
             yield fresh
 
     def use(self, client: Client) -> None:
@@ -49,6 +50,18 @@ class StorageConformance(StorageRecordChecks, StorageListingChecks, StorageRaceC
         revision = client.answer("create_record", dek_id="used", data=b"data")
         client.answer("load_record", dek_id="used")
         client.answer("delete_record", dek_id="used", revision=revision)
+
+    def requests(self, client: Client) -> Requests:
+        """Load, list, create, replace and delete; a storage may describe itself without asking."""
+        there = {"dek_id": "there"}
+        revision = client.answer("create_record", **there, data=b"data")
+        return {
+            "load_record": there,
+            "list_dek_ids": {"prefix": ""},
+            "create_record": {"dek_id": "new", "data": b"data"},
+            "replace_record": {**there, "data": b"data", "revision": revision},
+            "delete_record": {**there, "revision": revision},
+        }
 
     def provoke(self, fresh: Fresh) -> Provoked:
         """Ask for what is not there, already there, or no longer so."""
