@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+from base64 import urlsafe_b64encode
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
@@ -166,6 +167,15 @@ def test_a_deriver_with_its_secret_in_the_environment() -> None:
     done = run_command("plugin", "check", "kms://cluster-kms", **environment)
     assert done.code == 0, done.errors
     assert secret not in done.output + done.errors
+
+
+def test_two_derivers(folder: Path) -> None:
+    for name in ("one", "two", "salt"):
+        (folder / name).write_text(urlsafe_b64encode(name.encode() * 16).decode())
+    uris = [f"kms://cluster-kms?keyFile={name}&saltFile=salt" for name in ("one", "two")]
+    done = run_command("plugin", "check", uris[0], "--other", uris[1])
+    assert done.code == 0, done.output + done.errors
+    assert row(done, "derive_dek", "Post: another secret gives other bytes.") == "passed"
 
 
 def test_a_terminal_shows_progress() -> None:

@@ -56,11 +56,10 @@ class ClauseTable:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in a report."""
         marks = [str(value) for name, value in report.user_properties if name == _PROPERTY]
-        outcome = _outcome(report)
-        if marks and outcome:
+        if marks:
             owner, _, text = marks[0].partition(": ")
             suite = report.nodeid.rpartition("::")[0]
-            self._seen[suite, Clause(owner, text)].append((outcome, _detail(report)))
+            self._seen[suite, Clause(owner, text)].append((_outcome(report), _detail(report)))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table below pytest's own."""
@@ -87,12 +86,12 @@ class ClauseTable:
 
 
 def _outcome(report: pytest.TestReport) -> str:
-    """What the report says of the check; nothing if it only says that a phase went well."""
+    """What the report says of a phase of the check."""
     if report.failed:
         return "FAILED"
     if report.skipped:
         return "xfailed" if hasattr(report, "wasxfail") else "skipped"
-    return "passed" if report.when == "call" else ""
+    return "passed"
 
 
 def _detail(report: pytest.TestReport) -> str:
