@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
-from kms_core import KmsError, UnavailableError, hookimpl
-from tests.conformance.small_kms import SmallBackend
+from kms_core import AccessDeniedError, ConfigError, KmsError, UnavailableError, hookimpl
+from tests.conformance.small_kms import Service, SmallBackend
 
 
 class ForgetsHookimpl(SmallBackend):
@@ -115,6 +116,35 @@ class LetsOutWhatItsSdkRaises(SmallBackend):
             raise PermissionError
 
 
+class TellsCredentialWhenUnreachable(SmallBackend):
+    breaks = ("test_unreachable",)
+
+    def reach(self) -> None:
+        if self.service.closed:
+            raise UnavailableError(f"no answer from https://{self.service.credential}@small")
+        super().reach()
+
+
+class CarriesCredentialWhenForbidden(SmallBackend):
+    breaks = ("test_forbidden",)
+
+    def reach(self) -> None:
+        if self.service.forbidden:
+            error = AccessDeniedError("the credential may not do this")
+            vars(error)["request"] = {"Authorization": self.service.credential}
+            raise error
+        super().reach()
+
+
+class OpensWithAnotherError(SmallBackend):
+    breaks = ("test_unreachable", "test_forbidden")
+
+    def __init__(self, service: Service, *more: Any) -> None:
+        super().__init__(service, *more)
+        if service.closed or service.forbidden:
+            raise ConfigError("set another endpoint")
+
+
 class TakesARefusalForAFailure(SmallBackend):
     breaks = ("test_forbidden",)
 
@@ -128,4 +158,5 @@ SHARED_DEFECTS = (
     *(ForgetsHookimpl, HasNoModel, CannotClose, AnswersClose, ClosesTheService, BlamesAnother),
     *(ShowsItself, TellsCredential, ChainsCredential, NotesCredential, CarriesCredential),
     *(LogsCredential, PrintsCredential, LetsOutWhatItsSdkRaises, TakesARefusalForAFailure),
+    *(TellsCredentialWhenUnreachable, CarriesCredentialWhenForbidden, OpensWithAnotherError),
 )

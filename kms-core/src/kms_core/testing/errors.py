@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import pytest
 
-from kms_core.errors import AccessDeniedError, UnavailableError
+from kms_core.errors import AccessDeniedError, KmsError, UnavailableError
 from kms_core.hookspecs import BackendSpec
 from kms_core.testing.clauses import clause
-from kms_core.testing.client import Client, ErrorKind, Fresh, clients, skip_without
+from kms_core.testing.client import Client, Fresh, clients, named, shown, skip_without
 from kms_core.testing.leaks import Secret, carried_texts, error_texts, search
 from kms_core.testing.shared import BackendChecks
 from kms_core.tracebacks import clear_locals
@@ -39,28 +39,43 @@ class ErrorChecks(BackendChecks):
         """What this client, which reaches the service and may do it all, would be answered."""
 
     @clause(BackendSpec)
-    def test_unreachable(self, fresh: Fresh, open_unreachable: Open | None) -> None:
+    def test_unreachable(
+        self, fresh: Fresh, open_unreachable: Open | None, secrets: Sequence[Secret]
+    ) -> None:
         """Every hook raises UnavailableError if the service is not reached, or opening does."""
         open_client = skip_without("open_unreachable", open_unreachable)
-        self._refuses(UnavailableError, open_client, "of a service that is not there", fresh)
+        when = "of a service that is not there"
+        for error in self._refusals(fresh, open_client, UnavailableError, when):
+            _search_error(error, secrets)
 
     @clause(BackendSpec)
-    def test_forbidden(self, fresh: Fresh, open_forbidden: Open | None) -> None:
+    def test_forbidden(
+        self, fresh: Fresh, open_forbidden: Open | None, secrets: Sequence[Secret]
+    ) -> None:
         """Every hook raises AccessDeniedError if it is not allowed, or opening does."""
         open_client = skip_without("open_forbidden", open_forbidden)
-        self._refuses(AccessDeniedError, open_client, "that is not allowed", fresh)
+        for error in self._refusals(fresh, open_client, AccessDeniedError, "that is not allowed"):
+            _search_error(error, secrets)
 
-    def _refuses(self, kind: ErrorKind, open_client: Open, when: str, fresh: Fresh) -> None:
+    def _refusals(
+        self, fresh: Fresh, open_client: Open, kind: type[KmsError], when: str
+    ) -> Iterator[KmsError]:
         allowed = fresh()
         requests = self.requests(allowed)
         allowed.close()  # a process may have one login for all of its clients
         with clients(open_client, self.scheme) as unusable:
             try:
                 client = unusable()
-            except kind:
+            except kind as error:
+                yield error
                 return
+            except KmsError as error:
+                seen = f"{shown(error)} when opened"
+                raise AssertionError(
+                    f"every hook {when}: expected {named(kind)}, saw {seen}"
+                ) from error
             for hook, arguments in requests.items():
-                client.refuse(kind, hook, when, **arguments)
+                yield client.refuse(kind, hook, when, **arguments)
 
     @clause(BackendSpec)
     def test_errors_say_where(self, fresh: Fresh) -> None:
@@ -84,3 +99,10 @@ class ErrorChecks(BackendChecks):
         for error in errors:
             clear_locals(error)
             search(str(error.operation), carried_texts(error), [*secrets, *deks])
+
+
+def _search_error(error: KmsError, secrets: Sequence[Secret]) -> None:
+    where = str(error.operation)
+    search(where, error_texts(error), secrets)
+    clear_locals(error)
+    search(where, carried_texts(error), secrets)
