@@ -17,12 +17,13 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 @contextmanager
 def start_moto(*, calls_without_iam: int | None = None) -> Iterator[Server]:
-    """moto, with IAM policies enforced after so many calls."""
+    """moto, one request at a time, with IAM policies enforced after so many calls."""
     settings = {"MOTO_S3_DEFAULT_MAX_KEYS": "100"}
     if calls_without_iam is not None:
         settings["INITIAL_NO_AUTH_ACTION_COUNT"] = str(calls_without_iam)
     port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    program = str(Path(__file__).with_name("one_at_a_time.py"))
+    command = [sys.executable, program, "-H", "127.0.0.1", "-p", str(port)]
     url = f"http://127.0.0.1:{port}"
     with run_server("moto", url, command, settings=settings) as server:
         yield server
