@@ -87,7 +87,8 @@ def lowest(session: nox.Session) -> None:
 def providers(session: nox.Session) -> None:
     """Run the tests of the cloud providers on their servers; `-- --long` runs the long forms."""
     _install(session, "test", "servers", *(() if shutil.which("npm") else ("node",)))
-    session.run("pytest", "-n", "auto", *session.posargs, *PROVIDERS)
+    # Stolen work keeps the servers of a cloud in one process, and both cores busy to the end.
+    session.run("pytest", "-n", "auto", "--dist=worksteal", *session.posargs, *PROVIDERS)
 
 
 @nox.session

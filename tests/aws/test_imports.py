@@ -9,6 +9,7 @@ import sys
 from secrets import token_bytes
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from kms_core.testing.leaks import search
 from tests.aws.cloud import Cloud
@@ -62,3 +63,15 @@ def test_debug_log_of_the_sdk(moto: Cloud, caplog: pytest.LogCaptureFixture) -> 
         texts = [(record.name, record.getMessage()) for record in caplog.records]
         with pytest.raises(AssertionError, match="botocore"):
             search("a call of botocore", texts, [others])
+
+
+def test_another_client_reads_no_model_of_a_service_again(
+    moto: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moto.open_kek("alias/one").close()
+    moto.open_storage("one").close()
+    read: list[str] = []
+    monkeypatch.setattr(JSONFileLoader, "load_file", lambda _, path: read.append(path))
+    moto.open_kek("alias/two").close()
+    moto.open_storage("two").close()
+    assert read == []

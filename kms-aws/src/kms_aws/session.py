@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config
+from botocore.loaders import create_loader
 
 from kms_aws.config import AwsConfig
 from kms_aws.errors import explained
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 # Their debug log holds whole calls and answers.
 _TALKATIVE = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
+
+# One for all sessions: to read the services' models is most of what it takes to open a client.
+_models = create_loader()
 
 
 def open_client(service: str, config: AwsConfig) -> Any:
@@ -44,11 +48,13 @@ def close_client(client: BaseClient) -> None:
 
 def _session(config: AwsConfig) -> botocore.session.Session:
     if config.access_key_id is None or config.access_key is None:
-        return botocore.session.Session(profile=config.profile)
-    # With credentials of its own it needs no profile, and AWS_PROFILE may name one that is gone.
-    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-    token = config.session_token.get_secret_value() if config.session_token else None
-    session.set_credentials(config.access_key_id, config.access_key.get_secret_value(), token)
+        session = botocore.session.Session(profile=config.profile)
+    else:
+        # It needs no profile, and AWS_PROFILE may name one that is gone.
+        session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+        token = config.session_token.get_secret_value() if config.session_token else None
+        session.set_credentials(config.access_key_id, config.access_key.get_secret_value(), token)
+    session.register_component("data_loader", _models)
     return session
 
 
