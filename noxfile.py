@@ -20,6 +20,9 @@ SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 # Tests that have a session of their own, because they need more than the distributions.
 PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/pairs")
 ELSEWHERE = ("tests/packaging", "tests/typing", *PROVIDERS)
+# Neighbours share fixtures, such as servers, so each process begins with a run of them; who is done
+# takes over from the others.
+SHARED_OUT = ("-n", "auto", "--dist=worksteal")
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
@@ -87,8 +90,7 @@ def lowest(session: nox.Session) -> None:
 def providers(session: nox.Session) -> None:
     """Run the tests of the cloud providers on their servers; `-- --long` runs the long forms."""
     _install(session, "test", "servers", *(() if shutil.which("npm") else ("node",)))
-    # Stolen work keeps the servers of a cloud in one process, and both cores busy to the end.
-    session.run("pytest", "-n", "auto", "--dist=worksteal", *session.posargs, *PROVIDERS)
+    session.run("pytest", *SHARED_OUT, *session.posargs, *PROVIDERS)
 
 
 @nox.session
@@ -182,4 +184,4 @@ def _install(session: nox.Session, *groups: str) -> None:
 
 
 def _pytest(session: nox.Session, *options: str) -> None:
-    session.run("pytest", "-n", "auto", *(f"--ignore={folder}" for folder in ELSEWHERE), *options)
+    session.run("pytest", *SHARED_OUT, *(f"--ignore={folder}" for folder in ELSEWHERE), *options)
