@@ -93,6 +93,7 @@ def explained(ddl: str) -> Iterator[None]:
         clue = next(clue for clue in _clues(error) if clue in _ERRORS)
         kind, message = _ERRORS[clue]
         code = clue.__name__ if isinstance(clue, type) else clue
+        _forget_connection(error)
         raise kind(f"{message.format(ddl=ddl)} ({code})") from error
 
 
@@ -105,3 +106,13 @@ def _clues(error: SQLAlchemyError) -> Iterator[_Clue]:
     if getattr(getattr(said, "pgconn", None), "used_password", False):
         yield "28"  # libpq has no SQLSTATE of a refused connection; here a password was asked for
     yield from type(error).__mro__
+
+
+def _forget_connection(error: BaseException | None) -> None:
+    """An error of psycopg that could not connect has all parameters, and so the password, for
+    whoever shows attributes.
+    """
+    while error is not None:
+        if hasattr(error, "_pgconn"):
+            vars(error)["_pgconn"] = None
+        error = error.__cause__ or error.__context__
