@@ -63,15 +63,17 @@ def requirements(distribution: metadata.Distribution) -> list[str]:
 
 def _section(distribution: metadata.Distribution, group: str) -> Mapping[str, str | None]:
     """Read entry_points.txt as far as it is what packaging.python.org specifies."""
+    try:
+        text = distribution.read_text("entry_points.txt") or ""
+        return _parse(text, group) if f"[{group}]" in text else {}
+    except (Error, *_UNREADABLE):
+        return {}
+
+
+def _parse(text: str, group: str) -> Mapping[str, str | None]:
     parser = ConfigParser(
         delimiters=("=",), allow_no_value=True, strict=False, interpolation=None, default_section=""
     )
     parser.optionxform = str  # type: ignore[assignment,method-assign] # names differ in case
-    try:
-        text = distribution.read_text("entry_points.txt") or ""
-        if f"[{group}]" not in text:
-            return {}
-        parser.read_string(text)
-    except (Error, *_UNREADABLE):
-        return {}
+    parser.read_string(text)
     return parser[group] if parser.has_section(group) else {}
