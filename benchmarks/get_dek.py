@@ -24,14 +24,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 import kms_core
-from kms_core import Context, KekInfo, KekSpec, StorageSpec, WrappedDek, hookimpl
-from kms_core.backends.log import LogObserver
-from kms_core.backends.memory import MemoryStorage
-from kms_core.binding import Bound
-from kms_core.config import BackendConfig
-from kms_core.hookspecs import ObserverSpec
-from kms_core.observing import Observer
-from kms_core.stored import StoredDeks
+from kms_core import KekInfo
+from kms_core._deks.stored import StoredDeks
+from kms_core._events import Observer
+from kms_core._plugins.clients import Bound
+from kms_core.backend import BackendConfig, Context, KekSpec, StorageSpec, WrappedDek, hookimpl
+from kms_core.backend.hookspecs import ObserverSpec
+from kms_core.builtin.log import LogObserver
+from kms_core.builtin.memory import MemoryStorage
 
 SECRET = bytes(range(32))
 SECONDS, ROUNDS = 0.1, 7

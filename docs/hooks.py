@@ -9,15 +9,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from kms_core import DeriverSpec, KekSpec, ObserverSpec, StorageSpec, hookspecs
-from kms_core.hookspecs import BackendSpec
+from kms_core import hookspecs
+from kms_core.backend import DeriverSpec, KekSpec, ObserverSpec, StorageSpec
+from kms_core.backend.hookspecs import BackendSpec
 from kms_core.testing import (
     DeriverConformance,
     KekConformance,
     ObserverConformance,
     StorageConformance,
 )
-from kms_core.testing.clauses import clause_of
+from kms_core.testing._harness.clauses import clause_of
 
 PAGE = Path(__file__).with_name("hooks.md")
 SPECS: tuple[type[BackendSpec], ...] = (

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from kms_core import ConflictError, KmsError, ThrottledError, UnavailableError
-from kms_core.testing.leaks import carried_texts, error_texts, search
-from kms_core.tracebacks import clear_locals
+from kms_core._tracebacks import clear_locals
+from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.aws.servers import ACCESS_KEY
 from tests.servers.proxy import Fault, Reply
 

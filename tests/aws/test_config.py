@@ -15,9 +15,9 @@ from kms_aws.config import AwsKekConfig, AwsStorageConfig
 from kms_aws.kek import AwsKek
 from kms_aws.session import open_client
 from kms_core import AccessDeniedError, ConfigError, open_kms
-from kms_core.config import load_config
-from kms_core.settings import BackendSettings, load_settings
-from kms_core.uri import parse_uri
+from kms_core._config.choices import BackendSettings, load_settings
+from kms_core._config.uri import parse_uri
+from kms_core.backend import load_config
 from tests.aws.cloud import REGION, Cloud
 from tests.aws.recording import PAGE
 

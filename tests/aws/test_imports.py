@@ -11,7 +11,7 @@ from secrets import token_bytes
 import pytest
 from botocore.loaders import JSONFileLoader
 
-from kms_core.testing.leaks import search
+from kms_core.testing._harness.leaks import search
 from tests.aws.cloud import Cloud
 from tests.aws.servers import ACCESS_KEY
 

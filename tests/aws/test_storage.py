@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from kms_core import (
-    MAX_RECORD_SIZE,
-    ConfigError,
-    DekExistsError,
-    DekNotFoundError,
-    KmsError,
-    RecordError,
-    open_kms,
-)
+from kms_core import ConfigError, DekExistsError, DekNotFoundError, KmsError, RecordError, open_kms
+from kms_core.backend import MAX_RECORD_SIZE
 from kms_core.testing import STRANGE_IDS
 from tests.aws.cloud import REGION, Cloud
 from tests.aws.fault_proxy import start_proxy

@@ -9,9 +9,9 @@ import pytest
 
 from kms_azure.config import AzureKekConfig, AzureStorageConfig
 from kms_core import ConfigError
-from kms_core.config import load_config
-from kms_core.settings import BackendSettings
-from kms_core.uri import parse_uri
+from kms_core._config.choices import BackendSettings
+from kms_core._config.uri import parse_uri
+from kms_core.backend import load_config
 
 PRINCIPAL = {"tenantID": "tenant", "clientID": "client", "clientSecret": "a-config-secret"}
 CLOUDS = [

@@ -11,7 +11,7 @@ import pytest
 import kms_azure.storage
 from kms_azure.kek import AzureKek
 from kms_azure.storage import AzureStorage
-from kms_core import encode_object_name
+from kms_core.backend import encode_object_name
 from kms_core.testing import KekConformance, StorageConformance
 from tests.azure.cloud import QUICK, Cloud
 from tests.azure.servers import CLIENT_SECRET

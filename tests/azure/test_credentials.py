@@ -20,8 +20,8 @@ from azure.identity import ClientSecretCredential
 
 from kms_azure.credentials import Credential
 from kms_core import AccessDeniedError, KmsError, ThrottledError, UnavailableError
-from kms_core.testing.leaks import carried_texts, error_texts, search
-from kms_core.tracebacks import clear_locals, error_chain
+from kms_core._tracebacks import clear_locals, error_chain
+from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.azure.cloud import Cloud
 from tests.azure.fault_proxy import start_proxy
 from tests.azure.servers import CLIENT_SECRET, TENANT

@@ -25,8 +25,8 @@ from kms_core import (
     UnwrapError,
     open_kms,
 )
-from kms_core.testing.leaks import carried_texts, error_texts, search
-from kms_core.tracebacks import clear_locals, error_chain
+from kms_core._tracebacks import clear_locals, error_chain
+from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.azure.cloud import QUICK, Cloud
 from tests.azure.fault_proxy import blob_error, say, start_proxy, vault_error
 from tests.azure.servers import CLIENT_SECRET

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kms_core.backends.key_file import new_key_file
+from kms_core.builtin.local.key_file import new_key_file
 
 BLOB, KEYS = "azure.storage.blob", "azure.keyvault.keys"
 PRINT_MODULES = "\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"

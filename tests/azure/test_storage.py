@@ -8,14 +8,8 @@ from secrets import token_hex
 
 import pytest
 
-from kms_core import (
-    MAX_RECORD_SIZE,
-    AccessDeniedError,
-    ConfigError,
-    RecordError,
-    UnavailableError,
-    open_kms,
-)
+from kms_core import AccessDeniedError, ConfigError, RecordError, UnavailableError, open_kms
+from kms_core.backend import MAX_RECORD_SIZE
 from tests.azure.cloud import Cloud
 from tests.azure.fault_proxy import blob_error, start_proxy
 from tests.azure.servers import ACCOUNT

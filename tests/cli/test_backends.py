@@ -13,7 +13,7 @@ from tests.cli.running import Done, Kms, install, run_command
 def site(tmp_path: Path) -> Path:
     """A folder of plugins that are broken in different ways, and one that is not."""
     site = tmp_path / "site"
-    good = "from kms_core.backends.local import LocalKek as Good\n"
+    good = "from kms_core.builtin.local.kek import LocalKek as Good\n"
     install(site, "good", "[kms.kek]\ngood = good_mod:Good\n", good_mod=good)
     install(site, "gone", "[kms.kek]\ngone = gone_mod:Kek\n")
     install(

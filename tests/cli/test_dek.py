@@ -75,7 +75,7 @@ def test_prefix(kms: Kms) -> None:
 def test_a_name_that_is_no_dek_id_cannot_forge_a_line(tmp_path: Path) -> None:
     site = tmp_path / "site"
     source = (
-        "from kms_core.backends.memory import MemoryStorage, hookimpl\n"
+        "from kms_core.builtin.memory import MemoryStorage, hookimpl\n"
         "class Odd(MemoryStorage):\n"
         "    @hookimpl\n"
         "    def list_dek_ids(self, prefix):\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from kms_core.cli.commands import kms
+from kms_core.cli.main import kms
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kms_core.backends.key_file import new_key_file
+from kms_core.builtin.local.key_file import new_key_file
 from tests.cli.running import Kms, install, start_command
 
 USAGE = [
@@ -101,7 +101,7 @@ def test_a_full_disk_is_no_success(kms: Kms) -> None:
 
 ENDLESS = """
 from itertools import count
-from kms_core.backends.memory import MemoryStorage, hookimpl
+from kms_core.builtin.memory import MemoryStorage, hookimpl
 class Endless(MemoryStorage):
     @hookimpl
     def list_dek_ids(self, prefix):
@@ -140,7 +140,7 @@ def test_ctrl_c_ends_quietly(folder: Path) -> None:
 
 
 def test_an_unexpected_error_is_one_line_too(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kms_core.resolver.find_backends", lambda: 1 // 0)
+    monkeypatch.setattr("kms_core._plugins.registry.find_backends", lambda: 1 // 0)
     done = kms("backends")
     assert done.code == 1
     assert done.error.startswith("unexpected ZeroDivisionError; run it again with --debug")

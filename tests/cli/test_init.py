@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kms_core.installed import EntryPoint, entry_points
+from kms_core._plugins.metadata import EntryPoint, entry_points
 from tests.cli.running import Kms
 
 LOCAL = ["kek.toml", "deks", "kms.toml"]
@@ -147,7 +147,7 @@ def test_a_kek_that_is_not_installed_is_refused(kms: Kms, monkeypatch: pytest.Mo
     def without_cluster(group: str) -> list[EntryPoint]:
         return [e for e in entry_points(group) if e.name != "cluster-kms"]
 
-    monkeypatch.setattr("kms_core.resolver.entry_points", without_cluster)
+    monkeypatch.setattr("kms_core._plugins.registry.entry_points", without_cluster)
     done = kms("init", "--kek", "cluster-kms")
     assert done.code == 2
     assert done.error == "kms://cluster-kms is not installed; run: pip install 'kms-core[cluster]'"

@@ -19,9 +19,10 @@ NAMED = "Opens only what this KEK wrapped, whatever name is written on it."
 SHARED = """\
 import warnings
 
-from kms_core import AccessDeniedError, DekNotFoundError, StorageInfo, hookimpl
-from kms_core.backends.memory import MemoryStorage
-from kms_core.config import BackendConfig, SecretStr
+from kms_core import AccessDeniedError, DekNotFoundError, StorageInfo
+from kms_core.backend import hookimpl
+from kms_core.builtin.memory import MemoryStorage
+from kms_core.backend import BackendConfig, SecretStr
 
 warnings.simplefilter("ignore")
 ONLY = MemoryStorage(MemoryStorage.Config())
@@ -78,8 +79,8 @@ SHOWS_ITS_TOKEN = f"""{SHARED}
 INTERRUPTED = """\
 import os
 import signal
-from kms_core import hookimpl
-from kms_core.backends.file import FileStorage
+from kms_core.backend import hookimpl
+from kms_core.builtin.file.storage import FileStorage
 
 
 class Shared(FileStorage):
@@ -262,7 +263,7 @@ def test_a_broken_clause_is_told_with_what_was_seen(tmp_path: Path) -> None:
     assert outcome == "FAILED"
     assert seen.startswith("replace_record at a stale revision: expected ConflictError, saw")
     assert documented == (
-        "documented in kms_core.hookspecs.StorageSpec.replace_record "
+        "documented in kms_core.backend.hookspecs.StorageSpec.replace_record "
         "(docs/hooks.md#storagespecreplace_record)"
     )
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from kms_core import ConfigError
+from kms_core._config.choices import BackendSettings
+from kms_core.backend import load_config
 from kms_core.cli import new_files
-from kms_core.config import load_config
-from kms_core.settings import BackendSettings
 from tests.cli.running import Kms, clean_environment
 
 KINDS = ["kek", "storage", "deriver", "observer"]
@@ -183,7 +183,7 @@ def test_a_name_that_is_taken_is_refused(kms: Kms, name: str, kind: str, claimed
 def test_a_name_of_ours_is_taken_before_it_is_installed(
     kms: Kms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kms_core.resolver.find_backends", list)
+    monkeypatch.setattr("kms_core._plugins.registry.find_backends", list)
     done = kms("plugin", "new", "azure", "--kind", "observer")
     assert done.error == ("the name is taken: there is kms://azure of kms-azure; choose another")
 

@@ -108,8 +108,9 @@ def test_a_file_that_is_not_toml(kms: Kms, folder: Path, text: str) -> None:
 
 
 LEAKY = """
-from kms_core import DeriverSpec, KekInfo, hookimpl
-from kms_core.config import BackendConfig, SecretStr
+from kms_core import KekInfo
+from kms_core.backend import DeriverSpec, hookimpl
+from kms_core.backend import BackendConfig, SecretStr
 class Leaky(DeriverSpec):
     class Config(BackendConfig):
         key: SecretStr

@@ -6,7 +6,8 @@ import os
 import time
 import unicodedata
 
-from kms_core import KekInfo, KmsError, hookimpl
+from kms_core import KekInfo, KmsError
+from kms_core.backend import hookimpl
 from tests.conformance.small_kms import Service, SmallDeriver
 
 

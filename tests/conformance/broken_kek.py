@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from kms_core import Context, KekInfo, KmsError, UnwrapError, WrappedDek, encode_context, hookimpl
+from kms_core import KekInfo, KmsError, UnwrapError
+from kms_core.backend import Context, WrappedDek, encode_context, hookimpl
 from tests.conformance.small_kms import ALGORITHM, SmallKek, SmallKms
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from kms_core import AccessDeniedError, ConfigError, KmsError, UnavailableError, hookimpl
+from kms_core import AccessDeniedError, ConfigError, KmsError, UnavailableError
+from kms_core.backend import hookimpl
 from tests.conformance.small_kms import Service, SmallBackend
 
 

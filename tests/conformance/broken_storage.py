@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from kms_core import ConflictError, StorageInfo, StoredRecord, UnavailableError, hookimpl
+from kms_core import ConflictError, StorageInfo, UnavailableError
+from kms_core.backend import StoredRecord, hookimpl
 from tests.conformance.small_store import SmallStorage, SmallStore
 
 

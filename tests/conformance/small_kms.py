@@ -12,22 +12,24 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from kms_core import (
     AccessDeniedError,
-    Context,
     DekIdError,
-    DeriverSpec,
     KekDisabledError,
     KekInfo,
     KekNotFoundError,
-    KekSpec,
     KmsError,
     UnavailableError,
     UnwrapError,
+)
+from kms_core.backend import (
+    BackendConfig,
+    Context,
+    DeriverSpec,
+    KekSpec,
     WrappedDek,
     check_dek_size,
     encode_context,
     hookimpl,
 )
-from kms_core.config import BackendConfig
 
 ALGORITHM = "AES-256-GCM"
 

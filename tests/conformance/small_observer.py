@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
-from kms_core import Event, ObserverSpec, UnavailableError, hookimpl
+from kms_core import UnavailableError
+from kms_core.backend import Event, ObserverSpec, hookimpl
 from tests.conformance.small_kms import Service, SmallBackend
 
 

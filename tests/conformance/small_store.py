@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from threading import RLock
 
-from kms_core import (
-    MAX_RECORD_SIZE,
-    ConflictError,
-    DekExistsError,
-    DekNotFoundError,
-    StorageInfo,
-    StorageSpec,
-    StoredRecord,
-    hookimpl,
-)
+from kms_core import ConflictError, DekExistsError, DekNotFoundError, StorageInfo
+from kms_core.backend import MAX_RECORD_SIZE, StorageSpec, StoredRecord, hookimpl
 from tests.conformance.small_kms import Service, SmallBackend
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar, TypeVar
 
 import pytest
 
-from kms_core import StoredRecord
+from kms_core.backend import StoredRecord
 from kms_core.testing import (
     DeriverConformance,
     KekConformance,

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from kms_core.backends.file import FileStorage
-from kms_core.backends.file_names import encode_name
+from kms_core.builtin.file.names import encode_name
+from kms_core.builtin.file.storage import FileStorage
 from kms_core.testing import StorageConformance
 
 

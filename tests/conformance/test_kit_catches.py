@@ -14,8 +14,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kms_core import DeriverSpec, KekSpec, ObserverSpec, StorageSpec
-from kms_core.testing.clauses import clause_of
+from kms_core.backend import DeriverSpec, KekSpec, ObserverSpec, StorageSpec
+from kms_core.testing._harness.clauses import clause_of
 from tests.conformance.suites import SUITES, broken_backends
 
 ROOT = Path(__file__).parents[2]
@@ -95,7 +95,10 @@ def test_each_failure_tells_the_clause_and_where_it_stands(proof: Proof) -> None
         clause = clause_of(suite, outcome.check.partition("[")[0])
         assert clause is not None
         assert f"clause of {clause.hook}: {clause.text}\n" in outcome.report
-        assert f"documented in kms_core.hookspecs.{clause.owner} (docs/hooks.md#" in outcome.report
+        assert (
+            f"documented in kms_core.backend.hookspecs.{clause.owner} (docs/hooks.md#"
+            in outcome.report
+        )
 
 
 def test_each_hook_has_a_check() -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from kms_core.backends.key_file import new_key_file
-from kms_core.backends.local import LocalKek
+from kms_core.builtin.local.kek import LocalKek
+from kms_core.builtin.local.key_file import new_key_file
 from kms_core.testing import KekConformance
 
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kms_core.backends.log import LogObserver
+from kms_core.builtin.log import LogObserver
 from kms_core.testing import ObserverConformance
 
 

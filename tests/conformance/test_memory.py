@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kms_core.backends.memory import MemoryStorage
+from kms_core.builtin.memory import MemoryStorage
 from kms_core.testing import StorageConformance
 
 

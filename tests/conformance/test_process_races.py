@@ -18,8 +18,9 @@ from tests.cli.running import install
 
 LOOKS_THEN_WRITES = """\
 import time
-from kms_core import DekExistsError, DekNotFoundError, hookimpl
-from kms_core.backends.file import FileStorage
+from kms_core import DekExistsError, DekNotFoundError
+from kms_core.backend import hookimpl
+from kms_core.builtin.file.storage import FileStorage
 
 
 class Store(FileStorage):
@@ -38,8 +39,8 @@ class Store(FileStorage):
 """
 SHARES_A_FILE = """\
 import os, time
-from kms_core import StoredRecord, hookimpl
-from kms_core.backends.file import FileStorage
+from kms_core.backend import StoredRecord, hookimpl
+from kms_core.builtin.file.storage import FileStorage
 
 
 class Store(FileStorage):

@@ -1,4 +1,4 @@
-from kms_core import check_dek_id
+from kms_core.backend import check_dek_id
 from kms_core.testing import STRANGE_IDS
 
 

@@ -46,7 +46,7 @@ test_it.py::TestForgetful
   FAILED   create_record     Post: every client sees the record whole, at once.
            load_record after create_record: the data: expected 256 bytes (SHA-256 40aff2e9…), \
 saw 9 bytes (SHA-256 0df365ca…)
-           documented in kms_core.hookspecs.StorageSpec.create_record \
+           documented in kms_core.backend.hookspecs.StorageSpec.create_record \
 (docs/hooks.md#storagespeccreate_record)
   passed   create_record     Takes an id whose record was deleted.
   xfailed  delete_record     Raises ConflictError at another revision, and changes nothing.
@@ -55,7 +55,7 @@ saw 9 bytes (SHA-256 0df365ca…)
            define the fixture plant_record in a test to check this clause
   FAILED   replace_record    Raises ConflictError at another revision, and changes nothing.
            replace_record at a stale revision: expected ConflictError, saw an answer: 'r3'
-           documented in kms_core.hookspecs.StorageSpec.replace_record \
+           documented in kms_core.backend.hookspecs.StorageSpec.replace_record \
 (docs/hooks.md#storagespecreplace_record)
 5 clauses: 2 failed, 1 passed, 1 skipped, 1 xfailed
 """

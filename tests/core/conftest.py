@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from kms_core import Context, KekSpec, Kms, StorageSpec, StoredRecord, WrappedDek, hookimpl
-from kms_core.backends.key_file import new_key_file
-from kms_core.backends.local import LocalKek
-from kms_core.backends.memory import MemoryStorage
-from kms_core.binding import Bound
-from kms_core.observing import Observer
-from kms_core.stored import StoredDeks
+from kms_core import Kms
+from kms_core._deks.stored import StoredDeks
+from kms_core._events import Observer
+from kms_core._plugins.clients import Bound
+from kms_core.backend import Context, KekSpec, StorageSpec, StoredRecord, WrappedDek, hookimpl
+from kms_core.builtin.local.kek import LocalKek
+from kms_core.builtin.local.key_file import new_key_file
+from kms_core.builtin.memory import MemoryStorage
 
 Fault = Callable[[], None]
 

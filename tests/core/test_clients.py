@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from kms_core import PerProcess, hush, unlogged
-from kms_core.testing.racing import RACERS, race
+from kms_core.backend import PerProcess, hush, unlogged
+from kms_core.testing._harness.racing import RACERS, race
 
 
 class Client:

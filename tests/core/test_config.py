@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import kms_core
-from kms_core.config import BackendConfig, ConfigPath, SecretBytes, SecretStr, load_config
-from kms_core.settings import BackendSettings
+from kms_core._config.choices import BackendSettings
+from kms_core.backend import BackendConfig, ConfigPath, SecretBytes, SecretStr, load_config
 
 SECRET = "hunter2hunter2"
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kms_core
-from kms_core.backends import disk
-from kms_core.backends.file import FileStorage
-from kms_core.backends.file_names import encode_name
+from kms_core.builtin import disk
+from kms_core.builtin.file.names import encode_name
+from kms_core.builtin.file.storage import FileStorage
 
 dek_ids = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(
     lambda text: len(text.encode()) <= 255

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kms_core.flight import SingleFlight
+from kms_core._deks.single_flight import SingleFlight
 
 
 def start_flight(flights: SingleFlight, ending: BaseException | bytes) -> threading.Event:

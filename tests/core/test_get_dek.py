@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import kms_core
-from kms_core import Kms, WrappedDek, hookimpl
-from kms_core.backends.memory import MemoryStorage
+from kms_core import Kms
+from kms_core.backend import WrappedDek, hookimpl
+from kms_core.builtin.memory import MemoryStorage
 
 
 def raising(error: Exception) -> Callable[[], None]:

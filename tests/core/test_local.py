@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kms_core
-from kms_core.backends.key_file import new_key_file, read_key_file
-from kms_core.backends.local import LocalKek
+from kms_core.builtin.local.kek import LocalKek
+from kms_core.builtin.local.key_file import new_key_file, read_key_file
 
 CONTEXT = {"dek_id": "a"}
 SECRET = b64encode(b"hunter2hunter2hunter2hunter2hunt").decode()

@@ -6,12 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kms_core import (
-    MAX_DEK_ID_SIZE,
-    decode_object_name,
-    encode_object_name,
-    encode_object_prefix,
-)
+from kms_core import MAX_DEK_ID_SIZE
+from kms_core.backend import decode_object_name, encode_object_name, encode_object_prefix
 from kms_core.testing import STRANGE_IDS
 
 dek_ids = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1).filter(

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import kms_core
-from kms_core import Event, Kms, ObserverSpec, hookimpl
-from kms_core.binding import Bound
-from kms_core.config import BackendConfig
+from kms_core import Kms
+from kms_core._plugins.clients import Bound
+from kms_core.backend import BackendConfig, Event, ObserverSpec, hookimpl
 
 
 class Recorder(ObserverSpec):

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kms_core
-from kms_core import Kms, WrappedDek
-from kms_core.record import Record, decode_record
+from kms_core import Kms
+from kms_core._deks.record import Record, decode_record
+from kms_core.backend import WrappedDek
 
 WRAPPED = WrappedDek(b"\x00\xffwrapped", "arn:aws:kms:eu-1:1:key/2", "3", "AES")
 RECORD = Record("volume-42", 32, "2026-11-23T21:00:00Z", "aws", WRAPPED)

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from kms_core import SEALING_KEY_SIZE, UnwrapError, encode_context, open_dek, seal_dek
+from kms_core import UnwrapError
+from kms_core.backend import SEALING_KEY_SIZE, encode_context, open_dek, seal_dek
 
 CONTEXT = {"dek_id": "volume/é", "size": "32"}
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import kms_core
-from kms_core import Kms, WrappedDek
-from kms_core.tracebacks import clear_locals, without_locals
+from kms_core import Kms
+from kms_core._tracebacks import clear_locals, without_locals
+from kms_core.backend import WrappedDek
 
 SECRET = "hunter2hunter2"
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kms_core
-from kms_core.settings import load_settings
+from kms_core._config.choices import load_settings
 
 SECRET = "hunter2hunter2"
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kms_core
-from kms_core.uri import parse_uri
+from kms_core._config.uri import parse_uri
 
 SECRET = "hunter2hunter2"
 

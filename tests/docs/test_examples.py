@@ -12,9 +12,9 @@ from _pytest.mark import ParameterSet
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import kms_core
-from kms_core.config import SecretBytes, SecretStr
-from kms_core.resolver import load_backend
-from kms_core.settings import BackendSettings, load_settings
+from kms_core._config.choices import BackendSettings, load_settings
+from kms_core._plugins.registry import load_backend
+from kms_core.backend import SecretBytes, SecretStr
 from tests.docs.pages import DOCS, PAGES, READMES, ROOT, blocks, name, section
 
 

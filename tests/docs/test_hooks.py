@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kms_core.testing.clauses import clause_of
+from kms_core.testing._harness.clauses import clause_of
 from tests.docs.pages import DOCS
 
 PAGE = DOCS / "hooks.md"

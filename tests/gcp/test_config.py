@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from kms_core import AccessDeniedError, ConfigError, UnavailableError, open_kms
-from kms_core.config import load_config
-from kms_core.settings import BackendSettings
-from kms_core.uri import parse_uri
+from kms_core._config.choices import BackendSettings
+from kms_core._config.uri import parse_uri
+from kms_core.backend import load_config
 from kms_gcp.config import GcpConfig, GcpKekConfig, GcpStorageConfig
 from tests.gcp.cloud import QUICK, Cloud
 

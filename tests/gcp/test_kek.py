@@ -12,14 +12,13 @@ import pytest
 from kms_core import (
     AccessDeniedError,
     ConfigError,
-    Context,
     DekSizeError,
     KekDisabledError,
     KekInfo,
     UnwrapError,
-    encode_context,
     open_kms,
 )
+from kms_core.backend import Context, encode_context
 from kms_gcp.kek import GcpKek
 from tests.gcp.cloud import KEK_PERMISSIONS, RECORD_PERMISSIONS, Cloud
 from tests.gcp.failing import fails

@@ -14,7 +14,6 @@ from grpc import StatusCode
 
 from kms_core import (
     AccessDeniedError,
-    Context,
     KekDisabledError,
     KekNotFoundError,
     KmsError,
@@ -23,6 +22,7 @@ from kms_core import (
     UnavailableError,
     open_kms,
 )
+from kms_core.backend import Context
 from kms_gcp.kek import GcpKek
 from tests.gcp.cloud import QUICK, Cloud
 from tests.gcp.failing import fails

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from kms_core import open_kms
-from kms_core.backends.key_file import new_key_file
+from kms_core.builtin.local.key_file import new_key_file
 from tests.cli.running import Done, run_command
 
 # moto finds the key in the ciphertext, and refuses access where there is none; whether it finds one

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kms_core.backends.key_file import new_key_file
+from kms_core.builtin.local.key_file import new_key_file
 
 Run = Callable[..., str]
 

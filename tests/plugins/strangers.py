@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GOOD_KEK = """\
-from kms_core import KekInfo, KekSpec, WrappedDek, hookimpl
-from kms_core.config import BackendConfig
+from kms_core import KekInfo
+from kms_core.backend import KekSpec, WrappedDek, hookimpl
+from kms_core.backend import BackendConfig
 
 
 class Plugin(KekSpec):
@@ -35,8 +36,8 @@ class Plugin(KekSpec):
 """
 
 GOOD_STORAGE = """\
-from kms_core.backends.memory import MemoryStorage
-from kms_core import hookimpl
+from kms_core.builtin.memory import MemoryStorage
+from kms_core.backend import hookimpl
 
 
 class Plugin(MemoryStorage):

@@ -20,7 +20,7 @@ def _modules(run: Run, code: str, site: Path | None = None) -> set[str]:
 
 def _backends(modules: set[str]) -> set[str]:
     """The modules of plugins among those that are loaded, ours and the vendors' SDKs."""
-    ours = {m for m in modules if m.startswith(("kms_core.backends.", "kms_cluster", "stranger"))}
+    ours = {m for m in modules if m.startswith(("kms_core.builtin.", "kms_cluster", "stranger"))}
     return ours | modules & {"boto3", "azure", "google"}
 
 
@@ -47,8 +47,8 @@ def test_the_local_kek_and_file_storage_import_no_other_backend(
     run: Run, local_uri: str, file_uri: str
 ) -> None:
     modules = _backends(_modules(run, _open(local_uri, file_uri)))
-    assert {"kms_core.backends.local", "kms_core.backends.file"} <= modules
-    others = {"kms_cluster", "kms_core.backends.memory", "kms_core.backends.log"}
+    assert {"kms_core.builtin.local.kek", "kms_core.builtin.file.storage"} <= modules
+    others = {"kms_cluster", "kms_core.builtin.memory", "kms_core.builtin.log"}
     assert not modules & others
 
 
@@ -77,7 +77,7 @@ def test_no_entry_point_cache_is_read(
     )
     run("-c", plain, home=tmp_path)
     [index] = (tmp_path / ".cache" / "python-entrypoints").iterdir()
-    index.write_text(index.read_text().replace("kms_core.backends.local", "attackers_module"))
+    index.write_text(index.read_text().replace("kms_core.builtin.local.kek", "attackers_module"))
     with pytest.raises(AssertionError, match="attackers_module"):  # plain stevedore falls for it
         run("-c", plain, home=tmp_path)
     run("-c", ELSEWHERE + _open(local_uri, file_uri), home=tmp_path)

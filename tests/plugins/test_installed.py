@@ -14,7 +14,7 @@ from tests.plugins.strangers import FINE, Stranger
 Probe = Callable[[Path, list[tuple[str, str]]], list[dict[str, str]]]
 LIST = """\
 import json
-from kms_core.resolver import find_backends, find_problem
+from kms_core._plugins.registry import find_backends, find_problem
 found = find_backends()
 print(json.dumps({f.backend: [f.distribution, find_problem(f, found)] for f in found}))
 """

@@ -6,18 +6,8 @@ from collections.abc import Iterator
 from typing import assert_type
 
 import kms_core
-from kms_core import (
-    Context,
-    KekInfo,
-    KekSpec,
-    Kms,
-    StorageInfo,
-    StoredRecord,
-    WrappedDek,
-    hookimpl,
-    open_kms,
-)
-from kms_core.config import BackendConfig
+from kms_core import KekInfo, Kms, StorageInfo, open_kms
+from kms_core.backend import BackendConfig, Context, KekSpec, StoredRecord, WrappedDek, hookimpl
 
 
 def a_user() -> None:

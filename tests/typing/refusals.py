@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from kms_core import (
+from kms_core import KekInfo
+from kms_core.backend import (
     Context,
     DeriverSpec,
     Event,
-    KekInfo,
     KekSpec,
     ObserverSpec,
     StorageSpec,

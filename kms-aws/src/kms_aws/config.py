@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from kms_core.config import BackendConfig, Endpoint, SecretStr
+from kms_core.backend import BackendConfig, Endpoint, SecretStr
 
 _MAX_PREFIX = 200
 """An encoded dek_id may take 780 of the 1024 bytes of an object's key."""

@@ -26,8 +26,11 @@ from kms_core import (
     ThrottledError,
     UnavailableError,
     UnwrapError,
-    unlogged,
 )
+from kms_core.backend import mute_logging
+
+_LOGGERS = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
+"""Their debug log holds whole calls and answers."""
 
 _DENIED = "allow it to these credentials, in their IAM policy and in the policy of the resource"
 _HIDDEN = (
@@ -143,7 +146,7 @@ def explained(action: str, resource: str, *, may_hide: bool = False) -> Iterator
     With ``may_hide`` AWS may deny what is missing.
     """
     try:
-        with unlogged():
+        with mute_logging(*_LOGGERS):
             yield
     except sdk.ClientError as error:
         code, status = _trim(error.response)

@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING
 from kms_aws.config import AwsKekConfig
 from kms_aws.errors import explained
 from kms_aws.session import close_client, open_client
-from kms_core import (
-    ConfigError,
-    Context,
-    DekSizeError,
-    KekDisabledError,
-    KekInfo,
-    KekSpec,
-    PerProcess,
-    UnwrapError,
-    WrappedDek,
-    hookimpl,
-)
+from kms_core import ConfigError, DekSizeError, KekDisabledError, KekInfo, UnwrapError
+from kms_core.backend import Context, KekSpec, PerProcess, WrappedDek, hookimpl
 
 if TYPE_CHECKING:  # stubs, which only type checkers need
     from mypy_boto3_kms import KMSClient

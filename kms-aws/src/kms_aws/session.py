@@ -13,13 +13,9 @@ from botocore.loaders import create_loader
 
 from kms_aws.config import AwsConfig
 from kms_aws.errors import explained
-from kms_core import hush
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
-
-# Their debug log holds whole calls and answers.
-_TALKATIVE = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
 
 # One for all sessions: to read the services' models is most of what it takes to open a client.
 _models = create_loader()
@@ -31,7 +27,6 @@ def open_client(service: str, config: AwsConfig) -> Any:
     Raises:
         ConfigError: the profile or the region is wrong.
     """
-    hush(*_TALKATIVE)
     with explained(f"a client of {service}", config.endpoint or config.region):
         return _session(config).create_client(
             service,

@@ -14,14 +14,10 @@ from kms_aws.bucket import create_bucket, stay_in_region
 from kms_aws.config import AwsStorageConfig
 from kms_aws.errors import explained
 from kms_aws.session import close_client, open_client
-from kms_core import (
+from kms_core import ConfigError, ConflictError, DekExistsError, DekNotFoundError, StorageInfo
+from kms_core.backend import (
     MAX_RECORD_SIZE,
-    ConfigError,
-    ConflictError,
-    DekExistsError,
-    DekNotFoundError,
     PerProcess,
-    StorageInfo,
     StorageSpec,
     StoredRecord,
     decode_object_name,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from kms_core.config import BackendConfig, Endpoint, SecretStr
+from kms_core.backend import BackendConfig, Endpoint, SecretStr
 
 _PUBLIC, _CHINA = "login.microsoftonline.com", "login.chinacloudapi.cn"
 _US_GOVERNMENT, _GERMANY = "login.microsoftonline.us", "login.microsoftonline.de"

@@ -22,19 +22,21 @@ from kms_azure.credentials import Credential
 from kms_azure.errors import explained
 from kms_azure.transport import client_options
 from kms_core import (
-    SEALING_KEY_SIZE,
     AccessDeniedError,
     ConfigError,
-    Context,
     KekDisabledError,
     KekInfo,
-    KekSpec,
     UnavailableError,
     UnwrapError,
+)
+from kms_core.backend import (
+    SEALING_KEY_SIZE,
+    Context,
+    KekSpec,
     WrappedDek,
     hookimpl,
-    open_dek,
     seal_dek,
+    unseal_dek,
 )
 
 _ALGORITHMS = {"RSA": "RSA-OAEP-256", "RSA-HSM": "RSA-OAEP-256", "oct-HSM": "A256KW"}
@@ -87,7 +89,7 @@ class AzureKek(KekSpec):
         if len(wrapped_key) not in _WRAPPED_SIZES.get(wrapped.algorithm, ()):
             raise UnwrapError
         key = self._unwrap(wrapped.kek_version, wrapped.algorithm, wrapped_key)
-        return open_dek(key, sealed, context)
+        return unseal_dek(key, sealed, context)
 
     @hookimpl
     def describe_kek(self) -> KekInfo:

@@ -13,10 +13,9 @@ from kms_azure.config import AzureStorageConfig
 from kms_azure.credentials import Credential
 from kms_azure.errors import explained
 from kms_azure.transport import client_options
-from kms_core import (
+from kms_core import ConflictError, StorageInfo
+from kms_core.backend import (
     MAX_RECORD_SIZE,
-    ConflictError,
-    StorageInfo,
     StorageSpec,
     StoredRecord,
     decode_object_name,

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, model_validator
 
-from kms_core.config import BackendConfig, SecretBytes
+from kms_core.backend import BackendConfig, SecretBytes
 
 MIN_MASTER_SECRET_SIZE = 16
 MIN_SALT_SIZE = 32

@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from kms_cluster.config import ClusterConfig
-from kms_core import DeriverSpec, KekInfo, check_dek_id, check_dek_size, hookimpl
+from kms_core import KekInfo
+from kms_core.backend import DeriverSpec, check_dek_id, check_dek_size, hookimpl
 
 
 class ClusterKms(DeriverSpec):

@@ -1,7 +1,11 @@
-"""Keep data encryption keys under a key encryption key that never leaves its KMS."""
+"""Keep data encryption keys under a key encryption key that never leaves its KMS.
 
-from kms_core.clients import PerProcess, hush, unlogged
-from kms_core.context import encode_context
+This is the door for programs that use DEKs. Who writes a backend goes through
+:mod:`kms_core.backend` as well.
+"""
+
+from kms_core._opening import open_kms
+from kms_core._values import MAX_DEK_ID_SIZE, MAX_DEK_SIZE, KekInfo, StorageInfo, UriOrMapping
 from kms_core.errors import (
     AccessDeniedError,
     BackendAmbiguousError,
@@ -26,30 +30,11 @@ from kms_core.errors import (
     UnavailableError,
     UnwrapError,
 )
-from kms_core.hookspecs import DeriverSpec, KekSpec, ObserverSpec, StorageSpec, hookimpl
-from kms_core.object_names import decode_object_name, encode_object_name, encode_object_prefix
-from kms_core.opening import open_kms
-from kms_core.sealing import SEALING_KEY_SIZE, open_dek, seal_dek
-from kms_core.service import Kms
-from kms_core.types import (
-    MAX_DEK_ID_SIZE,
-    MAX_DEK_SIZE,
-    MAX_RECORD_SIZE,
-    Context,
-    Event,
-    KekInfo,
-    StorageInfo,
-    StoredRecord,
-    WrappedDek,
-    check_dek_id,
-    check_dek_size,
-)
+from kms_core.kms import Kms
 
 __all__ = [
     "MAX_DEK_ID_SIZE",
     "MAX_DEK_SIZE",
-    "MAX_RECORD_SIZE",
-    "SEALING_KEY_SIZE",
     "AccessDeniedError",
     "BackendAmbiguousError",
     "BackendContractError",
@@ -60,40 +45,21 @@ __all__ = [
     "ClosedError",
     "ConfigError",
     "ConflictError",
-    "Context",
     "DekExistsError",
     "DekIdError",
     "DekNotFoundError",
     "DekSizeError",
-    "DeriverSpec",
-    "Event",
     "KekDisabledError",
     "KekInfo",
     "KekNotFoundError",
-    "KekSpec",
     "Kms",
     "KmsError",
-    "ObserverSpec",
     "OperationError",
-    "PerProcess",
     "RecordError",
     "StorageInfo",
-    "StorageSpec",
-    "StoredRecord",
     "ThrottledError",
     "UnavailableError",
     "UnwrapError",
-    "WrappedDek",
-    "check_dek_id",
-    "check_dek_size",
-    "decode_object_name",
-    "encode_context",
-    "encode_object_name",
-    "encode_object_prefix",
-    "hookimpl",
-    "hush",
-    "open_dek",
+    "UriOrMapping",
     "open_kms",
-    "seal_dek",
-    "unlogged",
 ]

@@ -93,9 +93,15 @@ class KekDisabledError(OperationError):
 class DekNotFoundError(OperationError):
     """There is no DEK of this id."""
 
+    def __init__(self, message: str = "no record of this dek_id is stored") -> None:
+        super().__init__(message)
+
 
 class DekExistsError(OperationError):
     """There already is a DEK of this id."""
+
+    def __init__(self, message: str = "a record of this dek_id is already stored") -> None:
+        super().__init__(message)
 
 
 class DekIdError(OperationError):
@@ -110,6 +116,11 @@ class ConflictError(OperationError):
     """Somebody else changed the record in between; nothing of ours was written."""
 
     retryable = True
+
+    def __init__(
+        self, message: str = "the record has changed since it was read; read it again"
+    ) -> None:
+        super().__init__(message)
 
 
 class ThrottledError(OperationError):

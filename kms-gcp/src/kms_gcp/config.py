@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from kms_core.config import BackendConfig, ConfigPath, Endpoint
+from kms_core.backend import BackendConfig, ConfigPath, Endpoint
 
 _MAX_PREFIX = 200
 """An encoded dek_id may take 770 of the 1024 bytes of an object's name."""

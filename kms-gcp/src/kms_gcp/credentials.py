@@ -13,7 +13,7 @@ from google.oauth2 import service_account
 from pydantic import TypeAdapter
 
 from kms_core import AccessDeniedError, ConfigError
-from kms_core.config import Endpoint
+from kms_core.backend import Endpoint
 
 _from_service_account: Any = service_account.Credentials.from_service_account_info
 

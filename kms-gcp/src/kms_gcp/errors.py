@@ -28,8 +28,8 @@ from kms_core import (
     ThrottledError,
     UnavailableError,
     UnwrapError,
-    unlogged,
 )
+from kms_core.backend import mute_logging
 
 TALKATIVE = (
     "google.auth.transport.requests",
@@ -106,7 +106,7 @@ _REQUEST_TIMEOUT = 408
 def explained(table: Table, action: str, resource: str) -> Iterator[None]:
     """Around one call: what it raises becomes one of ours, and nothing of it is logged."""
     try:
-        with unlogged():
+        with mute_logging(*TALKATIVE):
             yield
     except tuple(table) as error:
         _drop_requests(error)

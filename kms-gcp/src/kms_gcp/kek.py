@@ -21,23 +21,24 @@ from google_crc32c import value as crc32c
 
 from kms_core import (
     ConfigError,
-    Context,
     DekSizeError,
     KekDisabledError,
     KekInfo,
-    KekSpec,
-    PerProcess,
     UnavailableError,
     UnwrapError,
+)
+from kms_core.backend import (
+    Context,
+    KekSpec,
+    PerProcess,
     WrappedDek,
     encode_context,
     hookimpl,
-    hush,
 )
 from kms_gcp.calls import Calls
 from kms_gcp.config import GcpKekConfig
 from kms_gcp.credentials import load_credentials
-from kms_gcp.errors import KEK, TALKATIVE, UNWRAP, explained
+from kms_gcp.errors import KEK, UNWRAP, explained
 
 _SCOPE = "https://www.googleapis.com/auth/cloudkms"
 _INSIDE, _OUTSIDE = "GOOGLE_SYMMETRIC_ENCRYPTION", "EXTERNAL_SYMMETRIC_ENCRYPTION"
@@ -58,7 +59,6 @@ class GcpKek(KekSpec):
     Config = GcpKekConfig
 
     def __init__(self, config: GcpKekConfig) -> None:
-        hush(*TALKATIVE)
         self._key = config.resource_name
         self._calls = Calls(config)
         self._client = PerProcess(partial(_open, config), _close)

@@ -10,24 +10,20 @@ from google.api_core import exceptions as sdk
 from google.cloud.storage import Blob, Client
 from google_crc32c import value as crc32c
 
-from kms_core import (
+from kms_core import ConflictError, DekExistsError, StorageInfo, UnavailableError
+from kms_core.backend import (
     MAX_RECORD_SIZE,
-    ConflictError,
-    DekExistsError,
     PerProcess,
-    StorageInfo,
     StorageSpec,
     StoredRecord,
-    UnavailableError,
     decode_object_name,
     encode_object_name,
     encode_object_prefix,
     hookimpl,
-    hush,
 )
 from kms_gcp.bucket import call_arguments, check_bucket, open_client
 from kms_gcp.config import GcpStorageConfig
-from kms_gcp.errors import RECORD, STORAGE, TALKATIVE, explained
+from kms_gcp.errors import RECORD, STORAGE, explained
 
 _MISSING = "0"  # the generation of an object that is not there
 
@@ -40,7 +36,6 @@ class GcpStorage(StorageSpec):
     Config = GcpStorageConfig
 
     def __init__(self, config: GcpStorageConfig) -> None:
-        hush(*TALKATIVE)
         self._config = config
         self._place = f"gs://{config.bucket}/{config.prefix}"
         self._arguments = call_arguments(config)

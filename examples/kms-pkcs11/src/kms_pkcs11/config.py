@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kms_core.config import BackendConfig, ConfigPath, SecretStr
+from kms_core.backend import BackendConfig, ConfigPath, SecretStr
 from pydantic import Field
 
 Label = Annotated[str, Field(min_length=1)]

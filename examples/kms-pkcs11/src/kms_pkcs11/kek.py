@@ -10,17 +10,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from kms_core import (
-    Context,
-    KekDisabledError,
-    KekInfo,
-    KekNotFoundError,
-    KekSpec,
-    UnwrapError,
-    WrappedDek,
-    encode_context,
-    hookimpl,
-)
+from kms_core import KekDisabledError, KekInfo, KekNotFoundError, UnwrapError
+from kms_core.backend import Context, KekSpec, WrappedDek, encode_context, hookimpl
 from pkcs11 import Attribute, GCMParams, KeyType, Mechanism, ObjectClass
 from pkcs11.types import DecryptMixin, EncryptMixin, Session
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import pkcs11
 from kms_core import ConfigError, KekNotFoundError
-from kms_core.config import SecretStr
+from kms_core.backend import SecretStr
 from pkcs11.exceptions import PKCS11Error
 from pkcs11.types import Session
 

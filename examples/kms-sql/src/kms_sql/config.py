@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kms_core.config import BackendConfig, SecretStr
+from kms_core.backend import BackendConfig, SecretStr
 from pydantic import AfterValidator, Field
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError

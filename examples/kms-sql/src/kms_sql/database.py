@@ -8,7 +8,8 @@ from functools import partial
 from math import ceil
 from typing import Any
 
-from kms_core import ConfigError, ConflictError, DekExistsError, KmsError, PerProcess
+from kms_core import ConfigError, ConflictError, DekExistsError, KmsError
+from kms_core.backend import PerProcess
 from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event
 from sqlalchemy.schema import CreateTable
 

@@ -8,16 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NoReturn
 
-from kms_core import (
-    MAX_RECORD_SIZE,
-    ConflictError,
-    DekNotFoundError,
-    StorageInfo,
-    StorageSpec,
-    StoredRecord,
-    check_dek_id,
-    hookimpl,
-)
+from kms_core import ConflictError, DekNotFoundError, StorageInfo
+from kms_core.backend import MAX_RECORD_SIZE, StorageSpec, StoredRecord, check_dek_id, hookimpl
 from sqlalchemy import ColumnElement, Connection, LargeBinary, func
 
 from kms_sql.config import SqlStorageConfig

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 
-from kms_core import MAX_DEK_ID_SIZE, MAX_RECORD_SIZE
+from kms_core import MAX_DEK_ID_SIZE
+from kms_core.backend import MAX_RECORD_SIZE
 from sqlalchemy import Column, LargeBinary, MetaData, String, Table
 
 _REVISION_SIZE = 32

@@ -9,10 +9,9 @@ import click
 
 from kms_core import KmsError
 from kms_core.cli.failures import one_line
-from kms_core.opening import load_plugin
 
 if TYPE_CHECKING:
-    from kms_core.resolver import FoundBackend
+    from kms_core._plugins.registry import FoundBackend
 
 _EXAMPLES = """\b
 Examples:
@@ -31,7 +30,7 @@ def backends(context: click.Context, *, check: bool) -> None:
 
     Without --check nothing is imported: the installed metadata says it all.
     """
-    from kms_core.resolver import find_backends
+    from kms_core._plugins.registry import find_backends
 
     found = find_backends()
     problems = [_problem(one, found, check=check) for one in found]
@@ -45,12 +44,13 @@ def backends(context: click.Context, *, check: bool) -> None:
 
 
 def _problem(one: FoundBackend, everything: list[FoundBackend], *, check: bool) -> str | None:
-    from kms_core.resolver import find_problem
+    from kms_core._plugins.prepared import check_backend
+    from kms_core._plugins.registry import find_problem
 
     try:
         problem = find_problem(one, everything)
         if problem is None and check:
-            load_plugin(one.scheme, one.name)
+            check_backend(one.scheme, one.name)
     except Exception as error:  # noqa: BLE001 -- it is the status of this one only
         known = isinstance(error, KmsError)
         problem = str(error) if known else f"{type(error).__name__}: {error}"

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from kms_core.cli.session import Session, Sources
-from kms_core.hookspecs import DeriverSpec
-from kms_core.opening import configure, load_plugin
 
 if TYPE_CHECKING:
-    from kms_core.config import BackendConfig
-    from kms_core.settings import BackendSettings
+    from kms_core._config.choices import ChosenBackend
+    from kms_core.backend import BackendConfig
 
 _EXAMPLES = """\b
 Examples:
@@ -41,41 +39,46 @@ def show(session: Session) -> None:
 
 
 def _sections(sources: Sources) -> Iterator[str]:
-    settings = sources.settings()
-    _, spec, _ = load_plugin("kms", settings.kek.name)
-    yield from _section("[kek]", sources.origin("kek"), settings.kek)
-    storage = settings.storage
-    if spec is DeriverSpec:
-        yield f"\n# {storage.backend} is not used: {settings.kek.backend} derives its DEKs"
+    from kms_core._plugins.contract import spec_of
+    from kms_core._plugins.loader import load_backend
+    from kms_core.backend import DeriverSpec
+
+    chosen = sources.choices()
+    kek, _ = load_backend("kms", chosen.kek.name)
+    yield from _section("[kek]", sources.origin("kek"), chosen.kek)
+    storage = chosen.storage
+    if spec_of("kms", kek) is DeriverSpec:
+        yield f"\n# {storage.backend} is not used: {chosen.kek.backend} derives its DEKs"
     else:
         yield from _section("\n[storage]", sources.origin("storage"), storage)
-    for observer in settings.observers:
+    for observer in chosen.observers:
         yield from _section("\n[[observers]]", sources.origin("observers"), observer)
 
 
-def _section(header: str, origin: str, settings: BackendSettings) -> Iterator[str]:
-    plugin, _, found = load_plugin(settings.scheme, settings.name)
-    parameters = configure(plugin, settings, found)
+def _section(header: str, origin: str, chosen: ChosenBackend) -> Iterator[str]:
+    from kms_core._plugins.prepared import prepare
+
+    parameters = prepare(chosen).config
     yield f"{header}  # {origin}"
-    yield f"backend = {json.dumps(settings.name)}"
+    yield f"backend = {json.dumps(chosen.name)}"
     for name, field in type(parameters).model_fields.items():
         value = getattr(parameters, name)
         if value is not None:
             alias = field.alias or name
-            elsewhere = _origin(parameters, name, alias, settings)
+            elsewhere = _origin(parameters, name, alias, chosen)
             yield f"{alias} = {_show(value)}" + (f"  # {elsewhere}" if elsewhere else "")
 
 
-def _origin(parameters: BackendConfig, name: str, alias: str, settings: BackendSettings) -> str:
+def _origin(parameters: BackendConfig, name: str, alias: str, chosen: ChosenBackend) -> str:
     """Where a parameter comes from if it does not stand beside the backend's name."""
     if name not in parameters.model_fields_set:
         return "default"
-    if alias in settings.parameters:
+    if alias in chosen.parameters:
         return ""
-    file = settings.parameters.get(f"{alias}File")
+    file = chosen.parameters.get(f"{alias}File")
     if file is None:
         return "environment"
-    return str((settings.folder / Path(str(file)).expanduser()).absolute())
+    return str((chosen.folder / Path(str(file)).expanduser()).absolute())
 
 
 def _show(value: object) -> str:
@@ -83,7 +86,7 @@ def _show(value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    from kms_core.config import SecretBytes, SecretStr
+    from kms_core.backend.parameters import SecretBytes, SecretStr
 
     if isinstance(value, (SecretBytes, SecretStr)):
         return "**********"

@@ -6,7 +6,8 @@ from base64 import b64encode
 
 import click
 
-from kms_core import MAX_DEK_SIZE, DekIdError, check_dek_id
+from kms_core import MAX_DEK_SIZE, DekIdError
+from kms_core.backend import check_dek_id
 from kms_core.cli.failures import one_line
 from kms_core.cli.session import Session
 

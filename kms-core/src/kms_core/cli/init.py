@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from kms_core.backends.key_file import new_key_file
+from kms_core.builtin.local.key_file import new_key_file
 from kms_core.cli.new_files import Plan, create_all
 from kms_core.cli.session import CONFIG_FILE, Session, environment
 
@@ -65,7 +65,7 @@ def init(session: Session, kek: str) -> None:
 
 
 def _check_installed(kek: str) -> None:
-    from kms_core.resolver import load_backend
+    from kms_core._plugins.loader import load_backend
 
     load_backend("kms", kek)
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import click
 
 from kms_core import ConfigError
-from kms_core.backends.disk import explained, sync_folder
+from kms_core.builtin.file.disk import explained, sync_folder
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kms_core.opening import prepare
-from kms_core.uri import parse_uri
+from kms_core._config.uri import parse_uri
 
 if TYPE_CHECKING:
     import pytest
     from click._termui_impl import ProgressBar
 
-    from kms_core.opening import Prepared
-    from kms_core.testing.live import Live
+    from kms_core._plugins.prepared import PreparedBackend
+    from kms_core.testing._live.suites import Live
     from kms_core.testing.table import ClauseTable
 
 _EXAMPLES = """\b
@@ -49,7 +48,7 @@ def check(context: click.Context, uri: str, other: str | None, *, pages: bool) -
     backend = _prepare(uri)
     _reach(backend)
     try:
-        from kms_core.testing.live import Live
+        from kms_core.testing._live.suites import Live
     except ModuleNotFoundError as error:
         raise click.ClickException(str(error)) from error
     live = Live(backend, _prepare(other) if other else None, pages)
@@ -59,23 +58,28 @@ def check(context: click.Context, uri: str, other: str | None, *, pages: bool) -
         context.exit(1)
 
 
-def _prepare(uri: str) -> Prepared:
-    from kms_core.resolver import GROUPS
-    from kms_core.settings import BackendSettings
+def _prepare(uri: str) -> PreparedBackend:
+    from kms_core._config.choices import ChosenBackend
+    from kms_core._plugins.prepared import prepare
+    from kms_core._plugins.registry import GROUPS
 
     scheme = uri.partition("://")[0]
     if scheme not in GROUPS:
         known = ", ".join(GROUPS)
         raise click.UsageError(f"the scheme of a backend's URI is one of {known}")
     name, parameters = parse_uri(uri, scheme)
-    return prepare(BackendSettings(scheme, name, parameters))
+    return prepare(ChosenBackend(scheme, name, parameters))
 
 
-def _reach(backend: Prepared) -> None:
+def _reach(backend: PreparedBackend) -> None:
     """Say at once, in one line, what would otherwise break every clause."""
-    with closing(backend.bind()) as client:
-        for describe in {"describe_kek", "describe_storage"} & backend.spec.__abstractmethods__:
-            client.call(describe)
+    from kms_core._plugins.clients import ObserverClient, StorageClient
+
+    with closing(backend.open()) as client:
+        if isinstance(client, StorageClient):
+            client.describe_storage()
+        elif not isinstance(client, ObserverClient):
+            client.describe_kek()
 
 
 def _show(live: Live, table: ClauseTable) -> None:
@@ -101,7 +105,7 @@ class _Progress:
 
 
 def _run(live: Live) -> ClauseTable:
-    from kms_core.testing.live_run import run_live
+    from kms_core.testing._live.run import run_live
 
     label = f"checking {live.backend.found.backend}"
     with click.progressbar(length=1, label=label, file=sys.stderr) as bar:

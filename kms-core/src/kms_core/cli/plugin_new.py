@@ -10,7 +10,7 @@ import click
 
 from kms_core import ConfigError
 from kms_core.cli.new_files import create_all
-from kms_core.cli.plugin_project import KINDS, project_names, project_plan
+from kms_core.cli.scaffold.project import KINDS, project_names, project_plan
 
 # A URI's host, a name on an index and, with underscores, a module. No line of a template gets too
 # long for the formatter with a name of this length.
@@ -65,7 +65,7 @@ def new(name: str, kind: str, folder: Path | None) -> None:
 
 
 def _refuse_taken(backend: str, distribution: str) -> None:
-    from kms_core.resolver import EXTRAS, find_backends
+    from kms_core._plugins.registry import EXTRAS, find_backends
 
     claims = {known: f"kms-{extra}" for known, extra in EXTRAS.items()}
     claims |= {found.backend: found.distribution.partition(" ")[0] for found in find_backends()}

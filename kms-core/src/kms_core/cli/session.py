@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kms_core import ConfigError, Kms, open_kms
-from kms_core.settings import Settings, load_settings
+from kms_core._config.choices import Choices, load_choices
+from kms_core._config.environment import VARIABLES, read_environment
 
 CONFIG_FILE = "kms.toml"
-_VARIABLES = {"config": "KMS_CONFIG", "kek": "KMS_KEK_URI", "storage": "KMS_STORAGE_URI"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,15 @@ class Sources:
         """Where ``kek``, ``storage`` or ``observers`` is read from, in words."""
         if part not in self.values:
             return str(Path(self.config).absolute()) if self.config else "default"
-        return f"option --{part}" if self.kind == "option" else f"environment {_VARIABLES[part]}"
+        return f"option --{part}" if self.kind == "option" else f"environment {VARIABLES[part]}"
 
     def open(self) -> Kms:
         """Open what they name."""
         return open_kms(**self.values)
 
-    def settings(self) -> Settings:
+    def choices(self) -> Choices:
         """What they name, unopened."""
-        return load_settings(**self.values)
+        return load_choices(**self.values)
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Session:
 
 def environment() -> Sources:
     """What is opened when no option is given."""
-    values = {part: os.environ[name] for part, name in _VARIABLES.items() if os.environ.get(name)}
+    values = read_environment()
     if values:
         return _checked(values, "environment")
     return Sources({"config": CONFIG_FILE} if os.path.lexists(CONFIG_FILE) else {}, "default")

@@ -11,7 +11,7 @@ Subclass the class of your kind of backend in a test module of yours, and say ho
         def open_other_kek(self):
             return lambda: MyKek(MyKek.Config(key_name="two"))
 
-Each check names the clause of :mod:`kms_core.hookspecs` that it checks, and a failure says which
+Each check names the clause of :mod:`kms_core.backend.hookspecs` that it checks, and a failure says which
 hook broke it, what was expected and what was seen. A clause that needs more of your service, such
 as a rotated KEK, is checked once you define the fixture that its skip message names.
 ``pytest -p kms_core.testing.table`` shows all of them as a table.
@@ -24,14 +24,14 @@ except ModuleNotFoundError as error:
         "kms_core.testing needs pytest; run: pip install 'kms-core[testing]'", name=error.name
     ) from error
 
-from kms_core.backends.key_file import new_key_file
-from kms_core.testing.client import Client
-from kms_core.testing.deriver import DeriverConformance
-from kms_core.testing.kek import KekConformance
-from kms_core.testing.observer import ObserverConformance
-from kms_core.testing.processes import assert_forks_share_no_connection, assert_one_winner
-from kms_core.testing.storage import StorageConformance
-from kms_core.testing.strange_ids import STRANGE_IDS
+from kms_core.builtin.local.key_file import new_key_file
+from kms_core.testing._harness.client import Client
+from kms_core.testing._harness.processes import assert_forks_share_no_connection, assert_one_winner
+from kms_core.testing.checks.deriver import DeriverConformance
+from kms_core.testing.checks.kek import KekConformance
+from kms_core.testing.checks.observer import ObserverConformance
+from kms_core.testing.checks.storage import StorageConformance
+from kms_core.testing.checks.strange_ids import STRANGE_IDS
 
 __all__ = [
     "STRANGE_IDS",

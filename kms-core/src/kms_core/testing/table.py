@@ -12,7 +12,7 @@ from itertools import chain, groupby
 
 import pytest
 
-from kms_core.testing.clauses import Clause, clause_of
+from kms_core.testing._harness.clauses import Clause, clause_of
 
 _PROPERTY = "kms_clause"
 _WORST_FIRST = ("FAILED", "xfailed", "skipped", "passed")

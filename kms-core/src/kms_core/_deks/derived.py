@@ -1,0 +1,29 @@
+"""DEKs of a cluster KMS: derived on demand, kept nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kms_core._deks.checks import check_unwrapped_size
+from kms_core._plugins.clients import DeriverClient
+from kms_core._values import check_dek_id
+from kms_core.errors import ConfigError
+
+
+class DerivedDeks:
+    """Derives DEKs. Every dek_id has one, so there is nothing to create, find missing or list."""
+
+    def __init__(self, kek: DeriverClient) -> None:
+        self.kek = kek
+        self.storage = None
+
+    def get_dek(self, dek_id: str, size: int, *, create: bool) -> bytes:  # noqa: ARG002 -- a derived DEK is neither created nor missing
+        """Derive the DEK. An id that is not text is allowed here, as in HKDF's own info."""
+        check_dek_id(dek_id, errors="surrogateescape")
+        dek = self.kek.derive_dek(dek_id, size)
+        check_unwrapped_size(self.kek, dek, size)
+        return dek
+
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:  # noqa: ARG002 -- there is none to list
+        """Refuse: derived DEKs are not stored."""
+        raise ConfigError(f"{self.kek.backend} derives its DEKs, so no dek_id is stored to list")

@@ -1,0 +1,225 @@
+"""Opened backends, a typed class for each kind. Each calls its hooks, checks what they return,
+tells observers, and says where an error happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
+
+import pluggy
+
+from kms_core._events import Observer, observe
+from kms_core._values import Context, Event, KekInfo, StorageInfo, StoredRecord, WrappedDek
+from kms_core.backend.hookspecs import (
+    BackendSpec,
+    DeriverSpec,
+    KekSpec,
+    ObserverSpec,
+    StorageSpec,
+)
+from kms_core.errors import BackendContractError, ClosedError, KmsError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+SpecT = TypeVar("SpecT", bound=BackendSpec)
+
+Operation: TypeAlias = Literal[
+    "wrap_dek",
+    "unwrap_dek",
+    "derive_dek",
+    "describe_kek",
+    "load_record",
+    "create_record",
+    "replace_record",
+    "delete_record",
+    "list_dek_ids",
+    "describe_storage",
+    "observe",
+    "close",
+]
+"""The hooks' names, as errors and events tell them."""
+
+
+class Client(Generic[SpecT]):
+    """What all kinds share.
+
+    Args:
+        backend: ``kms://NAME``, ``storage://NAME`` or ``observer://NAME``.
+        distribution: name and version of the distribution that ships it.
+        hooks: what pluggy calls the backend's methods through.
+        observers: who is told of each call.
+    """
+
+    def __init__(
+        self,
+        backend: str,
+        distribution: str,
+        hooks: pluggy.HookRelay,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.backend = backend
+        self.distribution = distribution
+        # pluggy's relay is untyped; it has the hooks of the spec, and nothing else.
+        self._hooks = cast("SpecT", hooks)
+        self._observers = observers
+        self._closed = False
+
+    def close(self) -> None:
+        """Close the backend; a second time does nothing."""
+        if not self._closed:
+            try:
+                self._call("close", self._hooks.close, type(None), None)
+            finally:
+                self._closed = True
+
+    @contextmanager
+    def only_kms_errors(self, operation: Operation, dek_id: str | None) -> Iterator[None]:
+        """Let nothing out of the block but a KmsError that says where it happened."""
+        try:
+            yield
+        except KmsError as error:
+            error.locate(backend=self.backend, operation=operation, dek_id=dek_id)
+            raise
+        except Exception as error:
+            raise self._violation(operation, dek_id, error) from error
+
+    def _call(
+        self,
+        operation: Operation,
+        hook: Callable[P, T],
+        kind: type[T],
+        dek_id: str | None,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call a hook.
+
+        Raises:
+            KmsError: what the backend raised, located.
+            BackendContractError: it raised anything else, or returned another type.
+            ClosedError: it was closed.
+        """
+        watched = observe(self._observers, operation, self.backend, dek_id)
+        with watched, self.only_kms_errors(operation, dek_id):
+            if self._closed:
+                raise ClosedError("it is closed; open it again")
+            result = hook(*args, **kwargs)
+            self._expect(operation, kind, result)
+            return result
+
+    def _expect(self, operation: Operation, kind: type, result: object) -> None:
+        if not isinstance(result, kind):
+            raise BackendContractError(
+                f"{self.distribution}: {operation} returned {type(result).__name__} instead of "
+                f"{kind.__name__}; report it to the plugin's author"
+            )
+
+    def _violation(
+        self, operation: Operation, dek_id: str | None, error: Exception
+    ) -> BackendContractError:
+        violation = BackendContractError(
+            f"{self.distribution}: it raised {type(error).__name__}, which is not a KmsError; "
+            "report it to the plugin's author"
+        )
+        violation.locate(backend=self.backend, operation=operation, dek_id=dek_id)
+        return violation
+
+
+class KekClient(Client[KekSpec]):
+    """An opened KEK."""
+
+    def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
+        """Wrap a DEK under the newest version of the KEK."""
+        hook, dek_id = self._hooks.wrap_dek, context.get("dek_id")
+        return self._call("wrap_dek", hook, WrappedDek, dek_id, dek=dek, context=context)
+
+    def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
+        """Unwrap what the KEK wrapped under an equal context."""
+        hook, dek_id = self._hooks.unwrap_dek, context.get("dek_id")
+        return self._call("unwrap_dek", hook, bytes, dek_id, wrapped=wrapped, context=context)
+
+    def describe_kek(self) -> KekInfo:
+        """Ask the KMS for the KEK."""
+        return self._call("describe_kek", self._hooks.describe_kek, KekInfo, None)
+
+
+class DeriverClient(Client[DeriverSpec]):
+    """An opened KEK that derives DEKs."""
+
+    def derive_dek(self, dek_id: str, size: int) -> bytes:
+        """Derive a DEK of ``size`` bytes."""
+        hook = self._hooks.derive_dek
+        return self._call("derive_dek", hook, bytes, dek_id, dek_id=dek_id, size=size)
+
+    def describe_kek(self) -> KekInfo:
+        """Name the secret's kind."""
+        return self._call("describe_kek", self._hooks.describe_kek, KekInfo, None)
+
+
+class StorageClient(Client[StorageSpec]):
+    """An opened storage."""
+
+    def load_record(self, dek_id: str) -> StoredRecord:
+        """Read a record."""
+        hook = self._hooks.load_record
+        return self._call("load_record", hook, StoredRecord, dek_id, dek_id=dek_id)
+
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        """Store a new record."""
+        hook = self._hooks.create_record
+        return self._call("create_record", hook, str, dek_id, dek_id=dek_id, data=data)
+
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        """Store new data if the record is still at ``revision``."""
+        return self._call(
+            "replace_record",
+            self._hooks.replace_record,
+            str,
+            dek_id,
+            dek_id=dek_id,
+            data=data,
+            revision=revision,
+        )
+
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        """Delete the record if it is still at ``revision``."""
+        hook = self._hooks.delete_record
+        self._call("delete_record", hook, type(None), dek_id, dek_id=dek_id, revision=revision)
+
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+        """Yield ids, and guard each step like a call."""
+        hook = self._hooks.list_dek_ids
+        found: Iterator[str] = self._call("list_dek_ids", hook, Iterator, None, prefix=prefix)
+        while True:
+            with self.only_kms_errors("list_dek_ids", None):
+                try:
+                    dek_id = next(found)
+                except StopIteration:
+                    return
+                self._expect("list_dek_ids", str, dek_id)
+            yield dek_id
+
+    def describe_storage(self) -> StorageInfo:
+        """Say where the records are."""
+        return self._call("describe_storage", self._hooks.describe_storage, StorageInfo, None)
+
+
+class ObserverClient(Client[ObserverSpec]):
+    """An opened observer."""
+
+    def observe(self, event: Event) -> None:
+        """Tell it of a call."""
+        self._call("observe", self._hooks.observe, type(None), event.dek_id, event=event)
+
+
+AnyClient: TypeAlias = KekClient | DeriverClient | StorageClient | ObserverClient
+CLIENTS: Mapping[type[BackendSpec], type[AnyClient]] = {
+    KekSpec: KekClient,
+    DeriverSpec: DeriverClient,
+    StorageSpec: StorageClient,
+    ObserverSpec: ObserverClient,
+}
+"""Hookspec → the class that calls its hooks."""

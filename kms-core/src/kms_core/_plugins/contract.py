@@ -1,0 +1,76 @@
+"""Checks a backend's class against its hookspec, through pluggy.
+
+pluggy lets every plugin answer, with as few of the arguments as it likes. A KEK needs exactly
+one answer, made from all the arguments, so the class is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import pluggy
+
+from kms_core.backend.hookspecs import (
+    PROJECT,
+    BackendSpec,
+    DeriverSpec,
+    KekSpec,
+    ObserverSpec,
+    StorageSpec,
+)
+from kms_core.errors import BackendContractError
+
+
+def spec_of(scheme: str, backend: type) -> type[BackendSpec]:
+    """The hookspec that a class has to keep. A KEK that has ``derive_dek`` is a deriver."""
+    if scheme == "kms":
+        return DeriverSpec if hasattr(backend, "derive_dek") else KekSpec
+    return StorageSpec if scheme == "storage" else ObserverSpec
+
+
+def register_class(
+    backend: type, spec: type[BackendSpec], distribution: str
+) -> pluggy.PluginManager:
+    """Register the class alone with a PluginManager that nobody else can reach.
+
+    Raises:
+        BackendContractError: it does not implement every hook as specified.
+    """
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(spec)
+    try:
+        manager.register(backend)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        # pluggy's last two lines name the hook and what is wrong with it.
+        lines = str(error).splitlines()[-2:]
+        raise _violation(backend, distribution, "; ".join(lines)) from error
+    for name in sorted(spec.__abstractmethods__):
+        problem = _hook_problem(backend, name, getattr(manager.hook, name))
+        if problem is not None:
+            raise _violation(backend, distribution, problem)
+    return manager
+
+
+def _hook_problem(backend: type, name: str, caller: pluggy.HookCaller) -> str | None:
+    implementations = caller.get_hookimpls()
+    method = getattr(backend, name, None)
+    if method is None or (getattr(method, "__isabstractmethod__", False) and not implementations):
+        return f"it does not implement {name}"
+    if not implementations:
+        return f"{name} lacks the @hookimpl decorator"
+    if len(implementations) > 1:
+        return f"{name} is implemented {len(implementations)} times; exactly one may answer"
+    [implementation] = implementations
+    if implementation.wrapper or implementation.hookwrapper:
+        return f"{name} is a wrapper; only core may see a call from outside"
+    expected = caller.spec.argnames if caller.spec else ()
+    missing = [a for a in expected if a not in implementation.argnames]
+    if missing:
+        return f"{name} leaves out {', '.join(missing)}; it must take ({', '.join(expected)})"
+    return None
+
+
+def _violation(backend: type, distribution: str, problem: str) -> BackendContractError:
+    return BackendContractError(
+        f"{backend.__module__}.{backend.__qualname__} of {distribution} breaks the hookspec: "
+        f"{problem}; report it to the plugin's author, or use another version of it"
+    )

@@ -1,0 +1,109 @@
+"""Checks a backend's parameters against its ``Config``, and finds the secret ones."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import SecretBytes, SecretStr, ValidationError
+
+from kms_core._config.choices import ChosenBackend
+from kms_core.backend.parameters import BackendConfig, locate_path
+from kms_core.errors import ConfigError
+
+_ENVIRONMENT_NAME = {"kms": "KEK", "storage": "STORAGE", "observer": "OBSERVER"}
+_MESSAGES = {"missing": "is required"}
+
+ConfigT = TypeVar("ConfigT", bound=BackendConfig)
+
+
+def read_parameters(model: type[ConfigT], chosen: ChosenBackend) -> ConfigT:
+    """Check a backend's parameters against its model.
+
+    Raises:
+        ConfigError: a parameter is unknown, missing or wrong; no message holds a value.
+    """
+    parameters = dict(chosen.parameters)
+    secrets = _secret_names(model)
+    _refuse_unknown(chosen.backend, parameters, _known_names(model, secrets))
+    for name in secrets:
+        _find_secret(name, parameters, chosen)
+    problem = ""
+    try:
+        return model.model_validate(parameters, context={"folder": chosen.folder})
+    except ValidationError as error:
+        problem = _describe(error)
+    # Raised here and not above: a ValidationError holds the values, and would go along as context.
+    raise ConfigError(f"{chosen.backend}: {problem}")
+
+
+def _secret_names(model: type[BackendConfig]) -> list[str]:
+    secret_types = {SecretStr, SecretBytes}
+    return [
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if secret_types & {field.annotation, *get_args(field.annotation)}
+    ]
+
+
+def _known_names(model: type[BackendConfig], secrets: list[str]) -> list[str]:
+    names = [field.alias or name for name, field in model.model_fields.items()]
+    return names + [f"{name}File" for name in secrets]
+
+
+def _refuse_unknown(backend: str, parameters: Mapping[str, Any], known: list[str]) -> None:
+    for position, name in enumerate(parameters, 1):
+        if name not in known:
+            # A name is shown only when it resembles a known one: it may be a piece of a secret
+            # that held an unescaped '&'.
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"{name!r}; did you mean {near[0]!r}?" if near else "unknown;"
+            takes = ", ".join(sorted(known)) or "no parameters"
+            raise ConfigError(f"{backend}: parameter {position} is {hint} it takes {takes}")
+
+
+def _find_secret(name: str, parameters: dict[str, Any], chosen: ChosenBackend) -> None:
+    file = parameters.pop(f"{name}File", None)
+    if file is not None:
+        if name in parameters:
+            raise ConfigError(f"{chosen.backend}: give {name} or {name}File, not both")
+        parameters[name] = _read_secret(chosen, f"{name}File", file)
+    elif name not in parameters:
+        value = os.environ.get(_environment_name(chosen, name))
+        if value:
+            parameters[name] = value
+
+
+def _environment_name(chosen: ChosenBackend, name: str) -> str:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    parts = ("KMS", _ENVIRONMENT_NAME[chosen.scheme], chosen.name, words)
+    return re.sub(r"[^A-Z0-9]", "_", "_".join(parts).upper())
+
+
+def _read_secret(chosen: ChosenBackend, name: str, file: object) -> str:
+    try:
+        path = locate_path(Path(str(file)), chosen.folder)
+        return path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        problem = "is not UTF-8 text"
+    except ValueError as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    # Raised here and not above: a decoder's error holds the file's content. The path is not shown,
+    # because whoever mixes up key and keyFile has put the secret there.
+    raise ConfigError(f"{chosen.backend}: the file of {name} {problem}")
+
+
+def _describe(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(
+        f"{'.'.join(map(str, p['loc']))} {_MESSAGES.get(p['type'], p['msg'])}".strip().replace(
+            "Value error, ", ""
+        )
+        for p in problems
+    )

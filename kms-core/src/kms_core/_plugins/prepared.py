@@ -1,0 +1,110 @@
+"""From what the user chose to an opened backend: load, configure, check, open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kms_core._config.choices import ChosenBackend
+from kms_core._events import Observer
+from kms_core._plugins.clients import CLIENTS, AnyClient
+from kms_core._plugins.contract import register_class, spec_of
+from kms_core._plugins.loader import load_backend
+from kms_core._plugins.parameters import read_parameters
+from kms_core._plugins.registry import FoundBackend
+from kms_core.backend.hookspecs import BackendSpec
+from kms_core.backend.parameters import BackendConfig
+from kms_core.errors import BackendContractError, KmsError
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedBackend:
+    """A backend whose class and parameters are checked, to be opened as often as you like.
+
+    Attributes:
+        found: who ships it.
+        spec: the hookspec that it has to keep.
+        implementation: its class.
+        config: its parameters.
+    """
+
+    found: FoundBackend
+    spec: type[BackendSpec]
+    implementation: Any
+    config: BackendConfig
+
+    def open(self, observers: Sequence[Observer] = ()) -> AnyClient:
+        """Check the class against its hookspec, and open a client of it.
+
+        Raises:
+            KmsError: what the backend raised, located.
+            BackendContractError: it breaks its hookspec, or raised anything else.
+        """
+        found = self.found
+        manager = register_class(self.implementation, self.spec, found.distribution)
+        manager.unregister(self.implementation)  # its hooks are those of an object from now on
+        manager.register(self.open_bare())
+        return CLIENTS[self.spec](found.backend, found.distribution, manager.hook, observers)
+
+    def open_bare(self) -> BackendSpec:
+        """Open the backend without anything of core around it."""
+        try:
+            backend: BackendSpec = self.implementation(self.config)
+        except KmsError as error:
+            error.locate(backend=self.found.backend, operation="open", dek_id=None)
+            raise
+        except Exception as error:
+            problem = f"it raised {type(error).__name__} when opened, which is not a KmsError"
+            raise _violation(self.found, problem) from error
+        return backend
+
+
+def prepare(chosen: ChosenBackend) -> PreparedBackend:
+    """Import a backend's class and check the parameters, without opening anything.
+
+    Raises:
+        BackendError: it is not installed, broken or ambiguous.
+        ConfigError: a parameter is unknown, missing or wrong.
+    """
+    implementation, found = load_backend(chosen.scheme, chosen.name)
+    spec = spec_of(chosen.scheme, implementation)
+    return PreparedBackend(found, spec, implementation, _configure(implementation, chosen, found))
+
+
+def check_backend(scheme: str, name: str) -> None:
+    """Import a backend's class and check it against its hookspec, without configuring it.
+
+    Raises:
+        BackendError: it is not installed, broken, ambiguous, or breaks its contract.
+    """
+    implementation, found = load_backend(scheme, name)
+    register_class(implementation, spec_of(scheme, implementation), found.distribution)
+    _config_model(implementation, found)
+
+
+def _configure(implementation: Any, chosen: ChosenBackend, found: FoundBackend) -> BackendConfig:
+    model = _config_model(implementation, found)
+    try:
+        config = read_parameters(model, chosen)
+    except KmsError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- whatever a plugin's own validator raises
+        problem = f"its Config raised {type(error).__name__}, which is not a ValueError"
+    else:
+        return config
+    raise _violation(found, problem)  # not above: the validator's error may hold the values
+
+
+def _config_model(implementation: Any, found: FoundBackend) -> type[BackendConfig]:
+    model = getattr(implementation, "Config", None)
+    if isinstance(model, type) and issubclass(model, BackendConfig):
+        return model
+    raise _violation(found, "it has no Config that is a kms_core.backend.BackendConfig")
+
+
+def _violation(found: FoundBackend, problem: str) -> BackendContractError:
+    return BackendContractError(
+        f"{found.backend} of {found.distribution} breaks the hookspec: {problem}; "
+        "report it to the plugin's author"
+    )

@@ -1,0 +1,149 @@
+"""Finds the registered backends, and what is broken about one, without importing anything."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.machinery import ModuleSpec
+
+from kms_core._plugins.metadata import entry_points, field
+from kms_core._plugins.requirement import CORE, unmet_requirement
+from kms_core.errors import (
+    BackendAmbiguousError,
+    BackendNotFoundError,
+)
+
+GROUPS = {"kms": "kms.kek", "storage": "kms.storage", "observer": "kms.observer"}
+"""URI scheme → entry-point group."""
+
+EXTRAS = {
+    "kms://aws": "aws",
+    "kms://azure": "azure",
+    "kms://gcp": "gcp",
+    "kms://cluster-kms": "cluster",
+    "storage://aws": "aws",
+    "storage://azure": "azure",
+    "storage://gcp": "gcp",
+}
+"""Backend → the extra of kms-core that installs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBackend:
+    """A backend that a distribution has registered, as the installed metadata describes it.
+
+    Attributes:
+        scheme: ``kms``, ``storage`` or ``observer``.
+        name: the host of its URI.
+        target: the class, as ``MODULE:CLASS``, unless the entry point is malformed.
+        registered_by: the distribution.
+    """
+
+    scheme: str
+    name: str
+    target: str
+    registered_by: metadata.Distribution
+
+    @property
+    def backend(self) -> str:
+        """``kms://NAME``, ``storage://NAME`` or ``observer://NAME``."""
+        return f"{self.scheme}://{self.name}"
+
+    @property
+    def project(self) -> str:
+        """The name to install the distribution by."""
+        return field(self.registered_by, "Name") or "DISTRIBUTION"
+
+    @property
+    def distribution(self) -> str:
+        """Name and version of the distribution."""
+        name, version = field(self.registered_by, "Name"), field(self.registered_by, "Version")
+        return f"{name} {version}" if name else "a broken distribution"
+
+    @property
+    def module(self) -> str | None:
+        """The module in its target, if that is well-formed."""
+        well_formed = metadata.EntryPoint.pattern.match(self.target)
+        return well_formed and well_formed["module"]
+
+
+def find_backends() -> list[FoundBackend]:
+    """All registered backends, by group and name, from metadata alone: nothing is imported."""
+    return [found for scheme in GROUPS for found in _of_scheme(scheme)]
+
+
+def _of_scheme(scheme: str) -> list[FoundBackend]:
+    found = (FoundBackend(scheme, *registered) for registered in entry_points(GROUPS[scheme]))
+    return sorted(found, key=lambda f: f.name)
+
+
+def find_problem(found: FoundBackend, everything: list[FoundBackend]) -> str | None:
+    """What is broken about a backend as far as it shows without importing it."""
+    rivals = [f.distribution for f in everything if f.backend == found.backend and f is not found]
+    if rivals:
+        return f"also provided by {', '.join(rivals)}; uninstall all but one"
+    unmet = unmet_requirement(found.registered_by)
+    if unmet:
+        return f"{unmet}; {version_cure(found)}"
+    missing = _missing_part(found)
+    if missing:
+        return f"{missing} is not there; reinstall {found.distribution}"
+    return None
+
+
+def find_backend(scheme: str, name: str) -> FoundBackend:
+    """The one distribution's backend of this name.
+
+    Raises:
+        BackendNotFoundError: no distribution provides it.
+        BackendAmbiguousError: several do.
+    """
+    # Once: reading all metadata is most of what opening a backend costs.
+    matches = [f for f in _of_scheme(scheme) if f.name == name]
+    if not matches:
+        raise BackendNotFoundError(_not_found(scheme, name, find_backends()))
+    if len(matches) > 1:
+        claims = " and ".join(f.distribution for f in matches)
+        raise BackendAmbiguousError(
+            f"{scheme}://{name} is provided by {claims}; uninstall all but one"
+        )
+    return matches[0]
+
+
+def _not_found(scheme: str, name: str, everything: list[FoundBackend]) -> str:
+    backend = f"{scheme}://{name}"
+    if backend in EXTRAS:
+        return f"{backend} is not installed; run: pip install 'kms-core[{EXTRAS[backend]}]'"
+    known = {f.backend for f in everything} | {*EXTRAS}
+    near = difflib.get_close_matches(backend, [k for k in known if k.startswith(scheme)], n=1)
+    hint = f"did you mean {near[0]}?" if near else "install the plugin that provides it."
+    return f"no installed distribution provides {backend}; {hint} `kms backends` lists all"
+
+
+def version_cure(found: FoundBackend) -> str:
+    """What to run when the plugin and kms-core do not fit."""
+    return f"run: pip install --upgrade {found.project} {CORE}"
+
+
+def _missing_part(found: FoundBackend) -> str | None:
+    """The first module on the target's path that no finder knows."""
+    if found.module is None:
+        return f"MODULE:CLASS in the entry point {found.target!r}"
+    path = None
+    parts = found.module.split(".")
+    for depth, _ in enumerate(parts, 1):
+        name = ".".join(parts[:depth])
+        spec = _find_module(name, path)
+        if spec is None:
+            return f"module {name}"
+        path = spec.submodule_search_locations
+    return None
+
+
+def _find_module(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    # What importlib.util.find_spec does, but for importing the packages above the module.
+    specs = (finder.find_spec(name, path) for finder in sys.meta_path)
+    return next((spec for spec in specs if spec is not None), None)

@@ -1,0 +1,74 @@
+"""The door for who writes a backend: the contract, its values, and what every backend needs.
+
+The errors that a backend raises, and what it says of a KEK or a store, are in :mod:`kms_core`.
+"""
+
+from kms_core._values import (
+    MAX_RECORD_SIZE,
+    Context,
+    Event,
+    StoredRecord,
+    WrappedDek,
+    check_dek_id,
+    check_dek_size,
+)
+from kms_core.backend.context import encode_context
+from kms_core.backend.errors import ErrorTable, Meaning, translate_errors
+from kms_core.backend.hookspecs import (
+    BackendSpec,
+    DeriverSpec,
+    KekSpec,
+    ObserverSpec,
+    StorageSpec,
+    hookimpl,
+)
+from kms_core.backend.object_names import (
+    decode_object_name,
+    encode_object_name,
+    encode_object_prefix,
+)
+from kms_core.backend.parameters import (
+    BackendConfig,
+    ConfigPath,
+    Endpoint,
+    SecretBytes,
+    SecretStr,
+)
+from kms_core.backend.replies import parse_json, read_part
+from kms_core.backend.sdk import PerProcess, mute_logging
+from kms_core.backend.sealing import SEALING_KEY_SIZE, seal_dek, unseal_dek
+
+__all__ = [
+    "MAX_RECORD_SIZE",
+    "SEALING_KEY_SIZE",
+    "BackendConfig",
+    "BackendSpec",
+    "ConfigPath",
+    "Context",
+    "DeriverSpec",
+    "Endpoint",
+    "ErrorTable",
+    "Event",
+    "KekSpec",
+    "Meaning",
+    "ObserverSpec",
+    "PerProcess",
+    "SecretBytes",
+    "SecretStr",
+    "StorageSpec",
+    "StoredRecord",
+    "WrappedDek",
+    "check_dek_id",
+    "check_dek_size",
+    "decode_object_name",
+    "encode_context",
+    "encode_object_name",
+    "encode_object_prefix",
+    "hookimpl",
+    "mute_logging",
+    "parse_json",
+    "read_part",
+    "seal_dek",
+    "translate_errors",
+    "unseal_dek",
+]

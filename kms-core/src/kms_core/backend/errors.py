@@ -1,0 +1,108 @@
+"""What the errors of an SDK mean, as a table, and the block that translates them.
+
+Around one call of an SDK three steps can fail: finding credentials, the call, and reading its
+reply. Give each step a block and a table of its own. A table lists the SDK's error classes that it
+translates: whatever else is raised in the block is a programming error, and stays one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from kms_core.errors import AccessDeniedError, KmsError, OperationError, UnwrapError
+
+Clue: TypeAlias = str | int | type[BaseException]
+"""What an error is looked up by: a code of the service, a status, or a class of the SDK."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What one clue means in kms-core.
+
+    Attributes:
+        kind: the error to raise.
+        cure: what the user is to do; it may name parameters, and holds nothing secret.
+        maybe_missing: with AccessDeniedError: the service says the same of a missing record.
+    """
+
+    kind: type[KmsError]
+    cure: str = ""
+    maybe_missing: bool = False
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed later without anybody's help."""
+        return self.kind.retryable
+
+    def error(self, happening: str) -> KmsError:
+        """The error to raise. An UnwrapError gives no reason, whatever has happened."""
+        if self.kind is UnwrapError:
+            return UnwrapError()
+        message = f"{happening}: {self.cure}"
+        if self.maybe_missing:
+            return AccessDeniedError(message, maybe_missing=True)
+        return self.kind(message)
+
+
+_REFUSED = Meaning(OperationError, "the service refused the call; look the code up in its pages")
+
+
+def no_scrubbing(_error: Any) -> None:
+    """For an SDK whose errors hold nothing secret."""
+
+
+def by_class(error: BaseException) -> Iterator[Clue]:
+    """Yield the error's classes, the nearest first."""
+    yield from type(error).__mro__
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorTable:
+    """What the errors of an SDK mean in one step of a call.
+
+    Attributes:
+        errors: the SDK's classes of errors that are translated; nothing else is.
+        meanings: what each clue means.
+        find_clues: yields what an error is looked up by, the most telling clue first.
+        scrub: takes out of an error, in place, what may hold a token, a key or a DEK. It stays the
+            cause of what is raised, so whatever it carries can be shown.
+    """
+
+    errors: tuple[type[Exception], ...]
+    meanings: Mapping[Clue, Meaning]
+    find_clues: Callable[[Any], Iterable[Clue]] = by_class
+    scrub: Callable[[Any], None] = no_scrubbing
+
+    def but(self, meanings: Mapping[Clue, Meaning]) -> ErrorTable:
+        """This table with other meanings for some clues."""
+        return replace(self, meanings={**self.meanings, **meanings})
+
+    def look_up(self, error: Exception) -> tuple[Clue, Meaning]:
+        """The clue that tells most, and what it means."""
+        clues = [*self.find_clues(error), type(error)]
+        found = next((clue for clue in clues if clue in self.meanings), None)
+        return (clues[0], _REFUSED) if found is None else (found, self.meanings[found])
+
+
+@contextmanager
+def translate_errors(table: ErrorTable, action: str, resource: str) -> Iterator[None]:
+    """Around one step of a call: raise what the SDK's error means, ``from`` that error.
+
+    Args:
+        table: what the errors of this step mean.
+        action: what is done, in the service's own word for the permission that it needs.
+        resource: what it is done to; holds no credential.
+
+    Raises:
+        KmsError: what the table says of the SDK's error.
+    """
+    try:
+        yield
+    except table.errors as error:
+        clue, meaning = table.look_up(error)
+        table.scrub(error)
+        name = clue.__name__ if isinstance(clue, type) else clue
+        raise meaning.error(f"{action} on {resource}: {name}") from error

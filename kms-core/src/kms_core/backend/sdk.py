@@ -1,0 +1,70 @@
+"""Keeps the client of an SDK safe inside of a library: one for each process, and a quiet log."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Generic, TypeVar
+
+ClientT = TypeVar("ClientT")
+
+_muted: ContextVar[bool] = ContextVar("_muted", default=False)
+
+
+class PerProcess(Generic[ClientT]):
+    """A client for each process: one whose connections a fork shares could mix up answers.
+
+    Args:
+        open_client: opens a client; called at once, and again in a child after a fork.
+        close_client: closes it.
+    """
+
+    def __init__(
+        self, open_client: Callable[[], ClientT], close_client: Callable[[ClientT], None]
+    ) -> None:
+        self._open, self._close = open_client, close_client
+        self._clients = {os.getpid(): open_client()}
+
+    def get(self) -> ClientT:
+        """The client of this process, the same for all its threads."""
+        client = self._clients.get(os.getpid())
+        return self._open_another() if client is None else client
+
+    def close(self) -> None:
+        """Close the client if it is this process's own."""
+        client = self._clients.get(os.getpid())
+        if client is not None:
+            self._close(client)
+
+    def _open_another(self) -> ClientT:
+        # No lock: one that a thread of the parent held at the fork would never be released here.
+        opened = self._open()
+        client = self._clients.setdefault(os.getpid(), opened)
+        if client is not opened:
+            self._close(opened)
+        return client
+
+
+@contextmanager
+def mute_logging(*loggers: str) -> Iterator[None]:
+    """Around a call of an SDK: drop what this call logs to these loggers, and nothing else.
+
+    For the loggers of an SDK whose debug log holds whole calls, and so DEKs and tokens.
+
+    Args:
+        loggers: the exact names that the SDK logs under; a parent's name mutes no child.
+    """
+    for name in loggers:
+        logging.getLogger(name).addFilter(_is_not_muted)  # a second time changes nothing
+    token = _muted.set(True)
+    try:
+        yield
+    finally:
+        _muted.reset(token)
+
+
+def _is_not_muted(_record: logging.LogRecord) -> bool:
+    return not _muted.get()

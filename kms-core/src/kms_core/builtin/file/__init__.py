@@ -1,0 +1,1 @@
+"""``storage://file``: records in a folder."""

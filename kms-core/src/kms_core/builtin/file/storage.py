@@ -1,0 +1,114 @@
+"""``storage://file``: a file for each record, in a folder of this machine.
+
+Safe for many processes on one machine, and durable. Needs a POSIX file system with hard links.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kms_core import ConflictError, DekExistsError, DekNotFoundError, StorageInfo
+from kms_core.backend import (
+    MAX_RECORD_SIZE,
+    BackendConfig,
+    ConfigPath,
+    StorageSpec,
+    StoredRecord,
+    hookimpl,
+)
+from kms_core.builtin.file.disk import (
+    exclusive,
+    explained,
+    make_folder,
+    publish_new,
+    publish_over,
+    read_published,
+    sync_folder,
+    write_temporary,
+)
+from kms_core.builtin.file.names import encode_name, walk_names
+
+
+class FileStorage(StorageSpec):
+    """Records as files of mode 0600 in folders of mode 0700."""
+
+    class Config(BackendConfig):
+        """``path``: the folder. It is created if it is not there when the storage is opened."""
+
+        path: ConfigPath
+
+    def __init__(self, config: Config) -> None:
+        self._folder = config.path.absolute()
+        with explained():
+            make_folder(self._folder)
+
+    @hookimpl
+    def load_record(self, dek_id: str) -> StoredRecord:
+        with explained():
+            return self._load(dek_id)
+
+    @hookimpl
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        path = self._folder / encode_name(dek_id)
+        with explained():
+            self._make_folders(path)
+            try:
+                publish_new(write_temporary(self._folder, data), path)
+            except FileExistsError:
+                raise DekExistsError("a record of this dek_id is already stored") from None
+        return _revision(data)
+
+    @hookimpl
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        with self._checked(dek_id, revision) as path:
+            publish_over(write_temporary(self._folder, data), path)
+        return _revision(data)
+
+    @hookimpl
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        with self._checked(dek_id, revision) as path:
+            path.unlink()
+            sync_folder(path.parent)
+
+    @hookimpl
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+        with explained():
+            yield from (i for i in walk_names(str(self._folder)) if i.startswith(prefix))
+
+    @hookimpl
+    def describe_storage(self) -> StorageInfo:
+        return StorageInfo(str(self._folder))
+
+    @hookimpl
+    def close(self) -> None:
+        """Nothing is held open between calls."""
+
+    @contextmanager
+    def _checked(self, dek_id: str, revision: str) -> Iterator[Path]:
+        """The record's path, while nobody else may replace or delete and it is at ``revision``."""
+        with explained(), exclusive(self._folder / ".lock"):
+            if self._load(dek_id).revision != revision:
+                raise ConflictError("the record has changed since it was read; read it again")
+            yield self._folder / encode_name(dek_id)
+
+    def _make_folders(self, path: Path) -> None:
+        """The folders of a name too long for one component; each is durable before it is used."""
+        for below in reversed(path.relative_to(self._folder).parents[:-1]):
+            folder = self._folder / below
+            folder.mkdir(mode=0o700, exist_ok=True)
+            sync_folder(folder.parent)
+
+    def _load(self, dek_id: str) -> StoredRecord:
+        try:
+            data = read_published(self._folder / encode_name(dek_id), MAX_RECORD_SIZE + 1)
+        except FileNotFoundError:
+            self._folder.stat()  # a folder that is gone is not a folder without the record
+            raise DekNotFoundError("no record of this dek_id is stored") from None
+        return StoredRecord(data, _revision(data))
+
+
+def _revision(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

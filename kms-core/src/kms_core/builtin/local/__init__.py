@@ -1,0 +1,1 @@
+"""``kms://local``: a KEK in a file."""

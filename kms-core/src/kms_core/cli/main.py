@@ -1,0 +1,63 @@
+"""The command ``kms``: its options, and what it does with an error."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from kms_core.cli.backends import backends
+from kms_core.cli.config import config
+from kms_core.cli.dek import dek
+from kms_core.cli.failures import report
+from kms_core.cli.init import init
+from kms_core.cli.plugin import plugin
+from kms_core.cli.session import Session
+
+_EXAMPLES = """\b
+Examples:
+  kms init
+  kms dek get volume-42
+  kms --config /etc/kms.toml dek list
+  kms --kek 'kms://local?keyFile=kek.toml' --storage 'storage://file?path=deks' dek get a
+"""
+
+
+@click.group(
+    no_args_is_help=False,
+    epilog=_EXAMPLES,
+    commands=[init, dek, backends, config, plugin],
+)
+@click.option("--config", "config_file", metavar="PATH", help="The config file, in TOML.")
+@click.option(
+    "--kek",
+    metavar="URI",
+    help="The KEK, in place of the config file's. Other users of the machine can see a command "
+    "line (ps): a secret belongs in a file or in the environment, not in this URI.",
+)
+@click.option(
+    "--storage", metavar="URI", help="The storage, in place of the config file's. As for --kek."
+)
+@click.option("--debug", is_flag=True, help="Show where an error comes from (a traceback).")
+@click.version_option(package_name="kms-core", message="%(prog)s %(version)s")
+@click.pass_obj
+def kms(
+    session: Session, config_file: str | None, kek: str | None, storage: str | None, *, debug: bool
+) -> None:
+    """Get data encryption keys (DEKs) that a key encryption key (KEK) protects.
+
+    Without --config, --kek and --storage the environment says what to open: KMS_CONFIG,
+    KMS_KEK_URI and KMS_STORAGE_URI. Where it does not either, ./kms.toml is read.
+    """
+    session.debug = debug
+    session.options = {"config": config_file, "kek": kek, "storage": storage}
+
+
+def main() -> None:
+    """Run ``kms`` and exit: 0 done, 1 the operation failed, 2 wrong usage or config."""
+    session = Session()
+    try:
+        code = kms.main(prog_name="kms", obj=session, standalone_mode=False)
+    except Exception as error:  # noqa: BLE001 -- all of them become one line and an exit code
+        code = report(error, debug=session.debug)
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""What ``kms plugin new`` writes."""

@@ -1,0 +1,80 @@
+"""The files of a plugin's project, from the templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+from kms_core.cli.new_files import Plan
+
+# common/ and the kind's own folder have what is written, each under its path with ".in" behind it.
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+class Kind(NamedTuple):
+    """A kind's scheme, and what its templates import besides kms-core."""
+
+    scheme: str
+    requirements: tuple[str, ...] = ()
+
+
+_WITH_A_KEY = ("cryptography>=42", "pydantic>=2.11")
+KINDS = {
+    "kek": Kind("kms", _WITH_A_KEY),
+    "storage": Kind("storage"),
+    "deriver": Kind("kms", _WITH_A_KEY),
+    "observer": Kind("observer"),
+}
+
+
+def project_names(name: str, kind: str) -> dict[str, str]:
+    """What the templates leave open, for a backend of this name."""
+    from kms_core._plugins.registry import GROUPS
+
+    scheme, requirements = KINDS[kind]
+    prefix = "".join(word.capitalize() for word in name.split("-"))
+    return {
+        "name": name,
+        "distribution": f"kms-{name}",
+        "package": f"kms_{name}".replace("-", "_"),
+        "backend": f"{scheme}://{name}",
+        "group": GROUPS[scheme],
+        "kind": kind,
+        "prefix": prefix,
+        "class_name": prefix + kind.capitalize(),
+        "variable": f"KMS_KEK_{name}_KEY".replace("-", "_").upper(),
+        "requirements": ", ".join(f'"{one}"' for one in sorted([_core(), *requirements])),
+    }
+
+
+def _core() -> str:
+    """This version of kms-core, up to the next that may break a plugin."""
+    version = metadata.version("kms-core")
+    major, minor = (int(number) for number in re.findall(r"\d+", version)[:2])
+    return f"kms-core>={version},<" + (f"{major + 1}" if major else f"0.{minor + 1}")
+
+
+def project_plan(folder: Path, names: Mapping[str, str]) -> Plan:
+    """The project's folders and files, filled in."""
+    kind = names["kind"]
+    usage = _fill_in(_TEMPLATES / "usage" / f"{kind}.md.in", names).rstrip()
+    texts = {
+        _target(template.relative_to(tree), names): _fill_in(template, {**names, "usage": usage})
+        for tree in (_TEMPLATES / "common", _TEMPLATES / kind)
+        for template in tree.rglob("*.in")
+    }
+    folders = {parent for path in texts for parent in path.parents}
+    plan: Plan = [(folder / path, None) for path in sorted(folders)]
+    return plan + [(folder / path, text) for path, text in sorted(texts.items())]
+
+
+def _target(template: Path, names: Mapping[str, str]) -> Path:
+    return Path(str(template.with_suffix("")).replace("PACKAGE", names["package"]))
+
+
+def _fill_in(template: Path, names: Mapping[str, str]) -> str:
+    return Template(template.read_text(encoding="utf-8")).substitute(names)

@@ -1,0 +1,61 @@
+"""Searches what others may read for key bytes and credentials, in the forms they leak in."""
+
+from __future__ import annotations
+
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator, Sequence
+from traceback import walk_tb
+from typing import TypeAlias
+from urllib.parse import quote
+
+from kms_core._tracebacks import error_chain
+
+Secret: TypeAlias = str | bytes
+Text: TypeAlias = tuple[str, str]
+"""Where it was read, and what it says."""
+
+
+def search(hook: str, texts: Iterable[Text], secrets: Sequence[Secret]) -> None:
+    """Fail if a text holds a secret in any form. The message tells which one, and not its value."""
+    wanted = [(n, form) for n, secret in enumerate(secrets, 1) for form in _forms(secret).items()]
+    for where, text in texts:
+        for number, (form, value) in wanted:
+            if value in text:
+                raise AssertionError(
+                    f"{hook}: expected no key bytes and no credential in {where}, "
+                    f"saw secret {number} of {len(secrets)} there {form}"
+                )
+
+
+def error_texts(error: BaseException) -> Iterator[Text]:
+    """What the error and all that led to it say."""
+    for link in error_chain(error):
+        name = type(link).__name__
+        yield f"the text of {name}", str(link)
+        yield f"the repr of {name}", repr(link)
+        yield f"the arguments of {name}", repr(link.args)
+        yield f"the notes of {name}", repr(getattr(link, "__notes__", []))
+
+
+def carried_texts(error: BaseException) -> Iterator[Text]:
+    """What an error reporter shows besides: attributes, and the local variables of each frame."""
+    for link in error_chain(error):
+        name = type(link).__name__
+        yield from ((f"attribute {k} of {name}", repr(v)) for k, v in vars(link).items())
+        for frame, line in walk_tb(link.__traceback__):
+            where = f"{frame.f_code.co_filename}:{line}, carried by {name}"
+            yield from ((f"local {k} at {where}", repr(v)) for k, v in frame.f_locals.items())
+
+
+def _forms(secret: Secret) -> dict[str, str]:
+    raw = secret.encode() if isinstance(secret, str) else secret
+    return {
+        "as it is": raw.decode("latin-1") if isinstance(secret, bytes) else secret,
+        "as bytes are shown": repr(raw)[2:-1],
+        "as a list of numbers": repr(list(raw))[1:-1],
+        "in hex": raw.hex(),
+        "in upper-case hex": raw.hex().upper(),
+        "in base64": b64encode(raw).decode().rstrip("="),
+        "in base64url": urlsafe_b64encode(raw).decode().rstrip("="),
+        "percent-encoded": quote(raw, safe=""),
+    }

@@ -1,0 +1,1 @@
+"""The checks on a backend as it is configured, for ``kms plugin check``."""

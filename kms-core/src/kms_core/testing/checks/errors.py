@@ -1,0 +1,108 @@
+"""The checks of the errors that a backend raises: where they say it was, and what they show."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import pytest
+
+from kms_core._tracebacks import clear_locals
+from kms_core.backend.hookspecs import BackendSpec
+from kms_core.errors import AccessDeniedError, KmsError, UnavailableError
+from kms_core.testing._harness.clauses import clause
+from kms_core.testing._harness.client import Client, Fresh, clients, named, shown, skip_without
+from kms_core.testing._harness.leaks import Secret, carried_texts, error_texts, search
+from kms_core.testing.checks.shared import BackendChecks
+
+Open: TypeAlias = Callable[[], BackendSpec]
+Requests: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Arguments for each hook that asks the service."""
+
+
+class ErrorChecks(BackendChecks):
+    """The part of the suites about errors. Only an observer raises none of its own."""
+
+    @pytest.fixture
+    def open_unreachable(self) -> Open | None:
+        """Optional: opens a client of a service that is not there, as at a port that is closed."""
+        return None
+
+    @pytest.fixture
+    def open_forbidden(self) -> Open | None:
+        """Optional: opens a client whose credentials may do nothing."""
+        return None
+
+    @abstractmethod
+    def requests(self, client: Client) -> Requests:
+        """What this client, which reaches the service and may do it all, would be answered."""
+
+    @clause(BackendSpec)
+    def test_unreachable(
+        self, fresh: Fresh, open_unreachable: Open | None, secrets: Sequence[Secret]
+    ) -> None:
+        """Every hook raises UnavailableError if the service is not reached, or opening does."""
+        open_client = skip_without("open_unreachable", open_unreachable)
+        when = "of a service that is not there"
+        for error in self._refusals(fresh, open_client, UnavailableError, when):
+            _search_error(error, secrets)
+
+    @clause(BackendSpec)
+    def test_forbidden(
+        self, fresh: Fresh, open_forbidden: Open | None, secrets: Sequence[Secret]
+    ) -> None:
+        """Every hook raises AccessDeniedError if it is not allowed, or opening does."""
+        open_client = skip_without("open_forbidden", open_forbidden)
+        for error in self._refusals(fresh, open_client, AccessDeniedError, "that is not allowed"):
+            _search_error(error, secrets)
+
+    def _refusals(
+        self, fresh: Fresh, open_client: Open, kind: type[KmsError], when: str
+    ) -> Iterator[KmsError]:
+        allowed = fresh()
+        requests = self.requests(allowed)
+        allowed.close()  # a process may have one login for all of its clients
+        with clients(open_client, self.scheme) as unusable:
+            try:
+                client = unusable()
+            except kind as error:
+                yield error
+                return
+            except KmsError as error:
+                seen = f"{shown(error)} when opened"
+                raise AssertionError(
+                    f"every hook {when}: expected {named(kind)}, saw {seen}"
+                ) from error
+            for hook, arguments in requests.items():
+                yield client.refuse(kind, hook, when, **arguments)
+
+    @clause(BackendSpec)
+    def test_errors_say_where(self, fresh: Fresh) -> None:
+        """Each error names this backend, the hook and the dek_id that was asked for."""
+        self.provoke(fresh)  # refuse() looks at each of them
+
+    @clause(BackendSpec)
+    def test_errors_show_no_secret(self, fresh: Fresh, secrets: Sequence[Secret]) -> None:
+        """No message holds key bytes or a credential, the SDK's errors behind it included."""
+        errors, deks = self.provoke(fresh)
+        for error in errors:
+            search(str(error.operation), error_texts(error), [*secrets, *deks])
+
+    @clause(BackendSpec)
+    def test_errors_carry_no_secret(self, fresh: Fresh, secrets: Sequence[Secret]) -> None:
+        """What leaves core carries no key bytes and no credential for an error reporter to show.
+
+        Core clears the local variables of every frame; an error's attributes it cannot clear.
+        """
+        errors, deks = self.provoke(fresh)
+        for error in errors:
+            clear_locals(error)
+            search(str(error.operation), carried_texts(error), [*secrets, *deks])
+
+
+def _search_error(error: KmsError, secrets: Sequence[Secret]) -> None:
+    where = str(error.operation)
+    search(where, error_texts(error), secrets)
+    clear_locals(error)
+    search(where, carried_texts(error), secrets)

@@ -1,0 +1,92 @@
+"""The contract of a KEK as tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from secrets import token_bytes
+from typing import ClassVar
+
+import pytest
+
+from kms_core.errors import UnwrapError
+from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
+from kms_core.testing.checks.errors import ErrorChecks, Requests
+from kms_core.testing.checks.kek_integrity import CONTEXT, KekIntegrityChecks, copy_record
+from kms_core.testing.checks.kek_wrapping import KekWrappingChecks, OpenKek, round_trip
+from kms_core.testing.checks.shared import Provoked
+
+
+class KekConformance(KekWrappingChecks, KekIntegrityChecks, ErrorChecks):
+    """Subclass it, and define ``open_kek`` and ``open_other_kek``; the other fixtures are optional.
+
+    Each opens a fresh client whenever it is called.
+    """
+
+    scheme: ClassVar[Scheme] = "kms"
+    harmless = ("describe_kek", {})
+
+    @pytest.fixture
+    def open_kek(self) -> OpenKek:
+        """Opens the KEK."""
+        raise NotImplementedError("define the fixture open_kek: it returns what opens the KEK")
+
+    @pytest.fixture
+    def open_other_kek(self) -> OpenKek:
+        """Opens another KEK of the same provider, with credentials that may use it."""
+        raise NotImplementedError(
+            "define the fixture open_other_kek: it returns what opens another KEK"
+        )
+
+    @pytest.fixture
+    def rotate_kek(self) -> Callable[[], object] | None:
+        """Optional: adds a new version to the KEK, as its admin would."""
+        return None
+
+    @pytest.fixture
+    def open_missing_kek(self) -> OpenKek | None:
+        """Optional: opens a KEK that the KMS does not have."""
+        return None
+
+    @pytest.fixture
+    def disable_kek(self) -> Callable[[], object] | None:
+        """Optional: disables the KEK with all its versions, as its admin would."""
+        return None
+
+    @pytest.fixture
+    def fresh(self, open_kek: OpenKek) -> Iterator[Fresh]:
+        """Opens and binds the KEK."""
+        with clients(open_kek, self.scheme) as fresh:
+            yield fresh
+
+    @pytest.fixture
+    def other(self, open_other_kek: OpenKek) -> Iterator[Fresh]:
+        """Opens and binds the other KEK."""
+        with clients(open_other_kek, self.scheme) as other:
+            yield other
+
+    def use(self, client: Client) -> None:
+        """Wrap and unwrap."""
+        round_trip(client, client, token_bytes(32))
+
+    def requests(self, client: Client) -> Requests:
+        """Wrap, unwrap what is wrapped, and describe."""
+        dek = token_bytes(32)
+        wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
+        return {
+            "describe_kek": {},
+            "wrap_dek": {"dek": dek, "context": CONTEXT},
+            "unwrap_dek": {"wrapped": wrapped, "context": CONTEXT},
+        }
+
+    def provoke(self, fresh: Fresh) -> Provoked:
+        """Unwrap what was altered, and a record that was copied, through the façade."""
+        client, dek = fresh(), token_bytes(32)
+        wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
+        cut = replace(wrapped, ciphertext=wrapped.ciphertext[:-1])
+        unwrap = partial(client.refuse, UnwrapError, "unwrap_dek")
+        context_error = unwrap("under an empty context", wrapped=wrapped, context={})
+        cut_error = unwrap("without its last byte", wrapped=cut, context=CONTEXT)
+        copied_dek, copy_error = copy_record(client)
+        return Provoked([context_error, cut_error, copy_error], [dek, copied_dek])

@@ -1,0 +1,149 @@
+"""What a wrapped DEK must not survive: another context, another KEK, any change to itself."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from secrets import token_bytes
+from typing import Any, ClassVar
+
+import pytest
+
+from kms_core._deks.record import decode_record, record_context
+from kms_core._deks.stored import StoredDeks
+from kms_core._values import Context, StoredRecord, WrappedDek
+from kms_core.backend.hookspecs import KekSpec
+from kms_core.builtin.memory import MemoryStorage
+from kms_core.errors import KmsError, UnwrapError
+from kms_core.kms import Kms
+from kms_core.testing._harness.clauses import clause
+from kms_core.testing._harness.client import Client, Fresh, answered, refused
+
+CONTEXT = dict(record_context("volume/\u00e9", 32, "2026-01-31T23:59:59Z"))
+"""What core wraps a DEK under."""
+
+
+def _other_contexts() -> dict[str, Context]:
+    dek_id, created = CONTEXT["dek_id"], CONTEXT["created"]
+    others: dict[str, Context] = {}
+    for key, value in CONTEXT.items():
+        others[f"with {key} changed"] = {**CONTEXT, key: f"{value}0"}
+        others[f"without {key}"] = {k: v for k, v in CONTEXT.items() if k != key}
+    return others | {
+        "with a key more": {**CONTEXT, "more": "more"},
+        "that is empty": {},
+        "with two values swapped": {**CONTEXT, "dek_id": created, "created": dek_id},
+        "with dek_id in another case": {**CONTEXT, "dek_id": dek_id.capitalize()},
+        "with dek_id in another normal form": {**CONTEXT, "dek_id": "volume/e\u0301"},
+    }
+
+
+_OTHER_CONTEXTS = _other_contexts()
+
+_OTHER_CIPHERTEXTS: dict[str, Callable[[bytes], bytes]] = {
+    "that is empty": lambda _: b"",
+    "cut to one byte": lambda c: c[:1],
+    "cut to half": lambda c: c[: len(c) // 2],
+    "without its last byte": lambda c: c[:-1],
+    "without its first byte": lambda c: c[1:],
+    "with a byte more": lambda c: c + b"\0",
+    "with itself behind": lambda c: c + c,
+}
+
+
+class KekIntegrityChecks:
+    """The part of :class:`~kms_core.testing.KekConformance` about altered input."""
+
+    flip_step: ClassVar[int] = 1
+    """Every which byte of the ciphertext is flipped. Raise it for a KMS that is slow or costs."""
+
+    @pytest.mark.parametrize("change", _OTHER_CONTEXTS)
+    @clause(KekSpec.wrap_dek)
+    def test_other_context(self, fresh: Fresh, change: str) -> None:
+        """Post: under any other context ``unwrap_dek`` fails."""
+        client = fresh()
+        wrapped, context = _wrap(client), _OTHER_CONTEXTS[change]
+        when = f"under a context {change}"
+        client.refuse(UnwrapError, "unwrap_dek", when, wrapped=wrapped, context=context)
+
+    @clause(KekSpec.unwrap_dek)
+    def test_other_kek(self, fresh: Fresh, other: Fresh) -> None:
+        """``kek_id`` is compared with the configured KEK, and never an address."""
+        _refuses(fresh(), _wrap(other()), "of what another KEK wrapped")
+
+    @clause(KekSpec.unwrap_dek)
+    def test_other_kek_under_this_name(self, fresh: Fresh, other: Fresh) -> None:
+        """Opens only what this KEK wrapped, whatever name is written on it."""
+        client = fresh()
+        foreign = replace(_wrap(client), ciphertext=_wrap(other()).ciphertext)
+        _refuses(client, foreign, "of what another KEK wrapped, under this one's name")
+
+    @clause(KekSpec.unwrap_dek)
+    def test_every_byte(self, fresh: Fresh) -> None:
+        """Fails when any byte of the ciphertext was altered."""
+        client = fresh()
+        wrapped = _wrap(client)
+        last = len(wrapped.ciphertext) - 1
+        for position in [*range(0, last, self.flip_step), last]:
+            altered = bytearray(wrapped.ciphertext)
+            altered[position] ^= 1 << position % 8
+            when = f"with byte {position} of {last + 1} flipped"
+            _refuses(client, replace(wrapped, ciphertext=bytes(altered)), when)
+
+    @pytest.mark.parametrize("change", _OTHER_CIPHERTEXTS)
+    @clause(KekSpec.unwrap_dek)
+    def test_other_length(self, fresh: Fresh, change: str) -> None:
+        """Fails when the ciphertext was cut or extended."""
+        client = fresh()
+        wrapped = _wrap(client)
+        altered = _OTHER_CIPHERTEXTS[change](wrapped.ciphertext)
+        _refuses(client, replace(wrapped, ciphertext=altered), f"of a ciphertext {change}")
+
+    @pytest.mark.parametrize("field", ["kek_id", "kek_version", "algorithm"])
+    @clause(KekSpec.unwrap_dek)
+    def test_other_field(self, fresh: Fresh, field: str) -> None:
+        """Every field must be as ``wrap_dek`` made it."""
+        client = fresh()
+        wrapped = _wrap(client)
+        made: str = getattr(wrapped, field)
+        for altered in sorted({f"{made}0", f" {made}", made.swapcase(), ""} - {made}):
+            fields: dict[str, Any] = {field: altered}
+            _refuses(client, replace(wrapped, **fields), f"with {field}={altered!r}")
+
+    @clause(KekSpec.unwrap_dek)
+    def test_name_of_the_other_kek(self, fresh: Fresh, other: Fresh) -> None:
+        """Fails when the name on it is that of another KEK."""
+        client = fresh()
+        renamed = replace(_wrap(client), kek_id=other().answer("describe_kek").kek_id)
+        _refuses(client, renamed, "with the kek_id of another KEK")
+
+    @clause(KekSpec.unwrap_dek)
+    def test_copied_record(self, fresh: Fresh) -> None:
+        """A record that was copied to another dek_id does not unwrap, through all of core."""
+        copy_record(fresh())
+
+
+def copy_record(client: Client) -> tuple[bytes, KmsError]:
+    """Make a DEK through the façade, copy its record to another id, and see that refused."""
+    with warnings.catch_warnings():  # that it loses every DEK is what is wanted here
+        warnings.simplefilter("ignore")
+        store = Client(MemoryStorage(MemoryStorage.Config()), "storage")
+    kms = Kms(StoredDeks(client.bound, store.bound, "under-test"), ExitStack())
+    dek = answered("wrap_dek through Kms.get_dek", partial(kms.get_dek, "original"))
+    stored: StoredRecord = store.call("load_record", dek_id="original")
+    copy = replace(decode_record(stored.data, "original"), dek_id="copy")
+    store.call("create_record", dek_id="copy", data=copy.encode())
+    clause = "unwrap_dek of a record that was copied to another dek_id"
+    return dek, refused(UnwrapError, clause, partial(kms.get_dek, "copy"))
+
+
+def _wrap(client: Client) -> WrappedDek:
+    wrapped: WrappedDek = client.answer("wrap_dek", dek=token_bytes(32), context=CONTEXT)
+    return wrapped
+
+
+def _refuses(client: Client, wrapped: WrappedDek, when: str) -> None:
+    client.refuse(UnwrapError, "unwrap_dek", when, wrapped=wrapped, context=CONTEXT)

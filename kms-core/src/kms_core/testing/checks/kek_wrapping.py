@@ -1,0 +1,149 @@
+"""What a KEK promises about wrapping: the same DEK comes back, wherever and whenever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from secrets import token_bytes
+from typing import TypeAlias
+
+import pytest
+
+from kms_core._values import MAX_DEK_SIZE, Context, KekInfo, WrappedDek
+from kms_core.backend.hookspecs import BackendSpec, KekSpec
+from kms_core.errors import DekSizeError, KekDisabledError, KekNotFoundError
+from kms_core.testing._harness.clauses import clause
+from kms_core.testing._harness.client import Client, Fresh, clients, expect, refused, skip_without
+from kms_core.testing._harness.racing import RACERS, race
+from kms_core.testing.checks.kek_integrity import CONTEXT
+from kms_core.testing.checks.strange_ids import STRANGE_IDS
+
+OpenKek: TypeAlias = Callable[[], KekSpec]
+
+
+class KekWrappingChecks:
+    """The part of :class:`~kms_core.testing.KekConformance` about wrapping and describing."""
+
+    @pytest.mark.parametrize("size", [1, 16, 32, 33, 64])
+    @clause(KekSpec.wrap_dek)
+    def test_round_trip(self, fresh: Fresh, size: int) -> None:
+        """Post: ``unwrap_dek`` returns the same bytes, from a fresh client too."""
+        round_trip(fresh(), fresh(), token_bytes(size))
+
+    @clause(KekSpec.wrap_dek)
+    def test_largest_dek(self, fresh: Fresh) -> None:
+        """Takes a DEK of 8160 bytes, or raises DekSizeError."""
+        dek = token_bytes(MAX_DEK_SIZE)
+        try:
+            fresh().call("wrap_dek", dek=dek, context=CONTEXT)
+        except DekSizeError:
+            return
+        round_trip(fresh(), fresh(), dek)
+
+    @clause(KekSpec.wrap_dek)
+    def test_wrap_twice(self, fresh: Fresh) -> None:
+        """Post: a DEK that is wrapped again unwraps from both."""
+        dek = token_bytes(32)
+        first, second = (fresh().answer("wrap_dek", dek=dek, context=CONTEXT) for _ in range(2))
+        _unwraps(fresh(), first, dek, "of the first of two wraps")
+        _unwraps(fresh(), second, dek, "of the second of two wraps")
+
+    @clause(KekSpec.wrap_dek)
+    def test_order_of_context(self, fresh: Fresh) -> None:
+        """Post: contexts that are equal are one context, in whatever order."""
+        dek = token_bytes(32)
+        wrapped = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
+        turned = dict(reversed(CONTEXT.items()))
+        _unwraps(fresh(), wrapped, dek, "with the context in another order", turned)
+
+    @clause(KekSpec.wrap_dek)
+    def test_strange_ids(self, fresh: Fresh) -> None:
+        """Takes every dek_id in the context."""
+        client, dek = fresh(), token_bytes(32)
+        for dek_id in STRANGE_IDS:
+            context = {**CONTEXT, "dek_id": dek_id}
+            wrapped = client.answer("wrap_dek", f"for {dek_id!r}", dek=dek, context=context)
+            _unwraps(client, wrapped, dek, f"for {dek_id!r}", context)
+
+    @clause(BackendSpec)
+    def test_no_dek_is_kept(self, fresh: Fresh) -> None:
+        """A backend keeps no cache: it unwraps each time, and hands out no object again."""
+        client, dek = fresh(), token_bytes(32)
+        wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
+        unwrap = partial(client.answer, "unwrap_dek", wrapped=wrapped, context=CONTEXT)
+        seen = [dek, unwrap(), unwrap()]
+        expect("unwrap_dek: how many objects, when no DEK is kept", 3, len({*map(id, seen)}))
+
+    @clause(BackendSpec)
+    def test_threads(self, fresh: Fresh) -> None:
+        """All hooks may be called from several threads at once, on one client."""
+        client, deks = fresh(), [token_bytes(32) for _ in range(RACERS)]
+        wraps = [partial(client.answer, "wrap_dek", dek=d, context=CONTEXT) for d in deks]
+        for dek, wrapped in zip(deks, race(wraps), strict=True):
+            _unwraps(client, wrapped, dek, "of what one of 16 threads wrapped")
+
+    @clause(KekSpec.describe_kek)
+    def test_description(self, fresh: Fresh) -> None:
+        """``wrap_dek`` now would use what this returns."""
+        wrapped: WrappedDek = fresh().answer("wrap_dek", dek=token_bytes(32), context=CONTEXT)
+        info: KekInfo = fresh().answer("describe_kek")
+        seen = KekInfo(wrapped.kek_id, wrapped.kek_version, wrapped.algorithm)
+        if not wrapped.kek_version:  # the KMS keeps to itself which version wrapped
+            seen = replace(seen, kek_version=info.kek_version)
+        expect("describe_kek: what wrap_dek uses", seen, info)
+
+    @clause(KekSpec.describe_kek)
+    def test_keks_have_names(self, fresh: Fresh, other: Fresh) -> None:
+        """``kek_id`` is the KEK's full name: two KEKs have two."""
+        keks = {client.answer("describe_kek").kek_id for client in (fresh(), other())}
+        expect("describe_kek: how many kek_ids two KEKs have", 2, len(keks))
+
+    @clause(KekSpec.wrap_dek)
+    def test_rotation(self, fresh: Fresh, rotate_kek: Callable[[], object] | None) -> None:
+        """Wraps under the newest version; what an older one wrapped unwraps."""
+        rotate, dek = skip_without("rotate_kek", rotate_kek), token_bytes(32)
+        before: WrappedDek = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
+        rotate()
+        _unwraps(fresh(), before, dek, "of what was wrapped before the rotation")
+        after: WrappedDek = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
+        if before.kek_version:
+            changed = before.kek_version != after.kek_version
+            expect("wrap_dek: whether rotation changes kek_version", expected=True, seen=changed)
+
+    @clause(KekSpec)
+    def test_missing_kek(self, open_missing_kek: OpenKek | None) -> None:
+        """Every hook raises KekNotFoundError if the KMS has no such KEK, or opening does."""
+        open_kek, dek = skip_without("open_missing_kek", open_missing_kek), token_bytes(32)
+        with clients(open_kek, "kms") as fresh:
+            _misses("describe_kek", lambda: fresh().call("describe_kek"))
+            _misses("wrap_dek", lambda: fresh().call("wrap_dek", dek=dek, context=CONTEXT))
+
+    @clause(KekSpec)
+    def test_disabled_kek(self, fresh: Fresh, disable_kek: Callable[[], object] | None) -> None:
+        """Every hook raises KekDisabledError once the KEK is disabled."""
+        disable, client, dek = skip_without("disable_kek", disable_kek), fresh(), token_bytes(32)
+        wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
+        disable()
+        refuse, when = partial(client.refuse, KekDisabledError), "once the KEK is disabled"
+        refuse("describe_kek", when)
+        refuse("wrap_dek", when, dek=dek, context=CONTEXT)
+        refuse("unwrap_dek", when, wrapped=wrapped, context=CONTEXT)
+
+
+def round_trip(wrapping: Client, unwrapping: Client, dek: bytes) -> None:
+    """Wrap with one client, unwrap with another, and compare."""
+    size = f"a DEK of {len(dek)} bytes"
+    wrapped = wrapping.answer("wrap_dek", f"of {size}", dek=dek, context=CONTEXT)
+    _unwraps(unwrapping, wrapped, dek, f"of {size}")
+
+
+def _unwraps(
+    client: Client, wrapped: object, dek: bytes, when: str, context: Context = CONTEXT
+) -> None:
+    seen = client.answer("unwrap_dek", when, wrapped=wrapped, context=dict(context))
+    expect(f"unwrap_dek {when}", dek, seen)
+
+
+def _misses(hook: str, call: Callable[[], object]) -> None:
+    refused(KekNotFoundError, f"{hook} of a KEK that the KMS does not have", call)

@@ -1,0 +1,105 @@
+"""The contract of an observer as tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+from typing import ClassVar, Literal, TypeAlias
+
+import pytest
+
+from kms_core._values import Event
+from kms_core.backend.hookspecs import BackendSpec, ObserverSpec
+from kms_core.testing._harness.clauses import clause
+from kms_core.testing._harness.client import Client, Fresh, Scheme, clients, expect, skip_without
+from kms_core.testing._harness.racing import RACERS, race
+from kms_core.testing.checks.shared import BackendChecks, Provoked
+from kms_core.testing.checks.strange_ids import STRANGE_IDS
+
+OpenObserver: TypeAlias = Callable[[], ObserverSpec]
+ReadNotes: TypeAlias = Callable[[], str]
+
+
+def _event(
+    dek_id: str | None = "volume-42",
+    operation: str = "wrap_dek",
+    outcome: Literal["done", "failed"] = "done",
+) -> Event:
+    error = None if outcome == "done" else "UnavailableError"
+    return Event(operation, "kms://under-test", dek_id, outcome, 0.25, error)
+
+
+class ObserverConformance(BackendChecks):
+    """Subclass it, and define ``open_observer``, which opens a fresh client whenever it is called.
+
+    Clients that write to one place may be one object. ``read_notes`` is optional.
+    """
+
+    scheme: ClassVar[Scheme] = "observer"
+    harmless = ("observe", {"event": _event()})
+
+    @pytest.fixture
+    def open_observer(self) -> OpenObserver:
+        """Opens the observer."""
+        raise NotImplementedError("define the fixture open_observer: it returns what opens it")
+
+    @pytest.fixture
+    def read_notes(self) -> ReadNotes | None:
+        """Optional: returns all that the observer has written or sent so far, as text."""
+        return None
+
+    @pytest.fixture
+    def fresh(self, open_observer: OpenObserver) -> Iterator[Fresh]:
+        """Opens and binds the observer."""
+        with clients(open_observer, self.scheme) as fresh:
+            yield fresh
+
+    def use(self, client: Client) -> None:
+        """Take note of a call that was done, and of one that failed."""
+        client.answer("observe", event=_event())
+        client.answer("observe", event=_event(outcome="failed"))
+
+    def provoke(self, fresh: Fresh) -> Provoked:
+        """Take note; an observer raises no error of its own."""
+        self.use(fresh())
+        return Provoked([], [])
+
+    @clause(ObserverSpec.observe)
+    def test_every_event(self, fresh: Fresh) -> None:
+        """Takes note of every call, also of an operation that it does not know."""
+        client = fresh()
+        operations = ("get_dek", "load_record", "of-tomorrow")
+        for operation, done in product(operations, (True, False)):
+            event = _event(operation=operation, outcome="done" if done else "failed")
+            client.answer("observe", f"of {event}", event=event)
+        client.answer("observe", "of an event without a dek_id", event=_event(None))
+
+    @clause(ObserverSpec.observe)
+    def test_strange_ids(self, fresh: Fresh) -> None:
+        """Takes every dek_id."""
+        client = fresh()
+        for dek_id in STRANGE_IDS:
+            client.answer("observe", f"of {dek_id!r}", event=_event(dek_id))
+
+    @clause(ObserverSpec.observe)
+    def test_notes(self, fresh: Fresh, read_notes: ReadNotes | None) -> None:
+        """What it notes tells backend, operation, dek_id and outcome, and the error's class."""
+        read, client = skip_without("read_notes", read_notes), fresh()
+        event = _event("noted-id", "unwrap_dek", "failed")
+        client.answer("observe", event=event)
+        client.close()
+        notes = read()
+        for told in (event.backend, event.operation, event.dek_id, event.outcome, event.error):
+            expect(f"observe: whether {told!r} is noted", expected=True, seen=str(told) in notes)
+
+    @clause(BackendSpec)
+    def test_threads(self, fresh: Fresh, read_notes: ReadNotes | None) -> None:
+        """All hooks may be called from several threads at once, on one client."""
+        client, ids = fresh(), [f"from-thread-{n:02}" for n in range(RACERS)]
+        race([partial(client.answer, "observe", event=_event(dek_id)) for dek_id in ids])
+        client.close()
+        if read_notes is not None:
+            notes = read_notes()
+            counts = {dek_id: notes.count(dek_id) for dek_id in ids}
+            expect("observe in 16 threads: notes of each", dict.fromkeys(ids, 1), counts)

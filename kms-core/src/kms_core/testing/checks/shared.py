@@ -1,0 +1,110 @@
+"""The checks that every backend passes: its class, its closing and its secrecy."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import pytest
+
+from kms_core.backend.hookspecs import BackendSpec
+from kms_core.backend.parameters import BackendConfig
+from kms_core.errors import ClosedError, KmsError
+from kms_core.testing._harness.clauses import clause
+from kms_core.testing._harness.client import Client, Fresh, Scheme, answered, expect
+from kms_core.testing._harness.leaks import Secret, search
+
+
+class Provoked(NamedTuple):
+    """Errors that a backend was made to raise, and the DEKs that it had in hand."""
+
+    errors: Sequence[KmsError]
+    deks: Sequence[bytes]
+
+
+class BackendChecks(ABC):
+    """The base of the conformance classes."""
+
+    scheme: ClassVar[Scheme]
+    """The scheme of the backend's URI."""
+
+    harmless: ClassVar[tuple[str, Mapping[str, Any]]]
+    """A hook that changes nothing in the service, and its arguments."""
+
+    @pytest.fixture
+    def secrets(self) -> Sequence[Secret]:
+        """What may never be shown: the credentials of the config, each of 8 bytes or more."""
+        return ()
+
+    @abstractmethod
+    def use(self, client: Client) -> None:
+        """Do what the backend is for; no error may come."""
+
+    @abstractmethod
+    def provoke(self, fresh: Fresh) -> Provoked:
+        """Make the backend raise errors."""
+
+    @clause(BackendSpec)
+    def test_hookspec_is_kept(self, fresh: Fresh) -> None:
+        """Every hook is implemented with all its arguments; ``Config`` is the config's model."""
+        model = getattr(fresh().plugin, "Config", None)
+        is_model = isinstance(model, type) and issubclass(model, BackendConfig)
+        expect("Config: whether it is a subclass of BackendConfig", expected=True, seen=is_model)
+
+    @clause(BackendSpec.close)
+    def test_close_twice(self, fresh: Fresh) -> None:
+        """Frees what the client holds, without an error. Core lets it happen once."""
+        client = fresh()
+        self.use(client)
+        answered("close", client.close)
+        answered("close for a second time", client.close)
+
+    @clause(BackendSpec.close)
+    def test_use_after_close(self, fresh: Fresh) -> None:
+        """A closed client is closed: core calls no hook after ``close`` has returned None."""
+        client = fresh()
+        answered("close", client.close)
+        hook, arguments = self.harmless
+        client.refuse(ClosedError, hook, "after close", **arguments)
+
+    @clause(BackendSpec.close)
+    def test_close_leaves_others_open(self, fresh: Fresh) -> None:
+        """Frees nothing that another client of the same service uses."""
+        closed, other = fresh(), fresh()
+        answered("close", closed.close)
+        self.use(other)
+        self.use(fresh())
+
+    @clause(BackendSpec)
+    def test_description_shows_no_secret(self, fresh: Fresh, secrets: Sequence[Secret]) -> None:
+        """``describe_…`` and a client's repr show no credential."""
+        client = fresh()
+        hook, arguments = self.harmless
+        answer = client.answer(hook, **arguments)
+        plugin = client.plugin
+        texts = [("what it returns", repr(answer)), ("the client's repr", f"{plugin!r} {plugin}")]
+        search(hook, texts, secrets)
+
+    @clause(BackendSpec)
+    def test_logs_show_no_secret(
+        self,
+        fresh: Fresh,
+        secrets: Sequence[Secret],
+        caplog: pytest.LogCaptureFixture,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """No logger at any level, and nothing printed, shows key bytes or a credential."""
+        client = fresh()
+        caplog.set_level(1)
+        for name, logger in list(logging.root.manager.loggerDict.items()):
+            caplog.set_level(1, logger=name)
+            monkeypatch.setattr(logger, "propagate", True, raising=False)
+        self.use(client)
+        _, deks = self.provoke(fresh)
+        out, err = capsys.readouterr()
+        texts = [(f"a record of logger {r.name}", repr(vars(r))) for r in caplog.records]
+        texts += [("the log", caplog.text), ("standard output", out), ("standard error", err)]
+        search("every hook", texts, [*secrets, *deks])

@@ -1,0 +1,81 @@
+"""The contract of a storage as tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar, TypeAlias
+
+import pytest
+
+from kms_core.backend.hookspecs import StorageSpec
+from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError
+from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
+from kms_core.testing.checks.errors import ErrorChecks, Requests
+from kms_core.testing.checks.shared import Provoked
+from kms_core.testing.checks.storage_listing import StorageListingChecks
+from kms_core.testing.checks.storage_races import StorageRaceChecks
+from kms_core.testing.checks.storage_records import PlantRecord, StorageRecordChecks
+
+OpenStorage: TypeAlias = Callable[[], StorageSpec]
+
+
+class StorageConformance(StorageRecordChecks, StorageListingChecks, StorageRaceChecks, ErrorChecks):
+    """Subclass it, and define ``open_storage``; the other fixtures are optional.
+
+    It opens a fresh client of one store, which is empty when a test begins. Clients of a store in
+    memory may be one object.
+    """
+
+    scheme: ClassVar[Scheme] = "storage"
+    harmless = ("describe_storage", {})
+
+    @pytest.fixture
+    def open_storage(self) -> OpenStorage:
+        """Opens the store."""
+        raise NotImplementedError("define the fixture open_storage: it returns what opens a store")
+
+    @pytest.fixture
+    def plant_record(self) -> PlantRecord | None:
+        """Optional: stores a record behind the backend's back: ``plant_record(dek_id, data)``."""
+        return None
+
+    @pytest.fixture
+    def fresh(self, open_storage: OpenStorage) -> Iterator[Fresh]:
+        """Opens and binds the store."""
+        with clients(open_storage, self.scheme) as fresh:
+            yield fresh
+
+    def use(self, client: Client) -> None:
+        """Create, load and delete a record."""
+        revision = client.answer("create_record", dek_id="used", data=b"data")
+        client.answer("load_record", dek_id="used")
+        client.answer("delete_record", dek_id="used", revision=revision)
+
+    def requests(self, client: Client) -> Requests:
+        """Load, list, create, replace and delete; a storage may describe itself without asking."""
+        there = {"dek_id": "there"}
+        revision = client.answer("create_record", **there, data=b"data")
+        return {
+            "load_record": there,
+            "list_dek_ids": {"prefix": ""},
+            "create_record": {"dek_id": "new", "data": b"data"},
+            "replace_record": {**there, "data": b"data", "revision": revision},
+            "delete_record": {**there, "revision": revision},
+        }
+
+    def provoke(self, fresh: Fresh) -> Provoked:
+        """Ask for what is not there, already there, or no longer so."""
+        client = fresh()
+        first = client.answer("create_record", dek_id="there", data=b"1")
+        client.answer("replace_record", dek_id="there", data=b"2", revision=first)
+        there, stale = {"dek_id": "there"}, {"dek_id": "there", "revision": first}
+        refuse = client.refuse
+        return Provoked(
+            [
+                refuse(DekNotFoundError, "load_record", "of a missing record", dek_id="missing"),
+                refuse(DekExistsError, "create_record", "of a stored id", **there, data=b"3"),
+                refuse(ConflictError, "replace_record", "at a stale revision", **stale, data=b"3"),
+                refuse(ConflictError, "delete_record", "at a stale revision", **stale),
+            ],
+            [],
+        )

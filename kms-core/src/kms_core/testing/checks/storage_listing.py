@@ -1,0 +1,99 @@
+"""Which ids a storage tells apart, and which it lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
+
+import pytest
+
+from kms_core._values import StoredRecord
+from kms_core.backend.hookspecs import StorageSpec
+from kms_core.testing._harness.clauses import clause
+from kms_core.testing._harness.client import Client, Fresh, answered, expect
+from kms_core.testing._harness.racing import RACERS
+from kms_core.testing.checks.strange_ids import STRANGE_IDS
+
+_PREFIXES = ("", "a", "A", "a/", "a%", "a_", "a*", "a.", "a\\", "[", "(", "^a", "%", "\u00e9", "e")
+_TAILS = ("", "b", "/b", "%", "_", "%b", "_b")
+_NOBODYS = ("a/b/c/d", "b", "$", "a" * 256)
+
+
+class StorageListingChecks:
+    """The part of :class:`~kms_core.testing.StorageConformance` about ids."""
+
+    page_size: ClassVar[int] = 1000
+    """How many ids the service lists at a time; a few more than that are created."""
+
+    @clause(StorageSpec)
+    def test_strange_ids_are_distinct(self, fresh: Fresh) -> None:
+        """Two ids that differ in anything are two records, and none is ever a path."""
+        _create_all(fresh(), STRANGE_IDS)
+        client = fresh()
+        for dek_id in STRANGE_IDS:
+            stored: StoredRecord = client.answer("load_record", dek_id=dek_id)
+            expect(f"load_record of {dek_id!r}: whose data it is", dek_id.encode(), stored.data)
+
+    @clause(StorageSpec.list_dek_ids)
+    def test_strange_ids_are_listed(self, fresh: Fresh) -> None:
+        """Yields each dek_id exactly as it was given."""
+        _create_all(fresh(), STRANGE_IDS)
+        _lists("", STRANGE_IDS, fresh().list_ids())
+
+    @clause(StorageSpec.list_dek_ids)
+    def test_empty_store(self, fresh: Fresh) -> None:
+        """Of an empty store yields nothing."""
+        expect("list_dek_ids of an empty store", [], fresh().list_ids())
+
+    @pytest.fixture
+    def many_ids(self) -> None:
+        """Nothing: an empty store of the author's own may be filled."""
+
+    @clause(StorageSpec.list_dek_ids)
+    @pytest.mark.usefixtures("many_ids")
+    def test_pages(self, fresh: Fresh) -> None:
+        """Yields each dek_id once, also those beyond the first page."""
+        ids = [f"page/{n}" for n in range(self.page_size + 5)]
+        client = fresh()
+        with ThreadPoolExecutor(RACERS) as pool:
+            list(pool.map(lambda dek_id: _create_all(client, [dek_id]), ids))
+        _create_all(client, ["other"])
+        _lists("", [*ids, "other"], fresh().list_ids())
+        _lists("page/", ids, fresh().list_ids("page/"))
+
+    @clause(StorageSpec.list_dek_ids)
+    def test_prefix(self, fresh: Fresh) -> None:
+        """Takes the prefix literally: no pattern, no path, no other case."""
+        ids = {prefix + tail for prefix in _PREFIXES for tail in _TAILS} - {""}
+        _create_all(fresh(), ids)
+        client = fresh()
+        for prefix in (*_PREFIXES, *_NOBODYS):
+            expected = [dek_id for dek_id in ids if dek_id.startswith(prefix)]
+            _lists(prefix, expected, client.list_ids(prefix))
+
+    @clause(StorageSpec.list_dek_ids)
+    def test_listing_while_records_change(self, fresh: Fresh) -> None:
+        """Reads on as it is asked; what others do meanwhile stops nothing."""
+        client, kept = fresh(), [f"kept-{n}" for n in range(20)]
+        _create_all(client, kept)
+        gone = client.answer("create_record", dek_id="gone", data=b"data")
+        listing = client.iterate("list_dek_ids", prefix="")
+        seen = [answered("list_dek_ids", lambda: next(listing))]
+        fresh().answer("delete_record", dek_id="gone", revision=gone)
+        _create_all(fresh(), ["new-1", "new-2"])
+        seen += answered("list_dek_ids while records change", lambda: list(listing))
+        _lists("", kept, [dek_id for dek_id in seen if dek_id.startswith("kept-")])
+
+
+def _create_all(client: Client, ids: Iterable[str]) -> None:
+    for dek_id in ids:
+        data = dek_id.encode()
+        client.answer("create_record", f"of {dek_id!r}", dek_id=dek_id, data=data)
+
+
+def _lists(prefix: str, expected: Sequence[str], seen: Sequence[str]) -> None:
+    clause = f"list_dek_ids with prefix {prefix!r}"
+    expect(f"{clause}: ids that it left out", [], sorted(set(expected) - set(seen)))
+    expect(f"{clause}: ids that should not be there", [], sorted(set(seen) - set(expected)))
+    expect(f"{clause}: how many it yields, each once", len(expected), len(seen))

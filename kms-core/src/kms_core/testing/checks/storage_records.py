@@ -1,0 +1,154 @@
+"""What a storage promises about one record at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
+import pytest
+
+from kms_core._values import MAX_RECORD_SIZE, StoredRecord
+from kms_core.backend.hookspecs import BackendSpec, StorageSpec
+from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError
+from kms_core.testing._harness.clauses import clause
+from kms_core.testing._harness.client import Client, Fresh, expect, skip_without
+from kms_core.testing._harness.racing import RACERS, race
+
+PlantRecord: TypeAlias = Callable[[str, bytes], object]
+
+
+class StorageRecordChecks:
+    """The part of :class:`~kms_core.testing.StorageConformance` about single records."""
+
+    @pytest.mark.parametrize("size", [0, 1, 256, 4096, MAX_RECORD_SIZE])
+    @clause(StorageSpec.create_record)
+    def test_created_record(self, fresh: Fresh, size: int) -> None:
+        """Post: every client sees the record whole, at once."""
+        data = (bytes(range(256)) * (size // 256 + 1))[:size]
+        revision = fresh().answer("create_record", f"of {size} bytes", dek_id="id", data=data)
+        _holds(fresh(), "id", data, revision, "create_record")
+
+    @clause(StorageSpec.create_record)
+    def test_create_existing(self, fresh: Fresh) -> None:
+        """Raises DekExistsError, and the record is as before."""
+        revision = fresh().answer("create_record", dek_id="id", data=b"first")
+        fresh().refuse(DekExistsError, "create_record", "again", dek_id="id", data=b"second")
+        _holds(fresh(), "id", b"first", revision, "create_record that was refused")
+
+    @clause(StorageSpec.replace_record)
+    def test_replaced_record(self, fresh: Fresh) -> None:
+        """Stores new data and returns the new revision."""
+        client = fresh()
+        first = client.answer("create_record", dek_id="id", data=b"first")
+        second = client.answer("replace_record", dek_id="id", data=b"second", revision=first)
+        _holds(fresh(), "id", b"second", second, "replace_record")
+        third = fresh().answer("replace_record", dek_id="id", data=b"", revision=second)
+        _holds(client, "id", b"", third, "replace_record by another client")
+
+    @clause(StorageSpec.replace_record)
+    def test_stale_replace(self, fresh: Fresh) -> None:
+        """Raises ConflictError at another revision, and changes nothing."""
+        stale, revision = _replaced(fresh())
+        when = "at a stale revision"
+        arguments = {"dek_id": "id", "data": b"third", "revision": stale}
+        fresh().refuse(ConflictError, "replace_record", when, **arguments)
+        _holds(fresh(), "id", b"second", revision, f"replace_record {when}")
+
+    @clause(StorageSpec.delete_record)
+    def test_stale_delete(self, fresh: Fresh) -> None:
+        """Raises ConflictError at another revision, and changes nothing."""
+        stale, revision = _replaced(fresh())
+        when = "at a stale revision"
+        fresh().refuse(ConflictError, "delete_record", when, dek_id="id", revision=stale)
+        _holds(fresh(), "id", b"second", revision, f"delete_record {when}")
+
+    @clause(StorageSpec.load_record)
+    def test_load_missing(self, fresh: Fresh) -> None:
+        """Raises DekNotFoundError."""
+        fresh().refuse(DekNotFoundError, "load_record", "of a missing record", dek_id="id")
+
+    @clause(StorageSpec.replace_record)
+    def test_replace_missing(self, fresh: Fresh) -> None:
+        """Raises DekNotFoundError, and stores nothing."""
+        client, when = fresh(), "of a missing record"
+        revision = client.answer("create_record", dek_id="there", data=b"data")
+        arguments = {"dek_id": "id", "data": b"data", "revision": revision}
+        client.refuse(DekNotFoundError, "replace_record", when, **arguments)
+        fresh().refuse(DekNotFoundError, "load_record", "after that", dek_id="id")
+
+    @clause(StorageSpec.delete_record)
+    def test_delete_missing(self, fresh: Fresh) -> None:
+        """Raises DekNotFoundError."""
+        client, when = fresh(), "of a missing record"
+        revision = client.answer("create_record", dek_id="there", data=b"data")
+        client.refuse(DekNotFoundError, "delete_record", when, dek_id="id", revision=revision)
+
+    @clause(StorageSpec.delete_record)
+    def test_deleted_record(self, fresh: Fresh) -> None:
+        """Deletes: the record is neither loaded nor listed any more."""
+        client = fresh()
+        revision = client.answer("create_record", dek_id="id", data=b"data")
+        client.answer("delete_record", dek_id="id", revision=revision)
+        fresh().refuse(DekNotFoundError, "load_record", "of a deleted record", dek_id="id")
+        expect("list_dek_ids after delete_record", [], fresh().list_ids())
+
+    @clause(StorageSpec.create_record)
+    def test_create_after_delete(self, fresh: Fresh) -> None:
+        """Takes an id whose record was deleted."""
+        client = fresh()
+        first = client.answer("create_record", dek_id="id", data=b"first")
+        client.answer("delete_record", dek_id="id", revision=first)
+        when = "after delete_record"
+        second = fresh().answer("create_record", when, dek_id="id", data=b"second")
+        _holds(fresh(), "id", b"second", second, f"create_record {when}")
+
+    @clause(StorageSpec)
+    def test_other_records_stay(self, fresh: Fresh) -> None:
+        """``replace_record`` and ``delete_record`` change the record of this dek_id alone."""
+        client = fresh()
+        kept = client.answer("create_record", dek_id="kept", data=b"kept")
+        first = client.answer("create_record", dek_id="id", data=b"first")
+        second = client.answer("replace_record", dek_id="id", data=b"second", revision=first)
+        _holds(fresh(), "kept", b"kept", kept, "replace_record of another record")
+        client.answer("delete_record", dek_id="id", revision=second)
+        _holds(fresh(), "kept", b"kept", kept, "delete_record of another record")
+
+    @clause(StorageSpec.load_record)
+    def test_oversized_record(self, fresh: Fresh, plant_record: PlantRecord | None) -> None:
+        """Reads at most MAX_RECORD_SIZE + 1 bytes of what others stored."""
+        skip_without("plant_record", plant_record)("id", bytes(3 * MAX_RECORD_SIZE))
+        stored: StoredRecord = fresh().answer("load_record", dek_id="id")
+        size = len(stored.data)
+        expect("load_record of 196608 bytes: how many it read", MAX_RECORD_SIZE + 1, size)
+
+    @clause(StorageSpec.describe_storage)
+    def test_description(self, fresh: Fresh) -> None:
+        """Says where the records are: all clients of one store say the same, in some words."""
+        first, second = (fresh().answer("describe_storage") for _ in range(2))
+        expect("describe_storage by another client", first, second)
+        expect(
+            "describe_storage: whether it says anything", expected=True, seen=bool(first.location)
+        )
+
+    @clause(BackendSpec)
+    def test_threads(self, fresh: Fresh) -> None:
+        """All hooks may be called from several threads at once, on one client."""
+        client, ids = fresh(), [f"id-{n}" for n in range(RACERS)]
+        create = partial(client.answer, "create_record")
+        revisions = race([partial(create, dek_id=i, data=i.encode()) for i in ids])
+        for dek_id, revision in zip(ids, revisions, strict=True):
+            _holds(fresh(), dek_id, dek_id.encode(), revision, "create_record in 16 threads")
+
+
+def _replaced(client: Client) -> tuple[str, str]:
+    """The stale and the present revision of a record."""
+    first: str = client.answer("create_record", dek_id="id", data=b"first")
+    second: str = client.answer("replace_record", dek_id="id", data=b"second", revision=first)
+    return first, second
+
+
+def _holds(client: Client, dek_id: str, data: bytes, revision: object, after: str) -> None:
+    stored: StoredRecord = client.answer("load_record", f"after {after}", dek_id=dek_id)
+    expect(f"load_record after {after}: the data", data, stored.data)
+    expect(f"load_record after {after}: the revision", revision, stored.revision)
