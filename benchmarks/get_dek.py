@@ -19,6 +19,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from contextlib import ExitStack
 from statistics import median
+from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -27,9 +28,8 @@ import kms_core
 from kms_core import KekInfo
 from kms_core._deks.stored import StoredDeks
 from kms_core._events import Observer
-from kms_core._plugins.clients import Bound
-from kms_core.backend import BackendConfig, Context, KekSpec, StorageSpec, WrappedDek, hookimpl
-from kms_core.backend.hookspecs import ObserverSpec
+from kms_core._plugins.clients import bind
+from kms_core.backend import BackendConfig, Context, KekSpec, WrappedDek, hookimpl
 from kms_core.builtin.log import LogObserver
 from kms_core.builtin.memory import MemoryStorage
 
@@ -70,10 +70,10 @@ def microseconds(call: Callable[[], object]) -> float:
 
 def open_noop(*observers: Observer) -> kms_core.Kms:
     """A façade with nothing behind it."""
-    kek = Bound("kms://noop", "benchmarks", NoopKek(), KekSpec, observers)
+    kek: Any = bind("kms://noop", NoopKek(), "benchmarks", observers)
     memory = MemoryStorage(MemoryStorage.Config())
-    storage = Bound("storage://memory", "benchmarks", memory, StorageSpec, observers)
-    return kms_core.Kms(StoredDeks(kek, storage, "noop"), ExitStack())
+    storage: Any = bind("storage://memory", memory, "benchmarks", observers)
+    return kms_core.Kms(StoredDeks(kek, storage, "noop"), ExitStack(), observers)
 
 
 def import_milliseconds(module: str) -> float:
@@ -104,7 +104,8 @@ def main() -> None:
 
     stored = open_noop()
     log = LogObserver(LogObserver.Config())
-    watched = open_noop(Bound("observer://log", "benchmarks", log, ObserverSpec).observe)
+    observer: Any = bind("observer://log", log, "benchmarks")
+    watched = open_noop(observer.observe)
     for kms, name in ((stored, "façade's own share"), (watched, "with observer log")):
         kms.get_dek("volume-42")
         cost = microseconds(lambda kms=kms: kms.get_dek("volume-42"))  # type: ignore[misc]

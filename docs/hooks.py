@@ -9,9 +9,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from kms_core import hookspecs
-from kms_core.backend import DeriverSpec, KekSpec, ObserverSpec, StorageSpec
-from kms_core.backend.hookspecs import BackendSpec
+from kms_core.backend import (
+    BackendSpec,
+    DeriverSpec,
+    KekSpec,
+    ObserverSpec,
+    StorageSpec,
+    hookspecs,
+)
 from kms_core.testing import (
     DeriverConformance,
     KekConformance,
@@ -28,7 +33,7 @@ SUITES = (KekConformance, DeriverConformance, StorageConformance, ObserverConfor
 PREFACE = """\
 # Hooks
 
-<!-- Written by `python docs/hooks.py` from kms_core/hookspecs.py and the conformance kit. -->
+<!-- Written by `python docs/hooks.py` from kms_core/backend/hookspecs.py and the conformance kit. -->
 
 Every hook that core calls, as its hookspec has it. Below each stand the clauses that the
 conformance kit checks: the kit's messages and tables quote them.

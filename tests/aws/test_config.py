@@ -15,9 +15,9 @@ from kms_aws.config import AwsKekConfig, AwsStorageConfig
 from kms_aws.kek import AwsKek
 from kms_aws.session import open_client
 from kms_core import AccessDeniedError, ConfigError, open_kms
-from kms_core._config.choices import BackendSettings, load_settings
+from kms_core._config.choices import ChosenBackend, load_choices
 from kms_core._config.uri import parse_uri
-from kms_core.backend import load_config
+from kms_core._plugins.parameters import read_parameters
 from tests.aws.cloud import REGION, Cloud
 from tests.aws.recording import PAGE
 
@@ -28,24 +28,24 @@ STATIC = {"accessKeyID": "AKIACONFIG", "accessKey": "config-secret"}
 
 def kek_config(**parameters: Any) -> AwsKekConfig:
     given = {"region": REGION, "keyName": KEY_ID} | parameters
-    return load_config(AwsKekConfig, BackendSettings("kms", "aws", given))
+    return read_parameters(AwsKekConfig, ChosenBackend("kms", "aws", given))
 
 
 def storage_config(**parameters: Any) -> AwsStorageConfig:
     given = {"region": REGION, "bucket": "my-deks"} | parameters
-    return load_config(AwsStorageConfig, BackendSettings("storage", "aws", given))
+    return read_parameters(AwsStorageConfig, ChosenBackend("storage", "aws", given))
 
 
 def test_uris_of_constellation() -> None:
     kek = "kms://aws?region=eu-west-1&accessKeyID=AKIA&accessKey=a/b%2Fc+d=&keyName=alias/deks"
     name, parameters = parse_uri(kek, "kms")
-    config = load_config(AwsKekConfig, BackendSettings("kms", name, parameters))
+    config = read_parameters(AwsKekConfig, ChosenBackend("kms", name, parameters))
     assert config.access_key is not None
     assert config.access_key.get_secret_value() == "a/b/c+d="
     assert "a/b" not in repr(config)
     storage = "storage://aws?bucket=deks&region=eu-west-1&accessKeyID=AKIA&accessKey=secret"
     name, parameters = parse_uri(storage, "storage")
-    assert load_config(AwsStorageConfig, BackendSettings("storage", name, parameters)).bucket
+    assert read_parameters(AwsStorageConfig, ChosenBackend("storage", name, parameters)).bucket
 
 
 @pytest.mark.parametrize(
@@ -216,9 +216,9 @@ def test_documented_config(page: Path, tmp_path: Path) -> None:
     [block] = re.findall(r"^ *```toml\n(.*?)^ *```$", page.read_text(), re.MULTILINE | re.DOTALL)
     config = tmp_path / "kms.toml"
     config.write_text(dedent(block))
-    settings = load_settings(config=config)
-    assert load_config(AwsKekConfig, settings.kek).key_name == "alias/deks"
-    assert load_config(AwsStorageConfig, settings.storage).bucket == "my-deks"
+    settings = load_choices(config=config)
+    assert read_parameters(AwsKekConfig, settings.kek).key_name == "alias/deks"
+    assert read_parameters(AwsStorageConfig, settings.storage).bucket == "my-deks"
 
 
 def test_documented_parameters() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from kms_azure.config import AzureKekConfig, AzureStorageConfig
 from kms_core import ConfigError
-from kms_core._config.choices import BackendSettings
+from kms_core._config.choices import ChosenBackend
 from kms_core._config.uri import parse_uri
-from kms_core.backend import load_config
+from kms_core._plugins.parameters import read_parameters
 
 PRINCIPAL = {"tenantID": "tenant", "clientID": "client", "clientSecret": "a-config-secret"}
 CLOUDS = [
@@ -33,26 +33,26 @@ ENDPOINTS = [
 
 def kek_config(**parameters: Any) -> AzureKekConfig:
     given = {"vaultName": "our-vault", "keyName": "deks"} | parameters
-    return load_config(AzureKekConfig, BackendSettings("kms", "azure", given))
+    return read_parameters(AzureKekConfig, ChosenBackend("kms", "azure", given))
 
 
 def storage_config(**parameters: Any) -> AzureStorageConfig:
     given = {"account": "account", "container": "deks"} | parameters
-    return load_config(AzureStorageConfig, BackendSettings("storage", "azure", given))
+    return read_parameters(AzureStorageConfig, ChosenBackend("storage", "azure", given))
 
 
 def test_uris_of_constellation() -> None:
     principal = "tenantID=tenant&clientID=client&clientSecret=a~b%2Fc+d"
     kek = f"kms://azure?{principal}&vaultName=Vault&vaultType=vault.azure.net&keyName=deks"
     name, parameters = parse_uri(kek, "kms")
-    config = load_config(AzureKekConfig, BackendSettings("kms", name, parameters))
+    config = read_parameters(AzureKekConfig, ChosenBackend("kms", name, parameters))
     assert config.client_secret is not None
     assert config.client_secret.get_secret_value() == "a~b/c+d"
     assert "a~b" not in repr(config)
     assert config.vault_url == "https://vault.vault.azure.net"
     storage = f"storage://azure?account=account&container=deks&{principal}"
     name, parameters = parse_uri(storage, "storage")
-    stored = load_config(AzureStorageConfig, BackendSettings("storage", name, parameters))
+    stored = read_parameters(AzureStorageConfig, ChosenBackend("storage", name, parameters))
     assert stored.account_url == "https://account.blob.core.windows.net"
 
 

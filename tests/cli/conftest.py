@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kms_core.cli import main
+from kms_core.cli.main import main
 from tests.cli.running import Done, Kms
 
 

@@ -14,7 +14,7 @@ HEAVY = {"pydantic", "stevedore", "cryptography"}
 SCRIPT = """
 import json, sys
 sys.argv = ["kms", *sys.argv[1:]]
-from kms_core.cli import main
+from kms_core.cli.main import main
 try:
     main()
 finally:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from kms_core import ConfigError
-from kms_core._config.choices import BackendSettings
-from kms_core.backend import load_config
+from kms_core._config.choices import ChosenBackend
+from kms_core._plugins.parameters import read_parameters
 from kms_core.cli import new_files
 from tests.cli.running import Kms, clean_environment
 
@@ -144,11 +144,11 @@ def test_a_key_that_is_none_is_refused_without_showing_it(
     model = getattr(module, f"Keyed{kind.capitalize()}Config")
     others = {"keyName": "one"} if kind == "kek" else {}
     for key in ("A" * 43, "A" * 40, "A" * 43 + "*", "\u00e9" * 43):
-        settings = BackendSettings("kms", "keyed", {"key": key, **others})
+        settings = ChosenBackend("kms", "keyed", {"key": key, **others})
         with pytest.raises(ConfigError, match=r"^kms://keyed: key is not .*32 bytes") as refusal:
-            load_config(model, settings)
+            read_parameters(model, settings)
         assert key not in str(refusal.value)
-    load_config(model, BackendSettings("kms", "keyed", {"key": "A" * 43 + "=", **others}))
+    read_parameters(model, ChosenBackend("kms", "keyed", {"key": "A" * 43 + "=", **others}))
 
 
 @pytest.mark.parametrize(

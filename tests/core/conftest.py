@@ -12,7 +12,7 @@ import pytest
 from kms_core import Kms
 from kms_core._deks.stored import StoredDeks
 from kms_core._events import Observer
-from kms_core._plugins.clients import Bound
+from kms_core._plugins.clients import KekClient, StorageClient, bind
 from kms_core.backend import Context, KekSpec, StorageSpec, StoredRecord, WrappedDek, hookimpl
 from kms_core.builtin.local.kek import LocalKek
 from kms_core.builtin.local.key_file import new_key_file
@@ -97,14 +97,14 @@ def open_with() -> Callable[[KekSpec, StorageSpec], Kms]:
     def open_with(
         kek: KekSpec, storage: StorageSpec, observers: list[Observer] | None = None
     ) -> Kms:
-        bound_kek = Bound("kms://local", "kms-core test", kek, KekSpec, observers or [])
-        bound_storage = Bound(
-            "storage://memory", "kms-core test", storage, StorageSpec, observers or []
-        )
+        bound_kek = bind("kms://local", kek, "kms-core test", observers or [])
+        bound_storage = bind("storage://memory", storage, "kms-core test", observers or [])
+        assert isinstance(bound_kek, KekClient)
+        assert isinstance(bound_storage, StorageClient)
         resources = ExitStack()
         resources.callback(bound_kek.close)
         resources.callback(bound_storage.close)
-        return Kms(StoredDeks(bound_kek, bound_storage, "local"), resources)
+        return Kms(StoredDeks(bound_kek, bound_storage, "local"), resources, observers or [])
 
     return open_with
 

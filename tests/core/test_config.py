@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import kms_core
-from kms_core._config.choices import BackendSettings
-from kms_core.backend import BackendConfig, ConfigPath, SecretBytes, SecretStr, load_config
+from kms_core._config.choices import ChosenBackend
+from kms_core._plugins.parameters import read_parameters
+from kms_core.backend import BackendConfig, ConfigPath, SecretBytes, SecretStr
 
 SECRET = "hunter2hunter2"
 
@@ -22,7 +23,7 @@ class Model(BackendConfig):
 
 
 def load(folder: Path = Path(), /, **parameters: object) -> Model:
-    return load_config(Model, BackendSettings("kms", "acme-hsm", parameters, folder))
+    return read_parameters(Model, ChosenBackend("kms", "acme-hsm", parameters, folder))
 
 
 def test_names_are_camel_case() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import kms_core
-from kms_core.builtin import disk
+from kms_core.builtin.file import disk
 from kms_core.builtin.file.names import encode_name
 from kms_core.builtin.file.storage import FileStorage
 

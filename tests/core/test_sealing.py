@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kms_core import UnwrapError
-from kms_core.backend import SEALING_KEY_SIZE, encode_context, open_dek, seal_dek
+from kms_core.backend import SEALING_KEY_SIZE, encode_context, seal_dek, unseal_dek
 
 CONTEXT = {"dek_id": "volume/é", "size": "32"}
 
@@ -23,7 +23,7 @@ def test_round_trip(size: int) -> None:
     assert len(sealed) == 32 + size + 16
     assert size < 16 or dek not in sealed
     assert key not in sealed
-    assert open_dek(key, sealed, dict(reversed(CONTEXT.items()))) == dek
+    assert unseal_dek(key, sealed, dict(reversed(CONTEXT.items()))) == dek
 
 
 def test_each_key_is_fresh() -> None:
@@ -38,7 +38,7 @@ def test_every_bit_of_what_is_sealed() -> None:
         altered = bytearray(sealed)
         altered[bit // 8] ^= 1 << bit % 8
         with pytest.raises(UnwrapError):
-            open_dek(key, bytes(altered), CONTEXT)
+            unseal_dek(key, bytes(altered), CONTEXT)
 
 
 def test_every_bit_of_the_key() -> None:
@@ -47,28 +47,28 @@ def test_every_bit_of_the_key() -> None:
         altered = bytearray(key)
         altered[bit // 8] ^= 1 << bit % 8
         with pytest.raises(UnwrapError):
-            open_dek(bytes(altered), sealed, CONTEXT)
+            unseal_dek(bytes(altered), sealed, CONTEXT)
 
 
 @pytest.mark.parametrize("size", [0, 1, 31, 32, 47, 48, 79])
 def test_cut(size: int) -> None:
     key, sealed = seal_dek(bytes(32), CONTEXT)
     with pytest.raises(UnwrapError):
-        open_dek(key, sealed[:size], CONTEXT)
+        unseal_dek(key, sealed[:size], CONTEXT)
 
 
 @pytest.mark.parametrize("key", [b"", bytes(31), bytes(33)])
 def test_key_of_another_size(key: bytes) -> None:
     _, sealed = seal_dek(bytes(32), CONTEXT)
     with pytest.raises(UnwrapError):
-        open_dek(key, sealed, CONTEXT)
+        unseal_dek(key, sealed, CONTEXT)
 
 
 @pytest.mark.parametrize("context", [{}, {"dek_id": "volume/e"}, {**CONTEXT, "size": "33"}])
 def test_other_context(context: dict[str, str]) -> None:
     key, sealed = seal_dek(bytes(32), CONTEXT)
     with pytest.raises(UnwrapError):
-        open_dek(key, sealed, context)
+        unseal_dek(key, sealed, context)
 
 
 def test_format() -> None:
@@ -86,4 +86,4 @@ def test_commitment_is_checked() -> None:
     key, sealed = seal_dek(bytes(32), CONTEXT)
     _, other = seal_dek(bytes(32), CONTEXT)
     with pytest.raises(UnwrapError):
-        open_dek(key, other[:32] + sealed[32:], CONTEXT)
+        unseal_dek(key, other[:32] + sealed[32:], CONTEXT)

@@ -12,8 +12,8 @@ from _pytest.mark import ParameterSet
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import kms_core
-from kms_core._config.choices import BackendSettings, load_settings
-from kms_core._plugins.registry import load_backend
+from kms_core._config.choices import ChosenBackend, load_choices
+from kms_core._plugins.loader import load_backend
 from kms_core.backend import SecretBytes, SecretStr
 from tests.docs.pages import DOCS, PAGES, READMES, ROOT, blocks, name, section
 
@@ -78,12 +78,12 @@ def test_start_shell_session_prints_what_the_page_says() -> None:
 def test_config_examples_load(text: str, tmp_path: Path) -> None:
     config = tmp_path / "kms.toml"
     config.write_text(text)
-    settings = load_settings(config=config)
+    settings = load_choices(config=config)
     for backend in (settings.kek, settings.storage, *settings.observers):
         assert backend.parameters.keys() <= known_parameters(backend), backend
 
 
-def known_parameters(backend: BackendSettings) -> set[str]:
+def known_parameters(backend: ChosenBackend) -> set[str]:
     plugin, _ = load_backend(backend.scheme, backend.name)
     fields = plugin.Config.model_fields  # type: ignore[attr-defined]  # every backend has one
     names = {field.alias or name for name, field in fields.items()}

@@ -11,9 +11,9 @@ import pytest
 import requests
 
 from kms_core import AccessDeniedError, ConfigError, UnavailableError, open_kms
-from kms_core._config.choices import BackendSettings
+from kms_core._config.choices import ChosenBackend
 from kms_core._config.uri import parse_uri
-from kms_core.backend import load_config
+from kms_core._plugins.parameters import read_parameters
 from kms_gcp.config import GcpConfig, GcpKekConfig, GcpStorageConfig
 from tests.gcp.cloud import QUICK, Cloud
 
@@ -25,7 +25,7 @@ def load(uri: str) -> Any:
     scheme = uri.partition(":")[0]
     name, parameters = parse_uri(uri, scheme)
     model: type[GcpConfig] = GcpKekConfig if scheme == "kms" else GcpStorageConfig
-    return load_config(model, BackendSettings(scheme, name, parameters))
+    return read_parameters(model, ChosenBackend(scheme, name, parameters))
 
 
 def test_uris_of_constellation() -> None:

@@ -53,7 +53,7 @@ def test_the_local_kek_and_file_storage_import_no_other_backend(
 
 
 def test_listing_backends_reads_metadata_alone(run: Run) -> None:
-    listing = "from kms_core import resolver\nassert resolver.find_backends()"
+    listing = "from kms_core._plugins import registry\nassert registry.find_backends()"
     assert _backends(_modules(run, listing)) == set()
 
 

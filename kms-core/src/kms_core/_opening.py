@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kms_core._tracebacks import without_locals
 from kms_core._values import UriOrMapping
 from kms_core.kms import Kms
 
 if TYPE_CHECKING:
-    from kms_core._config.choices import Choices
+    from kms_core._config.choices import Choices, ChosenBackend
+    from kms_core._events import Observer
 
 
 # The modules that load stevedore and pydantic are imported when a backend is opened, not by
@@ -56,13 +57,14 @@ def _open(chosen: Choices, resources: ExitStack) -> Kms:
     from kms_core._plugins.clients import DeriverClient
     from kms_core._plugins.prepared import prepare
 
-    def opened(backend: ChosenBackend, observers: Sequence[Observer] = ()) -> AnyClient:
-        client = prepare(backend).open(observers)
+    def opened(backend: ChosenBackend, observers: Sequence[Observer] = ()) -> Any:
+        client = prepare(backend).open(observers)  # of the kind that the scheme says
         resources.callback(client.close)
         return client
 
     observers = [opened(observer).observe for observer in chosen.observers]
     kek = opened(chosen.kek, observers)
+    deks: StoredDeks | DerivedDeks
     if isinstance(kek, DeriverClient):
         deks = DerivedDeks(kek)
     else:

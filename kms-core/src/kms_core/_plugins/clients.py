@@ -4,13 +4,15 @@ tells observers, and says where an error happened.
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
+from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 import pluggy
 
 from kms_core._events import Observer, observe
+from kms_core._plugins.contract import register_class, register_object, spec_of
 from kms_core._values import Context, Event, KekInfo, StorageInfo, StoredRecord, WrappedDek
 from kms_core.backend.hookspecs import (
     BackendSpec,
@@ -192,7 +194,8 @@ class StorageClient(Client[StorageSpec]):
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         """Yield ids, and guard each step like a call."""
         hook = self._hooks.list_dek_ids
-        found: Iterator[str] = self._call("list_dek_ids", hook, Iterator, None, prefix=prefix)
+        kind: type[Any] = Iterator
+        found: Iterator[str] = self._call("list_dek_ids", hook, kind, None, prefix=prefix)
         while True:
             with self.only_kms_errors("list_dek_ids", None):
                 try:
@@ -212,14 +215,33 @@ class ObserverClient(Client[ObserverSpec]):
 
     def observe(self, event: Event) -> None:
         """Tell it of a call."""
-        self._call("observe", self._hooks.observe, type(None), event.dek_id, event=event)
+        self._call("observe", self._hooks.observe, type(None), None, event=event)
 
 
 AnyClient: TypeAlias = KekClient | DeriverClient | StorageClient | ObserverClient
-CLIENTS: Mapping[type[BackendSpec], type[AnyClient]] = {
+CLIENTS: Mapping[ABCMeta, type[AnyClient]] = {
     KekSpec: KekClient,
     DeriverSpec: DeriverClient,
     StorageSpec: StorageClient,
     ObserverSpec: ObserverClient,
 }
 """Hookspec → the class that calls its hooks."""
+
+
+def bind(
+    backend: str, opened: BackendSpec, distribution: str, observers: Sequence[Observer] = ()
+) -> AnyClient:
+    """Check the class of an opened backend against its hookspec, and call it through core.
+
+    Args:
+        backend: ``kms://NAME``, ``storage://NAME`` or ``observer://NAME``.
+        opened: the backend.
+        distribution: who ships it.
+        observers: who is told of each call.
+
+    Raises:
+        BackendContractError: it breaks its hookspec.
+    """
+    spec = spec_of(backend.partition("://")[0], type(opened))
+    manager = register_class(type(opened), spec, distribution)
+    return CLIENTS[spec](backend, distribution, register_object(manager, opened), observers)

@@ -6,11 +6,12 @@ one answer, made from all the arguments, so the class is checked before it is us
 
 from __future__ import annotations
 
+from abc import ABCMeta
+
 import pluggy
 
 from kms_core.backend.hookspecs import (
     PROJECT,
-    BackendSpec,
     DeriverSpec,
     KekSpec,
     ObserverSpec,
@@ -19,16 +20,14 @@ from kms_core.backend.hookspecs import (
 from kms_core.errors import BackendContractError
 
 
-def spec_of(scheme: str, backend: type) -> type[BackendSpec]:
+def spec_of(scheme: str, backend: type) -> ABCMeta:
     """The hookspec that a class has to keep. A KEK that has ``derive_dek`` is a deriver."""
     if scheme == "kms":
         return DeriverSpec if hasattr(backend, "derive_dek") else KekSpec
     return StorageSpec if scheme == "storage" else ObserverSpec
 
 
-def register_class(
-    backend: type, spec: type[BackendSpec], distribution: str
-) -> pluggy.PluginManager:
+def register_class(backend: type, spec: ABCMeta, distribution: str) -> pluggy.PluginManager:
     """Register the class alone with a PluginManager that nobody else can reach.
 
     Raises:
@@ -48,6 +47,13 @@ def register_class(
         if problem is not None:
             raise _violation(backend, distribution, problem)
     return manager
+
+
+def register_object(manager: pluggy.PluginManager, opened: object) -> pluggy.HookRelay:
+    """Put an object in place of its class, and return what calls the object's hooks."""
+    manager.unregister(type(opened))
+    manager.register(opened)
+    return manager.hook
 
 
 def _hook_problem(backend: type, name: str, caller: pluggy.HookCaller) -> str | None:

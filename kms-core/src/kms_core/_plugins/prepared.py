@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from kms_core._config.choices import ChosenBackend
 from kms_core._events import Observer
 from kms_core._plugins.clients import CLIENTS, AnyClient
-from kms_core._plugins.contract import register_class, spec_of
+from kms_core._plugins.contract import register_class, register_object, spec_of
 from kms_core._plugins.loader import load_backend
 from kms_core._plugins.parameters import read_parameters
 from kms_core._plugins.registry import FoundBackend
@@ -30,7 +31,7 @@ class PreparedBackend:
     """
 
     found: FoundBackend
-    spec: type[BackendSpec]
+    spec: ABCMeta
     implementation: Any
     config: BackendConfig
 
@@ -43,9 +44,8 @@ class PreparedBackend:
         """
         found = self.found
         manager = register_class(self.implementation, self.spec, found.distribution)
-        manager.unregister(self.implementation)  # its hooks are those of an object from now on
-        manager.register(self.open_bare())
-        return CLIENTS[self.spec](found.backend, found.distribution, manager.hook, observers)
+        hooks = register_object(manager, self.open_bare())
+        return CLIENTS[self.spec](found.backend, found.distribution, hooks, observers)
 
     def open_bare(self) -> BackendSpec:
         """Open the backend without anything of core around it."""

@@ -28,9 +28,12 @@ from kms_core.backend.object_names import (
     encode_object_prefix,
 )
 from kms_core.backend.parameters import (
+    Attempts,
     BackendConfig,
     ConfigPath,
     Endpoint,
+    RecordPrefix,
+    Seconds,
     SecretBytes,
     SecretStr,
 )
@@ -41,6 +44,7 @@ from kms_core.backend.sealing import SEALING_KEY_SIZE, seal_dek, unseal_dek
 __all__ = [
     "MAX_RECORD_SIZE",
     "SEALING_KEY_SIZE",
+    "Attempts",
     "BackendConfig",
     "BackendSpec",
     "ConfigPath",
@@ -53,6 +57,8 @@ __all__ = [
     "Meaning",
     "ObserverSpec",
     "PerProcess",
+    "RecordPrefix",
+    "Seconds",
     "SecretBytes",
     "SecretStr",
     "StorageSpec",

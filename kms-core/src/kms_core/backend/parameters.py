@@ -8,6 +8,7 @@ gives neither, from the environment (``KMS_KEK_<BACKEND>_KEY``, ``KMS_STORAGE_<B
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -16,13 +17,27 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     SecretBytes,
     SecretStr,
     ValidationInfo,
 )
 from pydantic.alias_generators import to_camel
 
-__all__ = ["BackendConfig", "ConfigPath", "Endpoint", "SecretBytes", "SecretStr"]
+__all__ = [
+    "Attempts",
+    "BackendConfig",
+    "ConfigPath",
+    "Endpoint",
+    "RecordPrefix",
+    "Seconds",
+    "SecretBytes",
+    "SecretStr",
+]
+
+
+_MAX_PREFIX = 200
+_SEGMENT = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 
 
 def locate_path(path: Path, folder: Path) -> Path:
@@ -68,6 +83,31 @@ def _is_loopback(host: str) -> bool:
 
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 """The URL of a service. Plain http is refused except to this machine."""
+
+
+def _check_prefix(prefix: str) -> str:
+    segments = prefix.removesuffix("/").split("/")
+    if len(prefix) > _MAX_PREFIX or not all(map(_SEGMENT.fullmatch, segments)):
+        raise ValueError(
+            "must be names of letters, digits, '.', '_' and '-' parted by '/', "
+            f"at most {_MAX_PREFIX} characters, none starting or ending with '.'"
+        )
+    return "/".join(segments) + "/"
+
+
+RecordPrefix = Annotated[str, AfterValidator(_check_prefix)]
+"""A folder for records in an object store, of at most 200 characters; it ends in ``/``.
+
+Some stores keep objects as files, so every segment is an ordinary file name. With the 800
+characters that :func:`encode_object_name` may take, a key stays below the 1024 bytes that all
+stores allow.
+"""
+
+Seconds = Annotated[float, Field(gt=0, le=300)]
+"""A time to wait: more than 0 and at most 300 seconds."""
+
+Attempts = Annotated[int, Field(ge=1, le=10)]
+"""How often a call is made at most, the first one included: 1 to 10."""
 
 
 class BackendConfig(BaseModel):

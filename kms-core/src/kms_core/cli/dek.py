@@ -7,7 +7,7 @@ from base64 import b64encode
 import click
 
 from kms_core import MAX_DEK_SIZE, DekIdError
-from kms_core.backend import check_dek_id
+from kms_core._values import check_dek_id
 from kms_core.cli.failures import one_line
 from kms_core.cli.session import Session
 

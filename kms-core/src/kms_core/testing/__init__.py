@@ -11,9 +11,9 @@ Subclass the class of your kind of backend in a test module of yours, and say ho
         def open_other_kek(self):
             return lambda: MyKek(MyKek.Config(key_name="two"))
 
-Each check names the clause of :mod:`kms_core.backend.hookspecs` that it checks, and a failure says which
-hook broke it, what was expected and what was seen. A clause that needs more of your service, such
-as a rotated KEK, is checked once you define the fixture that its skip message names.
+Each check names the clause of :mod:`kms_core.backend.hookspecs` that it checks, and a failure says
+which hook broke it, what was expected and what was seen. A clause that needs more of your service,
+such as a rotated KEK, is checked once you define the fixture that its skip message names.
 ``pytest -p kms_core.testing.table`` shows all of them as a table.
 """
 

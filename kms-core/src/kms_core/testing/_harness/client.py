@@ -10,8 +10,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import pytest
 
-from kms_core._plugins.clients import CLIENTS
-from kms_core._plugins.contract import register_class, spec_of
+from kms_core._plugins.clients import bind
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import KmsError
 
@@ -29,14 +28,9 @@ class Client:
     """
 
     def __init__(self, plugin: BackendSpec, scheme: Scheme) -> None:
-        kind = type(plugin)
-        spec = spec_of(scheme, kind)
-        manager = register_class(kind, spec, kind.__module__)
-        manager.unregister(kind)
-        manager.register(plugin)
         self.plugin = plugin
         self.backend = f"{scheme}://under-test"
-        self.bound: Any = CLIENTS[spec](self.backend, kind.__module__, manager.hook)
+        self.bound: Any = bind(self.backend, plugin, type(plugin).__module__)
 
     def call(self, operation: str, /, **arguments: Any) -> Any:
         """Call a hook through core."""

@@ -1,4 +1,4 @@
-"""Runs a suite of :mod:`kms_core.testing._live.suites` in a program, whatever its user set for pytest."""
+"""Runs a live suite in a program, whatever its user set for pytest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from kms_core.backend.hookspecs import DeriverSpec, KekSpec, ObserverSpec, StorageSpec
-from kms_core.testing import live as suites
+from kms_core.testing._live import suites
 from kms_core.testing.table import ClauseTable
 
 _SUITES: dict[ABCMeta, type] = {

@@ -58,7 +58,7 @@ class Live:
         """Opens the other KEK."""
         if self.other is None:
             pytest.skip("name another KEK of this provider by --other to check this clause")
-        return self.other.open
+        return self.other.open_bare
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -137,7 +137,7 @@ class TestObserver(_OfLive, ObserverConformance):
         return open_live
 
 
-def _secrets(prepared: Prepared) -> Iterator[Secret]:
+def _secrets(prepared: PreparedBackend) -> Iterator[Secret]:
     for _, value in prepared.config:
         if isinstance(value, (SecretStr, SecretBytes)):
             secret = value.get_secret_value()

@@ -78,7 +78,7 @@ class StorageListingChecks:
         client, kept = fresh(), [f"kept-{n}" for n in range(20)]
         _create_all(client, kept)
         gone = client.answer("create_record", dek_id="gone", data=b"data")
-        listing = client.iterate("list_dek_ids", prefix="")
+        listing = client.call("list_dek_ids", prefix="")
         seen = [answered("list_dek_ids", lambda: next(listing))]
         fresh().answer("delete_record", dek_id="gone", revision=gone)
         _create_all(fresh(), ["new-1", "new-2"])

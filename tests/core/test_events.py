@@ -9,7 +9,7 @@ import pytest
 
 import kms_core
 from kms_core import Kms
-from kms_core._plugins.clients import Bound
+from kms_core._plugins.clients import ObserverClient, bind
 from kms_core.backend import BackendConfig, Event, ObserverSpec, hookimpl
 
 
@@ -35,6 +35,12 @@ class Broken(Recorder):
         raise RuntimeError("hunter2")
 
 
+def _observe(name: str, observer: ObserverSpec) -> Callable[[Event], None]:
+    client = bind(f"observer://{name}", observer, "test")
+    assert isinstance(client, ObserverClient)
+    return client.observe
+
+
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()
@@ -43,8 +49,8 @@ def recorder() -> Recorder:
 @pytest.fixture
 def watched(kek: Any, storage: Any, recorder: Recorder, open_with: Callable[..., Kms]) -> Kms:
     bound = [
-        Bound("observer://broken", "test", Broken(), ObserverSpec).observe,
-        Bound("observer://recorder", "test", recorder, ObserverSpec).observe,
+        _observe("broken", Broken()),
+        _observe("recorder", recorder),
     ]
     return open_with(kek, storage, bound)
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kms_core
-from kms_core._config.choices import load_settings
+from kms_core._config.choices import load_choices
 
 SECRET = "hunter2hunter2"
 
@@ -31,7 +31,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_a_file(config: Path, tmp_path: Path) -> None:
-    found = load_settings(config=config)
+    found = load_choices(config=config)
     assert (found.kek.backend, dict(found.kek.parameters)) == (
         "kms://local",
         {"keyFile": "kek.toml"},
@@ -44,27 +44,27 @@ def test_a_file(config: Path, tmp_path: Path) -> None:
 def test_uris_in_a_file(tmp_path: Path) -> None:
     path = tmp_path / "kms.toml"
     path.write_text('kek = "kms://local?keyFile=k"\nstorage = "storage://file?path=d"\n')
-    found = load_settings(config=path)
+    found = load_choices(config=path)
     assert dict(found.storage.parameters) == {"path": "d"}
 
 
 def test_an_argument_replaces_its_part_of_the_file(config: Path) -> None:
-    found = load_settings(config=config, storage={"backend": "memory"})
+    found = load_choices(config=config, storage={"backend": "memory"})
     assert (found.kek.name, found.storage.name) == ("local", "memory")
-    found = load_settings(config=config, kek="kms://cluster-kms", observers=[])
+    found = load_choices(config=config, kek="kms://cluster-kms", observers=[])
     assert (found.kek.name, found.storage.name) == ("cluster-kms", "file")
 
 
 def test_without_storage_there_is_none() -> None:
-    assert load_settings(kek="kms://cluster-kms").storage.backend == "storage://no-store"
+    assert load_choices(kek="kms://cluster-kms").storage.backend == "storage://no-store"
 
 
 def test_the_environment(monkeypatch: pytest.MonkeyPatch, config: Path) -> None:
     monkeypatch.setenv("KMS_CONFIG", str(config))
-    assert load_settings().kek.name == "local"
+    assert load_choices().kek.name == "local"
     monkeypatch.setenv("KMS_KEK_URI", "kms://cluster-kms")
     monkeypatch.setenv("KMS_STORAGE_URI", "storage://memory")
-    found = load_settings()
+    found = load_choices()
     assert (found.kek.name, found.storage.name) == ("cluster-kms", "memory")
 
 
@@ -73,14 +73,14 @@ def test_the_environment_adds_nothing_to_arguments(
 ) -> None:
     monkeypatch.setenv("KMS_CONFIG", str(config))
     monkeypatch.setenv("KMS_STORAGE_URI", "storage://memory")
-    assert load_settings(kek="kms://local").storage.name == "no-store"
+    assert load_choices(kek="kms://local").storage.name == "no-store"
     monkeypatch.delenv("KMS_CONFIG")
-    assert load_settings(config=config).storage.name == "file"
+    assert load_choices(config=config).storage.name == "file"
 
 
 def test_nothing_configured() -> None:
     with pytest.raises(kms_core.ConfigError, match="kms init"):
-        load_settings()
+        load_choices()
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_wrong_file_says_so_and_shows_no_secret(tmp_path: Path, text: str) -> 
     path = tmp_path / "kms.toml"
     path.write_text(text)
     with pytest.raises(kms_core.ConfigError) as caught:
-        load_settings(config=path)
+        load_choices(config=path)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
@@ -109,12 +109,12 @@ def test_a_wrong_file_says_so_and_shows_no_secret(tmp_path: Path, text: str) -> 
 
 def test_a_file_that_is_missing_or_not_text(tmp_path: Path) -> None:
     with pytest.raises(kms_core.ConfigError, match=r"No such file.*`kms init`"):
-        load_settings(config=tmp_path / "kms.toml")
+        load_choices(config=tmp_path / "kms.toml")
     (tmp_path / "kms.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(kms_core.ConfigError, match="UTF-8"):
-        load_settings(config=tmp_path / "kms.toml")
+        load_choices(config=tmp_path / "kms.toml")
     with pytest.raises(kms_core.ConfigError, match="cannot read"):
-        load_settings(config=tmp_path)
+        load_choices(config=tmp_path)
 
 
 @given(st.text())
@@ -123,9 +123,9 @@ def test_any_file_is_read_or_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "any.toml"
     path.write_text(text, encoding="utf-8", errors="replace")
     with pytest.raises(kms_core.ConfigError):
-        load_settings(config=path)
+        load_choices(config=path)
 
 
 def test_reprs_show_no_parameter() -> None:
-    found = load_settings(kek=f"kms://x?key={SECRET}", storage={"backend": "y", "key": SECRET})
+    found = load_choices(kek=f"kms://x?key={SECRET}", storage={"backend": "y", "key": SECRET})
     assert SECRET not in repr(found)

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from kms_core.backend import PerProcess, hush, unlogged
+from kms_core.backend import PerProcess, mute_logging
 from kms_core.testing._harness.racing import RACERS, race
 
 
@@ -61,12 +61,10 @@ def test_all_threads_of_a_child_get_one_client(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_only_our_own_calls_are_kept_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    hush("talkative.sdk")
-    hush("talkative.sdk")
     log = logging.getLogger("talkative.sdk")
     with caplog.at_level(logging.DEBUG):
         log.debug("somebody else's call")
-        with unlogged():
+        with mute_logging("talkative.sdk"), mute_logging("talkative.sdk"):
             log.debug("our DEK")
         log.debug("somebody else's next call")
     assert [record.message for record in caplog.records] == [

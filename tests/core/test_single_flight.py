@@ -25,7 +25,7 @@ def start_flight(flights: SingleFlight, ending: BaseException | bytes) -> thread
 
     def lead() -> None:
         try:
-            flights.fly("a", call)
+            flights.run("a", call)
         except BaseException:  # noqa: BLE001 -- the leader's own fate is not what is tested
             return
 
@@ -36,7 +36,7 @@ def start_flight(flights: SingleFlight, ending: BaseException | bytes) -> thread
 
 def follow(flights: SingleFlight, land: threading.Event, answer: bytes) -> bytes:
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(flights.fly, "a", lambda: answer)
+        following = pool.submit(flights.run, "a", lambda: answer)
         land.set()
         return following.result(30)
 
@@ -46,7 +46,7 @@ def test_a_follower_gets_the_leaders_result() -> None:
     land = start_flight(flights, b"leader")
     follower = threading.Timer(0.2, land.set)
     follower.start()
-    assert flights.fly("a", lambda: b"follower") == b"leader"
+    assert flights.run("a", lambda: b"follower") == b"leader"
 
 
 def test_a_follower_gets_the_leaders_error() -> None:
@@ -54,7 +54,7 @@ def test_a_follower_gets_the_leaders_error() -> None:
     land = start_flight(flights, ValueError("no"))
     threading.Timer(0.2, land.set).start()
     with pytest.raises(ValueError, match="no"):
-        flights.fly("a", lambda: b"follower")
+        flights.run("a", lambda: b"follower")
 
 
 def test_an_interrupted_leader_does_not_interrupt_the_others() -> None:
@@ -65,8 +65,8 @@ def test_an_interrupted_leader_does_not_interrupt_the_others() -> None:
 
 def test_the_next_flight_is_a_new_one() -> None:
     flights = SingleFlight()
-    assert flights.fly("a", lambda: b"1") == b"1"
-    assert flights.fly("a", lambda: b"2") == b"2"
+    assert flights.run("a", lambda: b"1") == b"1"
+    assert flights.run("a", lambda: b"2") == b"2"
 
 
 def test_a_fork_does_not_wait_for_its_parents_flights() -> None:
@@ -76,7 +76,7 @@ def test_a_fork_does_not_wait_for_its_parents_flights() -> None:
         child = os.fork()
         if child == 0:
             signal.alarm(20)
-            os._exit(0 if flights.fly("a", lambda: b"child") == b"child" else 1)
+            os._exit(0 if flights.run("a", lambda: b"child") == b"child" else 1)
     _, status = os.waitpid(child, 0)
     land.set()
     assert os.waitstatus_to_exitcode(status) == 0
