@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 import kms_core
+from kms_core import backend
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -35,11 +36,15 @@ myst_heading_anchors = 3
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|os|pathlib|types|typing|pydantic|pluggy)\..*"),  # not our pages
-    ("py:class", r"kms_core\.clients\.ClientT"),  # a type variable, which has no page
+    (
+        "py:class",
+        r"kms_core\.backend\.(sdk\.ClientT|replies\.T)",
+    ),  # type variables, which have no page
 ]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 napoleon_use_ivar = True
+napoleon_custom_sections = ["Guarantees"]
 
 # Each page's examples run in a folder of their own where `kms init` was run, without the reader's
 # environment.
@@ -64,11 +69,12 @@ def resolve_public_name(
 ) -> nodes.reference | None:
     """Signatures name a class by the module that defines it; its page has the public name."""
     name = node.get("reftarget", "").rpartition(".")[2]
-    if node.get("refdomain") != "py" or name not in kms_core.__all__:
+    door = next((d for d in (kms_core, backend) if name in d.__all__), None)
+    if node.get("refdomain") != "py" or door is None:
         return None
     domain = env.domains.python_domain
     return domain.resolve_any_xref(
-        env, node["refdoc"], app.builder, f"kms_core.{name}", node, content
+        env, node["refdoc"], app.builder, f"{door.__name__}.{name}", node, content
     )[0][1]
 
 

@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 from kms_core.backend import (
     BackendSpec,
@@ -30,10 +31,11 @@ SPECS: tuple[type[BackendSpec], ...] = (
     *(BackendSpec, KekSpec, DeriverSpec, StorageSpec, ObserverSpec),
 )
 SUITES = (KekConformance, DeriverConformance, StorageConformance, ObserverConformance)
+_SECTION = r"^(Args|Returns|Guarantees|Raises):\n((?: +\S.*\n?)+)"
 PREFACE = """\
 # Hooks
 
-<!-- Written by `python docs/hooks.py` from kms_core/backend/hookspecs.py and the conformance kit. -->
+<!-- Written by `python docs/hooks.py` from the hookspecs and the conformance kit. -->
 
 Every hook that core calls, as its hookspec has it. Below each stand the clauses that the
 conformance kit checks: the kit's messages and tables quote them.
@@ -78,8 +80,19 @@ def _clauses(owner: str) -> Iterator[str]:
 
 
 def _markdown(docstring: str) -> str:
-    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", docstring.replace("``", "`"))
-    return re.sub(r"^(Post|Raises): ", r"**\1:** ", text, flags=re.MULTILINE)
+    """The docstring's paragraphs; its sections and its example, which Markdown does not know."""
+    text, _, example = docstring.partition("\nExample::\n")
+    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text.replace("``", "`"))
+    text = re.sub(_SECTION, _section, text, flags=re.MULTILINE).rstrip()
+    return f"{text}\n\n```python{dedent(example).rstrip()}\n```" if example else text
+
+
+def _section(found: re.Match[str]) -> str:
+    name, body = found[1], dedent(found[2])
+    if name not in {"Args", "Raises"}:
+        return f"**{name}:** {' '.join(body.split())}\n"
+    joined = re.sub(r"\n +", " ", body.strip())
+    return f"**{name}:**\n\n" + re.sub(r"^(\w+):", r"- `\1`:", joined, flags=re.MULTILINE) + "\n"
 
 
 if __name__ == "__main__":

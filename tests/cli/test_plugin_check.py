@@ -148,7 +148,7 @@ def test_a_kek(two_keks: tuple[str, str]) -> None:
     assert done.code == 0, done.errors
     assert done.errors == "checking kms://local\n"
     assert done.output.splitlines()[0] == "kms://local"
-    assert row(done, "wrap_dek", "Post: under any other context unwrap_dek fails.") == "passed"
+    assert row(done, "wrap_dek", "Under any other context unwrap_dek fails.") == "passed"
     assert row(done, "unwrap_dek", NAMED) == "passed"
     skipped = row(done, "wrap_dek", "what an older one wrapped unwraps.")
     assert skipped == "skipped\ndefine the fixture rotate_kek in a test to check this clause"
@@ -176,7 +176,7 @@ def test_two_derivers(folder: Path) -> None:
     uris = [f"kms://cluster-kms?keyFile={name}&saltFile=salt" for name in ("one", "two")]
     done = run_command("plugin", "check", uris[0], "--other", uris[1])
     assert done.code == 0, done.output + done.errors
-    assert row(done, "derive_dek", "Post: another secret gives other bytes.") == "passed"
+    assert row(done, "derive_dek", "Another secret gives other bytes.") == "passed"
 
 
 def test_a_terminal_shows_progress() -> None:

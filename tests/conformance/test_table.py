@@ -43,7 +43,7 @@ def test_of_another_kind():
 CHOSEN = "stale or created_record or create_after or oversized or another"
 TABLE = """\
 test_it.py::TestForgetful
-  FAILED   create_record     Post: every client sees the record whole, at once.
+  FAILED   create_record     Every client sees the record whole, at once.
            load_record after create_record: the data: expected 256 bytes (SHA-256 40aff2e9…), \
 saw 9 bytes (SHA-256 0df365ca…)
            documented in kms_core.backend.hookspecs.StorageSpec.create_record \

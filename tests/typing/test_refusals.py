@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from mypy import api
+
+from kms_core._plugins import clients
 
 CLAIM = re.compile(r"  # type: ignore\[(\S+)\]")
 REPORT = re.compile(r"^[^:\n]*:(\d+): error: .*\[(\S+)\]$", re.MULTILINE)
@@ -17,12 +20,29 @@ def _reports(path: Path) -> set[tuple[int, str]]:
     return {(int(line), code) for line, code in REPORT.findall(out)}
 
 
-def test_mypy_refuses_each_wrong_backend(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "least"), [("refusals.py", 16), ("core.py", 7)])
+def test_mypy_refuses_each_wrong_line(tmp_path: Path, name: str, least: int) -> None:
     claims: set[tuple[int, str]] = set()
     bare = tmp_path / "bare.py"
-    lines = Path(__file__).with_name("refusals.py").read_text().splitlines()
+    lines = Path(__file__).with_name(name).read_text().splitlines()
     for number, line in enumerate(lines, 1):
         claims |= {(number, code) for code in CLAIM.findall(line)}
     bare.write_text("\n".join(CLAIM.sub("", line) for line in lines))
-    assert len(claims) >= 16
+    assert len(claims) >= least
     assert _reports(bare) == claims
+
+
+@pytest.mark.parametrize(
+    ("right", "misspelt"),
+    [
+        ("self._hooks.wrap_dek,", "self._hooks.wrap_deck,"),
+        ("wrapped=wrapped, context=context", "wraped=wrapped, context=context"),
+        ('_call("load_record"', '_call("load_recrod"'),
+    ],
+)
+def test_mypy_refuses_a_misspelt_hook_in_core(tmp_path: Path, right: str, misspelt: str) -> None:
+    source = Path(clients.__file__).read_text()
+    assert right in source
+    copy = tmp_path / "clients.py"
+    copy.write_text(source.replace(right, misspelt, 1))
+    assert _reports(copy)

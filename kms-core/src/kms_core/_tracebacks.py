@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 def error_chain(
@@ -58,3 +59,14 @@ def without_locals(function: Callable[P, R]) -> Callable[P, R]:
             raise
 
     return guarded
+
+
+class IteratorWithoutLocals(Iterator[T]):
+    """Guards each step of an iterator as an entry to the library."""
+
+    def __init__(self, iterator: Iterator[T]) -> None:
+        self._iterator = iterator
+
+    @without_locals
+    def __next__(self) -> T:
+        return next(self._iterator)

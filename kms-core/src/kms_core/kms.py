@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from kms_core._events import Observer, observe
-from kms_core._tracebacks import clear_locals, without_locals
+from kms_core._tracebacks import IteratorWithoutLocals, without_locals
 from kms_core._values import KekInfo, StorageInfo, check_dek_size
 from kms_core.errors import ConfigError
 
@@ -58,18 +58,15 @@ class Kms:
             check_dek_size(size)
             return self._deks.get_dek(dek_id, size, create=create)
 
+    @without_locals
     def list_dek_ids(self, prefix: str = "") -> Iterator[str]:
-        """Yield the id of each stored DEK that starts with ``prefix``, in any order.
+        """Return the id of each stored DEK that starts with ``prefix``, in any order.
 
         Raises:
             ConfigError: the KEK derives its DEKs, so none is stored.
             OperationError: the store refused or failed.
         """
-        try:
-            yield from self._deks.list_dek_ids(prefix)
-        except Exception as error:
-            clear_locals(error)
-            raise
+        return IteratorWithoutLocals(self._deks.list_dek_ids(prefix))
 
     @without_locals
     def describe_kek(self) -> KekInfo:

@@ -82,7 +82,7 @@ def decode_record(data: bytes, dek_id: str) -> Record:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise RecordError(f"the record is malformed ({type(error).__name__}); {_CURE}") from error
     if canonical != data:
-        raise RecordError(f"the record is not written the one way a record is; {_CURE}")
+        raise RecordError(f"the record is not in canonical form; {_CURE}")
     if record.dek_id != dek_id:
         raise RecordError(f"the record belongs to DEK {record.dek_id!r}; {_CURE}")
     return record

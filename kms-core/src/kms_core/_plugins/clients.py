@@ -192,10 +192,13 @@ class StorageClient(Client[StorageSpec]):
         self._call("delete_record", hook, type(None), dek_id, dek_id=dek_id, revision=revision)
 
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        """Yield ids, and guard each step like a call."""
+        """Return ids; each step is guarded like a call."""
         hook = self._hooks.list_dek_ids
         kind: type[Any] = Iterator
         found: Iterator[str] = self._call("list_dek_ids", hook, kind, None, prefix=prefix)
+        return self._read_ids(found)
+
+    def _read_ids(self, found: Iterator[str]) -> Iterator[str]:
         while True:
             with self.only_kms_errors("list_dek_ids", None):
                 try:

@@ -1,14 +1,16 @@
 """The contract of a backend: subclass one of these, and mark each method with ``@hookimpl``.
 
-Core calls every hook with all its arguments by name, checks the type of what comes back, fills
-in where an error happened, observes and closes. A backend only talks to its service: it keeps no
-cache, locks nothing but what its SDK cannot share, and retries nothing beyond what its SDK does by
-itself. All hooks may be called from several threads at once.
+Core calls every hook with all its arguments by name, checks the type of what comes back, says where
+an error happened, tells observers, and closes. A backend only talks to its service: it keeps no
+cache, locks nothing but what its SDK cannot share, and retries nothing beyond what its SDK retries
+by itself. All hooks may be called from several threads at once.
 
-A hook raises the errors that it lists, always ``from`` the SDK's own. Whatever the hook: no
-permission is :class:`AccessDeniedError`, a quota :class:`ThrottledError`, and a time-out, a lost
-connection or a failing service :class:`UnavailableError`. What only another configuration can cure
-is :class:`ConfigError`. No message may hold key bytes or a credential.
+A hook raises the errors that it lists, always ``from`` the SDK's own. Every hook may also raise
+:class:`AccessDeniedError` where a permission is missing, :class:`ThrottledError` at a quota,
+:class:`UnavailableError` after a time-out, a lost connection or a failure of the service, and
+:class:`ConfigError` where only another configuration helps. No message may hold key bytes or a
+credential. Any other exception is a mistake of the backend: core makes it a
+:class:`BackendContractError` that names the backend's distribution.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +21,7 @@ import pluggy
 
 from kms_core._values import Context, Event, KekInfo, StorageInfo, StoredRecord, WrappedDek
 
-if TYPE_CHECKING:  # pydantic is loaded only when a backend is opened
+if TYPE_CHECKING:  # the contract does not need to know how parameters are read
     from kms_core.backend.parameters import BackendConfig
 
 PROJECT = "kms_core"
@@ -39,133 +41,313 @@ class BackendSpec(ABC):
     @hookspec(firstresult=True)
     @abstractmethod
     def close(self) -> None:
-        """Free what this client holds, and nothing that another client of the same service
-        uses. Core calls it once, and no other hook after it.
+        """Free what this client holds.
+
+        Guarantees:
+            Other clients of the same service go on working. Core calls this once, and no other
+            hook after it.
         """
 
 
 class KekSpec(BackendSpec):
-    """A key encryption key in a key management service (entry-point group ``kms.kek``)."""
+    """A key encryption key in a key management service (entry-point group ``kms.kek``).
+
+    Example::
+
+        class AcmeKek(KekSpec):
+            class Config(BackendConfig):
+                key_name: str
+
+            def __init__(self, config: Config) -> None:
+                self._kms = acme.Client(config.key_name)
+
+            @hookimpl
+            def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
+                with translate_errors(CALL, "wrap", self._kms.name):
+                    reply = self._kms.wrap(dek, aad=encode_context(context))
+                return WrappedDek(reply.blob, self._kms.name, reply.version, "AES-256-GCM")
+
+            ...  # unwrap_dek, describe_kek and close likewise
+    """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
-        """Wrap a DEK of 1 to 8160 bytes under the newest version of the KEK.
+        """Wrap a DEK under the newest version of the KEK.
 
-        Post: ``unwrap_dek`` with an equal context returns the same bytes, from a fresh client in
-        another process too, also after the KEK was rotated; under any other context it fails.
+        Args:
+            dek: 1 to 8160 bytes.
+            context: what the DEK is bound to. All of it is authenticated.
 
-        Raises: KekNotFoundError, KekDisabledError; DekSizeError if the KMS takes no such size.
+        Returns:
+            The wrapped DEK, with the names of the KEK, of its version and of the algorithm.
+
+        Guarantees:
+            ``unwrap_dek`` with an equal context returns the same bytes, from a fresh client in
+            another process too, also after the KEK was rotated. Under any other context it fails.
+
+        Raises:
+            KekNotFoundError: the KMS has no such KEK.
+            KekDisabledError: the KEK may not be used.
+            DekSizeError: the KMS takes no DEK of this size.
         """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
-        """Unwrap what ``wrap_dek`` of the same KEK returned under an equal context.
+        """Unwrap what ``wrap_dek`` of the same KEK returned.
 
-        ``wrapped`` comes from a store that others may write: its ``kek_id`` is compared with the
-        configured KEK and never used as an address; every field must be as ``wrap_dek`` made it.
+        Args:
+            wrapped: comes from a store that others may write. Its ``kek_id`` is compared with the
+                configured KEK and never used as an address.
+            context: equal to the one under which it was wrapped.
 
-        Raises: UnwrapError if anything about it does not match; KekNotFoundError if the KEK is
-        gone from the KMS, KekDisabledError if its version is disabled.
+        Returns:
+            The DEK.
+
+        Guarantees:
+            Every field of ``wrapped`` and all of ``context`` are as they were when it was wrapped.
+
+        Raises:
+            UnwrapError: anything about it does not match.
+            KekNotFoundError: the KEK is gone from the KMS.
+            KekDisabledError: the version that wrapped is disabled.
         """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def describe_kek(self) -> KekInfo:
-        """Ask the KMS for the configured KEK. ``wrap_dek`` now would use what this returns.
+        """Ask the KMS for the configured KEK.
 
-        Raises: KekNotFoundError, KekDisabledError.
+        Returns:
+            The KEK's name, its newest version and the algorithm.
+
+        Guarantees:
+            ``wrap_dek`` now would use what this returns.
+
+        Raises:
+            KekNotFoundError: the KMS has no such KEK.
+            KekDisabledError: the KEK may not be used.
         """
 
 
 class DeriverSpec(BackendSpec):
-    """A KEK that derives DEKs and stores none (entry-point group ``kms.kek`` as well)."""
+    """A KEK that derives DEKs and stores none (entry-point group ``kms.kek`` as well).
+
+    Example::
+
+        class AcmeKek(DeriverSpec):
+            class Config(BackendConfig):
+                key: SecretBytes
+
+            def __init__(self, config: Config) -> None:
+                self._key = config.key
+
+            @hookimpl
+            def derive_dek(self, dek_id: str, size: int) -> bytes:
+                info = check_dek_id(dek_id)
+                hkdf = HKDF(SHA256(), size, salt=None, info=info)
+                return hkdf.derive(self._key.get_secret_value())
+
+            ...  # describe_kek and close likewise
+    """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def derive_dek(self, dek_id: str, size: int) -> bytes:
-        """Derive the DEK of ``size`` bytes, 1 to 8160, for this dek_id.
+        """Derive the DEK of this dek_id.
 
-        Post: the same arguments give the same bytes in every process that has the same secret;
-        another dek_id or another secret gives unrelated bytes. The DEK is not kept.
+        Args:
+            dek_id: what the DEK is for.
+            size: the DEK's size, 1 to 8160 bytes.
 
-        Raises: DekSizeError for a size out of range, DekIdError for an empty dek_id.
+        Returns:
+            The DEK. It is not kept.
+
+        Guarantees:
+            The same arguments give the same bytes in every process that has the same secret.
+            Another dek_id or another secret gives unrelated bytes.
+
+        Raises:
+            DekSizeError: the size is out of range.
+            DekIdError: the dek_id is empty.
         """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def describe_kek(self) -> KekInfo:
-        """Name the secret's kind without telling anything about its value."""
+        """Name the kind of the secret.
+
+        Returns:
+            A name that tells nothing about the secret's value, and the algorithm.
+
+        Guarantees:
+            It is the same for every secret of this kind.
+        """
 
 
 class StorageSpec(BackendSpec):
     """A place for records (entry-point group ``kms.storage``).
 
-    A dek_id is any text of 1 to 255 UTF-8 bytes without control characters: two that differ in
+    A dek_id is any text of 1 to 255 bytes in UTF-8 without control characters. Two that differ in
     anything, even in case, are two records, and none is ever a path. ``data`` is opaque, at most
-    64 KiB. A revision is the store's own token of one state of one record.
+    65536 bytes. A revision is the store's own token of one state of one record.
+
+    Example::
+
+        class AcmeStorage(StorageSpec):
+            class Config(BackendConfig):
+                bucket: str
+
+            def __init__(self, config: Config) -> None:
+                self._store = acme.Client(config.bucket)
+
+            @hookimpl
+            def create_record(self, dek_id: str, data: bytes) -> str:
+                name = encode_object_name(dek_id)
+                with translate_errors(CALL, "create", name):
+                    return self._store.put(name, data, if_none_match="*").etag
+
+            ...  # load_record, replace_record, delete_record and the others likewise
     """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def load_record(self, dek_id: str) -> StoredRecord:
-        """Read the record as it is now; at most ``MAX_RECORD_SIZE + 1`` bytes of it.
+        """Read the record as it is now.
 
-        Post: what is returned is durable: it would be there after a power failure.
+        Args:
+            dek_id: whose record.
 
-        Raises: DekNotFoundError; AccessDeniedError with ``maybe_missing=True`` where the service
-        does not tell these credentials whether there is such a record.
+        Returns:
+            Its data, of which at most ``MAX_RECORD_SIZE + 1`` bytes are read, and its revision.
+
+        Guarantees:
+            What is returned is durable: it would be there after a power failure.
+
+        Raises:
+            DekNotFoundError: there is none.
+            AccessDeniedError: with ``maybe_missing=True`` where the service does not tell these
+                credentials whether there is one.
         """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def create_record(self, dek_id: str, data: bytes) -> str:
-        """Store a new record, atomically, and return its revision.
+        """Store a new record, atomically.
 
-        Post: of all clients that ever create this dek_id exactly one succeeds; the record is
-        durable and every client sees it whole.
+        Args:
+            dek_id: whose record.
+            data: 1 to 65536 bytes.
 
-        Raises: DekExistsError, and the record is as before; ConflictError if nothing was stored
-        and nothing is known; UnavailableError if it may or may not have been stored.
+        Returns:
+            Its revision.
+
+        Guarantees:
+            Of all clients that ever create this dek_id exactly one succeeds. The record is durable
+            and every client sees it whole.
+
+        Raises:
+            DekExistsError: there is one already, and it is as before.
+            ConflictError: nothing was stored, and nothing is known of another.
+            UnavailableError: it may or may not have been stored.
         """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
-        """Store new data if the record is still at ``revision``; return the new revision.
+        """Store new data if the record is still at the revision.
 
-        Raises: ConflictError if it is at another revision; DekNotFoundError.
+        Args:
+            dek_id: whose record.
+            data: 1 to 65536 bytes.
+            revision: what ``load_record`` returned with the old data.
+
+        Returns:
+            The new revision.
+
+        Guarantees:
+            Of two clients that replace one revision exactly one succeeds.
+
+        Raises:
+            ConflictError: the record is at another revision.
+            DekNotFoundError: there is none.
         """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def delete_record(self, dek_id: str, revision: str) -> None:
-        """Delete the record if it is still at ``revision``.
+        """Delete the record if it is still at the revision.
 
-        Raises: ConflictError if it is at another revision; DekNotFoundError.
+        Args:
+            dek_id: whose record.
+            revision: what ``load_record`` returned.
+
+        Guarantees:
+            A record at another revision is as before.
+
+        Raises:
+            ConflictError: the record is at another revision.
+            DekNotFoundError: there is none.
         """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        """Yield each dek_id that starts with ``prefix`` once, in any order, reading on as it is
-        asked, so that memory does not grow with the store. Ids created meanwhile may be missed.
-        The prefix is any text that has a UTF-8 form, also none and one that no dek_id can have.
+        """List the stored ids, reading on as the caller asks for more.
+
+        Args:
+            prefix: any text that has a UTF-8 form, also none and one that no dek_id can have.
+
+        Returns:
+            Each dek_id that starts with the prefix, once, in any order.
+
+        Guarantees:
+            Memory does not grow with the store. Ids that are created meanwhile may be missed.
         """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def describe_storage(self) -> StorageInfo:
-        """Say where the records are, without a credential."""
+        """Say where the records are.
+
+        Returns:
+            The place, without a credential.
+
+        Guarantees:
+            It needs no permission.
+        """
 
 
 class ObserverSpec(BackendSpec):
-    """Somebody who hears of each DEK asked for and each hook called (group ``kms.observer``)."""
+    """Receives an event for each DEK asked for and each hook called (group ``kms.observer``).
+
+    Example::
+
+        class AcmeObserver(ObserverSpec):
+            class Config(BackendConfig):
+                pass
+
+            def __init__(self, config: Config) -> None:
+                self._calls = acme.Counter("kms_calls")
+
+            @hookimpl
+            def observe(self, event: Event) -> None:
+                self._calls.add(1, operation=event.operation, outcome=event.outcome)
+
+            @hookimpl
+            def close(self) -> None:
+                self._calls.flush()
+    """
 
     @hookspec(firstresult=True)
     @abstractmethod
     def observe(self, event: Event) -> None:
-        """Take note of a call. What this raises is logged by its class name, and changes nothing
-        about the call: an observer cannot refuse.
+        """Receive an event.
+
+        Args:
+            event: what was called, how it ended and how long it took. It holds no key bytes.
+
+        Guarantees:
+            What this raises changes nothing about the call: core logs the error's class name.
         """

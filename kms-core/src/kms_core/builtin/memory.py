@@ -34,7 +34,7 @@ class MemoryStorage(StorageSpec):
     def create_record(self, dek_id: str, data: bytes) -> str:
         with self._lock:
             if dek_id in self._records:
-                raise DekExistsError("a record of this dek_id is already stored")
+                raise DekExistsError
             return self._put(dek_id, data)
 
     @hookimpl
@@ -67,11 +67,11 @@ class MemoryStorage(StorageSpec):
         try:
             return self._records[dek_id]
         except KeyError:
-            raise DekNotFoundError("no record of this dek_id is stored") from None
+            raise DekNotFoundError from None
 
     def _check(self, dek_id: str, revision: str) -> None:
         if self._find(dek_id).revision != revision:
-            raise ConflictError("the record has changed since it was read; read it again")
+            raise ConflictError
 
     def _put(self, dek_id: str, data: bytes) -> str:
         self._changes += 1

@@ -38,7 +38,7 @@ def _check_name(_context: click.Context, _parameter: click.Parameter, name: str)
     type=click.Choice(list(KINDS)),
     required=True,
     help="kek: wraps DEKs. storage: keeps records. deriver: derives DEKs, which are not stored. "
-    "observer: hears of each call.",
+    "observer: receives an event for each call.",
 )
 @click.option(
     "--folder",

@@ -58,7 +58,7 @@ class FileStorage(StorageSpec):
             try:
                 publish_new(write_temporary(self._folder, data), path)
             except FileExistsError:
-                raise DekExistsError("a record of this dek_id is already stored") from None
+                raise DekExistsError from None
         return _revision(data)
 
     @hookimpl
@@ -91,7 +91,7 @@ class FileStorage(StorageSpec):
         """The record's path, while nobody else may replace or delete and it is at ``revision``."""
         with explained(), exclusive(self._folder / ".lock"):
             if self._load(dek_id).revision != revision:
-                raise ConflictError("the record has changed since it was read; read it again")
+                raise ConflictError
             yield self._folder / encode_name(dek_id)
 
     def _make_folders(self, path: Path) -> None:
@@ -106,7 +106,7 @@ class FileStorage(StorageSpec):
             data = read_published(self._folder / encode_name(dek_id), MAX_RECORD_SIZE + 1)
         except FileNotFoundError:
             self._folder.stat()  # a folder that is gone is not a folder without the record
-            raise DekNotFoundError("no record of this dek_id is stored") from None
+            raise DekNotFoundError from None
         return StoredRecord(data, _revision(data))
 
 

@@ -74,12 +74,12 @@ class DeriverConformance(ErrorChecks):
 
     @clause(DeriverSpec.derive_dek)
     def test_same_bytes(self, fresh: Fresh) -> None:
-        """Post: the same arguments give the same bytes in every process."""
+        """The same arguments give the same bytes in every process."""
         expect("derive_dek in a fresh client", _derive(fresh()), _derive(fresh()))
 
     @clause(DeriverSpec.derive_dek)
     def test_other_ids(self, fresh: Fresh) -> None:
-        """Post: another dek_id gives other bytes; case and spelling count."""
+        """Another dek_id gives other bytes; case and spelling count."""
         client, ids = fresh(), dict[bytes, str]()
         for dek_id in (_DEK_ID, _DEK_ID.upper(), *STRANGE_IDS):
             twin = ids.setdefault(_derive(client, dek_id), dek_id)
@@ -87,7 +87,7 @@ class DeriverConformance(ErrorChecks):
 
     @clause(DeriverSpec.derive_dek)
     def test_other_secret(self, fresh: Fresh, other: Fresh) -> None:
-        """Post: another secret gives other bytes."""
+        """Another secret gives other bytes."""
         same = _derive(fresh()) == _derive(other())
         expect("derive_dek: whether two secrets give the same bytes", expected=False, seen=same)
 

@@ -63,7 +63,7 @@ class KekIntegrityChecks:
     @pytest.mark.parametrize("change", _OTHER_CONTEXTS)
     @clause(KekSpec.wrap_dek)
     def test_other_context(self, fresh: Fresh, change: str) -> None:
-        """Post: under any other context ``unwrap_dek`` fails."""
+        """Under any other context ``unwrap_dek`` fails."""
         client = fresh()
         wrapped, context = _wrap(client), _OTHER_CONTEXTS[change]
         when = f"under a context {change}"

@@ -28,7 +28,7 @@ class KekWrappingChecks:
     @pytest.mark.parametrize("size", [1, 16, 32, 33, 64])
     @clause(KekSpec.wrap_dek)
     def test_round_trip(self, fresh: Fresh, size: int) -> None:
-        """Post: ``unwrap_dek`` returns the same bytes, from a fresh client too."""
+        """``unwrap_dek`` returns the same bytes, from a fresh client too."""
         round_trip(fresh(), fresh(), token_bytes(size))
 
     @clause(KekSpec.wrap_dek)
@@ -43,7 +43,7 @@ class KekWrappingChecks:
 
     @clause(KekSpec.wrap_dek)
     def test_wrap_twice(self, fresh: Fresh) -> None:
-        """Post: a DEK that is wrapped again unwraps from both."""
+        """A DEK that is wrapped again unwraps from both."""
         dek = token_bytes(32)
         first, second = (fresh().answer("wrap_dek", dek=dek, context=CONTEXT) for _ in range(2))
         _unwraps(fresh(), first, dek, "of the first of two wraps")
@@ -51,7 +51,7 @@ class KekWrappingChecks:
 
     @clause(KekSpec.wrap_dek)
     def test_order_of_context(self, fresh: Fresh) -> None:
-        """Post: contexts that are equal are one context, in whatever order."""
+        """Contexts that are equal are one context, in whatever order."""
         dek = token_bytes(32)
         wrapped = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
         turned = dict(reversed(CONTEXT.items()))

@@ -22,7 +22,7 @@ class StorageRaceChecks:
 
     @clause(StorageSpec.create_record)
     def test_racing_creates(self, fresh: Fresh) -> None:
-        """Post: of all clients exactly one succeeds, and its data is stored."""
+        """Of all clients exactly one succeeds, and its data is stored."""
         seen = race([partial(_create, fresh(), data) for data in _DATA])
         winner = _only_winner("create_record", seen, DekExistsError)
         _is_stored("create_record", fresh(), _DATA[winner], seen[winner])

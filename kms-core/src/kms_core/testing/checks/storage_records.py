@@ -24,7 +24,7 @@ class StorageRecordChecks:
     @pytest.mark.parametrize("size", [0, 1, 256, 4096, MAX_RECORD_SIZE])
     @clause(StorageSpec.create_record)
     def test_created_record(self, fresh: Fresh, size: int) -> None:
-        """Post: every client sees the record whole, at once."""
+        """Every client sees the record whole, at once."""
         data = (bytes(range(256)) * (size // 256 + 1))[:size]
         revision = fresh().answer("create_record", f"of {size} bytes", dek_id="id", data=data)
         _holds(fresh(), "id", data, revision, "create_record")
