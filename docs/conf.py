@@ -39,7 +39,7 @@ nitpick_ignore_regex = [
     (
         "py:class",
         r"kms_core\.backend\.(sdk\.ClientT|replies\.T)",
-    ),  # type variables, which have no page
+    ),  # have no page
 ]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

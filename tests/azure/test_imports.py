@@ -45,5 +45,5 @@ def test_a_config_imports_nothing_of_the_sdk() -> None:
 
 
 def test_listing_backends_imports_nothing_of_azure() -> None:
-    listing = "from kms_core import resolver\nassert resolver.find_backends()"
+    listing = "from kms_core._plugins import registry\nassert registry.find_backends()"
     assert not modules(listing) & {"azure", "kms_azure"}

@@ -85,7 +85,7 @@ class Client(Generic[SpecT]):
             error.locate(backend=self.backend, operation=operation, dek_id=dek_id)
             raise
         except Exception as error:
-            raise self._violation(operation, dek_id, error) from error
+            raise self._violation(error, operation, dek_id) from error
 
     def _call(
         self,
@@ -104,30 +104,51 @@ class Client(Generic[SpecT]):
             BackendContractError: it raised anything else, or returned another type.
             ClosedError: it was closed.
         """
-        watched = observe(self._observers, operation, self.backend, dek_id)
-        with watched, self.only_kms_errors(operation, dek_id):
-            if self._closed:
-                raise ClosedError("it is closed; open it again")
+        if not self._observers:  # as in most programs; this is on the path of every DEK
+            return self._guard(operation, hook, kind, dek_id, *args, **kwargs)
+        with observe(self._observers, operation, self.backend, dek_id):
+            return self._guard(operation, hook, kind, dek_id, *args, **kwargs)
+
+    def _guard(
+        self,
+        operation: Operation,
+        hook: Callable[P, T],
+        kind: type[T],
+        dek_id: str | None,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        if self._closed:
+            raise self._located(ClosedError("it is closed; open it again"), operation, dek_id)
+        try:
             result = hook(*args, **kwargs)
-            self._expect(operation, kind, result)
-            return result
-
-    def _expect(self, operation: Operation, kind: type, result: object) -> None:
+        except KmsError as error:
+            error.locate(backend=self.backend, operation=operation, dek_id=dek_id)
+            raise
+        except Exception as error:
+            raise self._violation(error, operation, dek_id) from error
         if not isinstance(result, kind):
-            raise BackendContractError(
-                f"{self.distribution}: {operation} returned {type(result).__name__} instead of "
-                f"{kind.__name__}; report it to the plugin's author"
-            )
+            raise self._wrong_type(result, kind, operation, dek_id)
+        return result
 
-    def _violation(
-        self, operation: Operation, dek_id: str | None, error: Exception
-    ) -> BackendContractError:
-        violation = BackendContractError(
-            f"{self.distribution}: it raised {type(error).__name__}, which is not a KmsError; "
-            "report it to the plugin's author"
-        )
-        violation.locate(backend=self.backend, operation=operation, dek_id=dek_id)
-        return violation
+    def _violation(self, error: Exception, operation: Operation, dek_id: str | None) -> KmsError:
+        problem = f"it raised {type(error).__name__}, which is not a KmsError"
+        return self._broken(problem, operation, dek_id)
+
+    def _wrong_type(
+        self, result: object, kind: type, operation: Operation, dek_id: str | None
+    ) -> KmsError:
+        problem = f"{operation} returned {type(result).__name__} instead of {kind.__name__}"
+        return self._broken(problem, operation, dek_id)
+
+    def _broken(self, problem: str, operation: Operation, dek_id: str | None) -> KmsError:
+        message = f"{self.distribution}: {problem}; report it to the plugin's author"
+        return self._located(BackendContractError(message), operation, dek_id)
+
+    def _located(self, error: KmsError, operation: Operation, dek_id: str | None) -> KmsError:
+        error.locate(backend=self.backend, operation=operation, dek_id=dek_id)
+        return error
 
 
 class KekClient(Client[KekSpec]):
@@ -205,7 +226,8 @@ class StorageClient(Client[StorageSpec]):
                     dek_id = next(found)
                 except StopIteration:
                     return
-                self._expect("list_dek_ids", str, dek_id)
+                if not isinstance(dek_id, str):
+                    raise self._wrong_type(dek_id, str, "list_dek_ids", None)
             yield dek_id
 
     def describe_storage(self) -> StorageInfo:

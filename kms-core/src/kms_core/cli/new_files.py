@@ -10,7 +10,7 @@ from typing import TypeAlias
 import click
 
 from kms_core import ConfigError
-from kms_core.builtin.file.disk import explained, sync_folder
+from kms_core.builtin.file.disk import sync_folder, translate_os_errors
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
@@ -30,7 +30,7 @@ def create_all(plan: Plan, *, private: bool) -> None:
         OperationError: something cannot be created; what had been is removed again.
     """
     _refuse_overwriting(plan)
-    with explained(), ExitStack() as undo:
+    with translate_os_errors(), ExitStack() as undo:
         for path, text in plan:
             try:
                 _create(path, text, 0o700 if private else 0o777, undo)

@@ -27,7 +27,7 @@ _ERRORS: dict[int | None, tuple[type[OperationError], str]] = {
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def translate_os_errors() -> Iterator[None]:
     """Turn an error of the operating system into one of ours that says what to do."""
     try:
         yield
@@ -99,7 +99,7 @@ def read_published(path: Path, limit: int) -> bytes:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def lock_file(path: Path) -> Iterator[None]:
     """Hold a lock on the file among all threads and processes; it ends with its holder."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:

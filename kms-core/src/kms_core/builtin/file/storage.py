@@ -20,13 +20,13 @@ from kms_core.backend import (
     hookimpl,
 )
 from kms_core.builtin.file.disk import (
-    exclusive,
-    explained,
+    lock_file,
     make_folder,
     publish_new,
     publish_over,
     read_published,
     sync_folder,
+    translate_os_errors,
     write_temporary,
 )
 from kms_core.builtin.file.names import encode_name, walk_names
@@ -42,18 +42,18 @@ class FileStorage(StorageSpec):
 
     def __init__(self, config: Config) -> None:
         self._folder = config.path.absolute()
-        with explained():
+        with translate_os_errors():
             make_folder(self._folder)
 
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
-        with explained():
+        with translate_os_errors():
             return self._load(dek_id)
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
         path = self._folder / encode_name(dek_id)
-        with explained():
+        with translate_os_errors():
             self._make_folders(path)
             try:
                 publish_new(write_temporary(self._folder, data), path)
@@ -75,7 +75,7 @@ class FileStorage(StorageSpec):
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        with explained():
+        with translate_os_errors():
             yield from (i for i in walk_names(str(self._folder)) if i.startswith(prefix))
 
     @hookimpl
@@ -89,7 +89,7 @@ class FileStorage(StorageSpec):
     @contextmanager
     def _checked(self, dek_id: str, revision: str) -> Iterator[Path]:
         """The record's path, while nobody else may replace or delete and it is at ``revision``."""
-        with explained(), exclusive(self._folder / ".lock"):
+        with translate_os_errors(), lock_file(self._folder / ".lock"):
             if self._load(dek_id).revision != revision:
                 raise ConflictError
             yield self._folder / encode_name(dek_id)
