@@ -1,4 +1,4 @@
-"""Tells observers about calls. An event says who was asked for what, and how it ended; never a key."""
+"""Tells observers about calls: who was asked for what, and how it ended; never a key."""
 
 from __future__ import annotations
 
