@@ -42,7 +42,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class AwsConfig(BackendConfig):
-    """Where the service is, who we are there, and how long to wait for it.
+    """The service's place, AWS credentials, and how long to wait.
 
     Without ``accessKeyID`` and ``profile`` the SDK's own chain finds the credentials.
 

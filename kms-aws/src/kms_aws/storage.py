@@ -69,12 +69,12 @@ class AwsStorage(StorageSpec):
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
-        self._rely_on("If-None-Match")
+        self._require_condition("If-None-Match")
         return self._put(encode_object_name(dek_id), data, IfNoneMatch=_ANY)
 
     @hookimpl
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
-        self._rely_on("If-Match")
+        self._require_condition("If-Match")
         try:
             return self._put(encode_object_name(dek_id), data, IfMatch=revision)
         except DekExistsError as error:
@@ -137,12 +137,12 @@ class AwsStorage(StorageSpec):
             )
             return reply["ETag"]
 
-    def _rely_on(self, condition: str) -> None:
+    def _require_condition(self, condition: str) -> None:
         """Raise :class:`ConfigError` if the store ignores the condition."""
         if condition in self._honoured or self._config.allow_unconditional_create:
             return
         for _ in range(2):  # the first may put the object there, the second must not
-            if self._refuses(condition):
+            if self._is_refused(condition):
                 self._honoured.add(condition)
                 return
         raise ConfigError(
@@ -151,7 +151,7 @@ class AwsStorage(StorageSpec):
             "allowUnconditionalCreate=true"
         )
 
-    def _refuses(self, condition: str) -> bool:
+    def _is_refused(self, condition: str) -> bool:
         try:
             if condition == "If-None-Match":
                 self._put(_PROBE, _PROBE_TEXT, IfNoneMatch=_ANY)

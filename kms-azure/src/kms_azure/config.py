@@ -62,7 +62,7 @@ TlsEndpoint = Annotated[Endpoint, AfterValidator(_with_tls)]
 
 
 class AzureConfig(BackendConfig):
-    """Who we are, and how long to wait.
+    """Azure credentials, and how long to wait.
 
     ``tenantID``, ``clientID`` and ``clientSecret`` together are a service principal;
     ``managedIdentity=true`` is the identity of the machine, the user-assigned one of ``clientID``

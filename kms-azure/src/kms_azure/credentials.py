@@ -1,4 +1,4 @@
-"""Whom Azure takes us for: a service principal, a managed identity or the SDK's default chain."""
+"""Azure credentials: a service principal, a managed identity or the SDK's default chain."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from kms_core import (
 
 _DENIED = "allow it to these credentials"
 _CREDENTIALS = (
-    "no token was to be had, or it was refused; check tenantID, clientID, clientSecret and whether "
+    "no token could be obtained, or it was refused; check tenantID, clientID, clientSecret and whether "
     "the secret has expired, or where the SDK finds the credentials"
 )
 _FIREWALL = "the resource's firewall refuses this network; allow it, or use a private endpoint"
@@ -119,7 +119,7 @@ def explained(action: str, resource: str, role: str) -> Iterator[None]:
 
 def _classify(error: AzureError) -> tuple[str, tuple[type[KmsError], str]]:
     while type(error) is ClientAuthenticationError and isinstance(error.__cause__, AzureError):
-        error = error.__cause__  # why no token was to be had: whoever issues them did not answer
+        error = error.__cause__  # why no token could be obtained: its issuer did not answer
     if not isinstance(error, HttpResponseError):
         return type(error).__name__, (UnavailableError, _NETWORK)
     codes = _codes(error)

@@ -39,7 +39,7 @@ Seconds = Annotated[float, Field(gt=0, le=300)]
 
 
 class GcpConfig(BackendConfig):
-    """Which project, who we are there, and how long to wait.
+    """The project, Google credentials, and how long to wait.
 
     Attributes:
         project_id: the project's id, not its number.

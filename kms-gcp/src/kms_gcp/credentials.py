@@ -1,4 +1,4 @@
-"""Who we are: a service account file, or else application default credentials."""
+"""Google credentials: a service account file, or else application default credentials."""
 
 from __future__ import annotations
 
