@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-import kms_aws.session
+import kms_aws.client
 from kms_aws.config import AwsConfig
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers" / "aws.md"
@@ -36,7 +36,7 @@ def recorded_calls() -> Iterator[list[str]]:
 def record_calls(patch: pytest.MonkeyPatch) -> set[str]:
     """The set in which every call of every client that is opened from now on will be."""
     calls: set[str] = set()
-    open_session = kms_aws.session._session
+    open_session = kms_aws.client._session
 
     def note(**event: Any) -> None:
         model = event["model"]
@@ -47,5 +47,5 @@ def record_calls(patch: pytest.MonkeyPatch) -> set[str]:
         session.register("before-call", note)
         return session
 
-    patch.setattr(kms_aws.session, "_session", recorded)
+    patch.setattr(kms_aws.client, "_session", recorded)
     return calls

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from kms_aws.config import AwsKekConfig, AwsStorageConfig
+from kms_aws.client import AwsClient
+from kms_aws.config import AwsConfig, AwsKekConfig, AwsStorageConfig
 from kms_aws.kek import AwsKek
-from kms_aws.session import open_client
 from kms_core import AccessDeniedError, ConfigError, open_kms
 from kms_core._config.choices import ChosenBackend, load_choices
 from kms_core._config.uri import parse_uri
@@ -24,6 +24,11 @@ from tests.aws.recording import PAGE
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 ARN = f"arn:aws:kms:{REGION}:123456789012:key/{KEY_ID}"
 STATIC = {"accessKeyID": "AKIACONFIG", "accessKey": "config-secret"}
+
+
+def opened_client(service: str, config: AwsConfig) -> Any:
+    client: AwsClient[Any] = AwsClient(service, config)
+    return client.get()
 
 
 def kek_config(**parameters: Any) -> AwsKekConfig:
@@ -70,7 +75,7 @@ def test_partitions(partition: str, region: str) -> None:
     arn = f"arn:{partition}:kms:{region}:123456789012:key/{KEY_ID}"
     config = kek_config(keyName=arn, region=region, **STATIC)
     assert config.key_arn == arn
-    assert open_client("kms", config).meta.partition == partition
+    assert AwsClient("kms", config).partition == partition
 
 
 @pytest.mark.parametrize(
@@ -188,7 +193,7 @@ def test_environment_overrides_nothing(moto: Cloud, contrary: Callable[[], None]
 def test_environment_does_not_reach_the_client(contrary: Callable[[], None]) -> None:
     contrary()
     config = kek_config(**STATIC, endpoint="https://kms.internal:8443", maxAttempts=2)
-    client = open_client("kms", config)
+    client = opened_client("kms", config)
     credentials = client._get_credentials()
     assert credentials.access_key == "AKIACONFIG"
     assert credentials.secret_key == "config-secret"
@@ -206,7 +211,7 @@ def test_endpoint_of_the_environment_is_ignored(
 ) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL_S3"):
         monkeypatch.setenv(name, CONTRARY[name])
-    client = open_client(service, kek_config(region="us-east-1", **STATIC))
+    client = opened_client(service, kek_config(region="us-east-1", **STATIC))
     assert client.meta.endpoint_url == f"https://{service}.us-east-1.amazonaws.com"
 
 
@@ -234,10 +239,10 @@ def test_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.setenv(name, CONTRARY[name])
-    client = open_client("kms", kek_config(profile="deks"))
+    client = opened_client("kms", kek_config(profile="deks"))
     assert client._get_credentials().access_key == "AKIAPROFILE"
     with pytest.raises(ConfigError, match="no such profile"):
-        open_client("kms", kek_config(profile="other"))
+        opened_client("kms", kek_config(profile="other"))
 
 
 def test_default_chain(moto: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def test_a_code_tells_more_than_a_class() -> None:
     denied = raised(SdkTimeoutError("Denied"))
     assert isinstance(denied, kms_core.AccessDeniedError)
     assert str(denied) == "Wrap on key one: Denied: allow it"
-    assert str(raised(SdkTimeoutError("?"))) == "Wrap on key one: SdkTimeoutError: try again"
+    assert str(raised(SdkTimeoutError("Late"))) == "Wrap on key one: Late: try again"
 
 
 def test_what_is_not_in_the_table_is_refused_with_its_code() -> None:

@@ -8,7 +8,7 @@ import sys
 
 from tests.packaging.conftest import ROOT, run
 
-WRITTEN_PLUGIN = ROOT / "kms-core/src/kms_core/cli/templates/common"
+WRITTEN_PLUGIN = ROOT / "kms-core/src/kms_core/cli/scaffold/templates/common"
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:

@@ -17,7 +17,7 @@ from tests.packaging.conftest import ROOT, Install, run
 from tests.packaging.debian import found_programs
 
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/kms-*/pyproject.toml"))
-PUBLIC = ("kms_core", "kms_core.backend.parameters", "kms_core.testing")
+PUBLIC = ("kms_core", "kms_core.backend", "kms_core.testing")
 
 
 @pytest.fixture(params=EXAMPLES, ids=lambda path: path.name, scope="module")

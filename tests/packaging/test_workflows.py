@@ -13,7 +13,7 @@ import yaml
 from tests.packaging.conftest import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").iterdir())
-WRITTEN = ROOT / "kms-core/src/kms_core/cli/templates/common/.github/workflows/ci.yml.in"
+WRITTEN = ROOT / "kms-core/src/kms_core/cli/scaffold/templates/common/.github/workflows/ci.yml.in"
 RELEASE = ROOT / ".github/workflows/release.yml"
 DISTRIBUTIONS = sorted(path.parent.name for path in ROOT.glob("kms-*/pyproject.toml"))
 PIN = re.compile(r"(?:- )?uses: ([\w./-]+)@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)")

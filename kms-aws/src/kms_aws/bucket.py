@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from kms_aws.client import muted
 from kms_aws.config import AwsStorageConfig
-from kms_aws.errors import explained
+from kms_aws.errors import CALL
+from kms_core.backend import translate_errors
 
 if TYPE_CHECKING:  # stubs, which only type checkers need
     from mypy_boto3_s3 import S3Client
@@ -27,17 +29,6 @@ def create_bucket(client: S3Client, config: AwsStorageConfig, arn: str) -> None:
         if config.region == _FIRST_REGION
         else {"CreateBucketConfiguration": {"LocationConstraint": config.region}}
     )
-    with explained("s3:CreateBucket", arn), suppress(client.exceptions.BucketAlreadyOwnedByYou):
+    ours = client.exceptions.BucketAlreadyOwnedByYou
+    with muted(), translate_errors(CALL, "s3:CreateBucket", arn), suppress(ours):
         client.create_bucket(Bucket=config.bucket, **where)
-
-
-def stay_in_region(client: S3Client) -> None:
-    """Keep the client from following a bucket into another region than the configured one.
-
-    The SDK would ask HeadBucket for the region, which needs a permission, and send records there.
-    """
-    client.meta.events.register("before-call.s3", _mark_as_redirected)
-
-
-def _mark_as_redirected(context: dict[str, Any], **_: object) -> None:
-    context.get("s3_redirect", {})["redirected"] = True

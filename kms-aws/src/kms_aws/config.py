@@ -6,15 +6,11 @@ import re
 from typing import Annotated, Self
 from urllib.parse import parse_qsl
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from kms_core.backend import BackendConfig, Endpoint, SecretStr
-
-_MAX_PREFIX = 200
-"""An encoded dek_id may take 780 of the 1024 bytes of an object's key."""
+from kms_core.backend import Attempts, BackendConfig, Endpoint, RecordPrefix, Seconds, SecretStr
 
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:(key|alias)/.+")
-_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 def _parse_tags(value: object) -> object:
@@ -25,17 +21,6 @@ def _parse_tags(value: object) -> object:
     if len(dict(tags)) != len(tags):
         raise ValueError("names a tag twice")
     return dict(tags)
-
-
-def _as_folder(prefix: str) -> str:
-    """Some stores keep keys as files, so every segment must be an ordinary file name."""
-    segments = prefix.removesuffix("/").split("/")
-    if len(prefix) > _MAX_PREFIX or not all(map(_SEGMENT.fullmatch, segments)):
-        raise ValueError(
-            f"must be names of letters, digits, '.', '_' and '-' parted by '/', "
-            f"at most {_MAX_PREFIX} characters, none starting with '.'"
-        )
-    return "/".join(segments) + "/"
 
 
 Text = Annotated[str, Field(min_length=1)]
@@ -63,9 +48,9 @@ class AwsConfig(BackendConfig):
     session_token: SecretStr | None = None
     profile: Text | None = None
     endpoint: Endpoint | None = None
-    connect_timeout: Annotated[float, Field(gt=0, le=300)] = 5
-    read_timeout: Annotated[float, Field(gt=0, le=300)] = 10
-    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    connect_timeout: Seconds = 5
+    read_timeout: Seconds = 10
+    max_attempts: Attempts = 3
 
     @model_validator(mode="after")
     def _check_credentials(self) -> Self:
@@ -112,7 +97,7 @@ class AwsStorageConfig(AwsConfig):
     """
 
     bucket: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{3,255}$")]
-    prefix: Annotated[str, AfterValidator(_as_folder)] = ""
+    prefix: RecordPrefix = ""
     tags: Annotated[dict[Text, str], BeforeValidator(_parse_tags)] = Field(default={})
     expected_bucket_owner: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None
     create_bucket: bool = False

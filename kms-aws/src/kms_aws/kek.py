@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsKekConfig
-from kms_aws.errors import explained
-from kms_aws.session import close_client, open_client
+from kms_aws.errors import CALL
 from kms_core import ConfigError, DekSizeError, KekDisabledError, KekInfo, UnwrapError
-from kms_core.backend import Context, KekSpec, PerProcess, WrappedDek, hookimpl
+from kms_core.backend import Context, KekSpec, WrappedDek, hookimpl, read_part, translate_errors
 
 if TYPE_CHECKING:  # stubs, which only type checkers need
     from mypy_boto3_kms import KMSClient
-    from mypy_boto3_kms.type_defs import KeyMetadataTypeDef
 
 _ALGORITHM = "SYMMETRIC_DEFAULT"
 _MAX_PLAINTEXT = 4096
@@ -33,9 +32,7 @@ class AwsKek(KekSpec):
     def __init__(self, config: AwsKekConfig) -> None:
         self._key_name = config.key_name
         self._key_arn = config.key_arn
-        self._client: PerProcess[KMSClient] = PerProcess(
-            partial(open_client, "kms", config), close_client
-        )
+        self._client: AwsClient[KMSClient] = AwsClient("kms", config)
 
     @hookimpl
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
@@ -44,12 +41,10 @@ class AwsKek(KekSpec):
                 f"AWS KMS wraps at most {_MAX_PLAINTEXT} bytes, and this DEK has {len(dek)}; "
                 "ask for a smaller one"
             )
-        key_arn = self._find_key()
-        with explained("kms:Encrypt", key_arn):
-            reply = self._client.get().encrypt(
-                KeyId=key_arn, Plaintext=dek, EncryptionContext=dict(context)
-            )
-            return WrappedDek(reply["CiphertextBlob"], key_arn, "", _ALGORITHM)
+        key_arn, client = self._find_key(), self._client.get()
+        with muted(), translate_errors(CALL, "kms:Encrypt", key_arn):
+            reply = client.encrypt(KeyId=key_arn, Plaintext=dek, EncryptionContext=dict(context))
+        return WrappedDek(read_part(reply, "CiphertextBlob", bytes), key_arn, "", _ALGORITHM)
 
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
@@ -59,18 +54,19 @@ class AwsKek(KekSpec):
             raise UnwrapError
         if not 1 <= len(wrapped.ciphertext) <= _MAX_CIPHERTEXT:
             raise UnwrapError
-        with explained("kms:Decrypt", key_arn):
-            reply = self._client.get().decrypt(
+        client = self._client.get()
+        with muted(), translate_errors(CALL, "kms:Decrypt", key_arn):
+            reply = client.decrypt(
                 KeyId=key_arn, CiphertextBlob=wrapped.ciphertext, EncryptionContext=dict(context)
             )
-            if reply["KeyId"] != key_arn:
-                raise UnwrapError
-            return reply["Plaintext"]
+        if read_part(reply, "KeyId", str) != key_arn:
+            raise UnwrapError
+        return read_part(reply, "Plaintext", bytes)
 
     @hookimpl
     def describe_kek(self) -> KekInfo:
         key = self._describe(self._key_arn or self._key_name)
-        arn, state = key["Arn"], key.get("KeyState", "of unknown state")
+        arn, state = read_part(key, "Arn", str), key.get("KeyState", "of unknown state")
         if state not in _USABLE:
             raise KekDisabledError(f"{arn} is {state}; enable it, or cancel its deletion")
         if _ALGORITHM not in key.get("EncryptionAlgorithms", ()):
@@ -83,9 +79,11 @@ class AwsKek(KekSpec):
 
     def _find_key(self) -> str:
         if self._key_arn is None:
-            self._key_arn = self._describe(self._key_name)["Arn"]
+            self._key_arn = read_part(self._describe(self._key_name), "Arn", str)
         return self._key_arn
 
-    def _describe(self, name: str) -> KeyMetadataTypeDef:
-        with explained("kms:DescribeKey", name):
-            return self._client.get().describe_key(KeyId=name)["KeyMetadata"]
+    def _describe(self, name: str) -> Mapping[str, Any]:
+        client = self._client.get()
+        with muted(), translate_errors(CALL, "kms:DescribeKey", name):
+            reply = client.describe_key(KeyId=name)
+        return read_part(reply, "KeyMetadata", dict)

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from kms_aws.bucket import create_bucket, stay_in_region
+from botocore.response import StreamingBody
+
+from kms_aws.bucket import create_bucket
+from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsStorageConfig
-from kms_aws.errors import explained
-from kms_aws.session import close_client, open_client
+from kms_aws.errors import CALL, LOAD, REPLACE
 from kms_core import ConfigError, ConflictError, DekExistsError, DekNotFoundError, StorageInfo
 from kms_core.backend import (
     MAX_RECORD_SIZE,
-    PerProcess,
+    ErrorTable,
     StorageSpec,
     StoredRecord,
     decode_object_name,
     encode_object_name,
     encode_object_prefix,
     hookimpl,
+    read_part,
+    translate_errors,
 )
 
 if TYPE_CHECKING:  # stubs, which only type checkers need
@@ -46,8 +49,8 @@ class AwsStorage(StorageSpec):
     def __init__(self, config: AwsStorageConfig) -> None:
         self._config = config
         self._honoured: set[str] = set()
-        self._client: PerProcess[S3Client] = PerProcess(partial(_open, config), close_client)
-        self._arn = f"arn:{self._client.get().meta.partition}:s3:::{config.bucket}"
+        self._client: AwsClient[S3Client] = AwsClient("s3", config)
+        self._arn = f"arn:{self._client.partition}:s3:::{config.bucket}"
         self._place: dict[str, Any] = {"Bucket": config.bucket}
         self._tagging: dict[str, Any] = {"Tagging": urlencode(config.tags)} if config.tags else {}
         if config.expected_bucket_owner is not None:
@@ -58,14 +61,11 @@ class AwsStorage(StorageSpec):
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
         key = self._key(encode_object_name(dek_id))
-        with explained("s3:GetObject", f"{self._arn}/{key}", may_hide=True):
-            reply = self._client.get().get_object(**self._place, Key=key)
-            with closing(reply["Body"]) as body:  # its own `with` gives the unchecked stream inside
-                # Only what is read to its end is checked for completeness, so read no less than all
-                # of a record, and no more than shows that it is too long for one.
-                too_long = reply["ContentLength"] > MAX_RECORD_SIZE
-                data = body.read(MAX_RECORD_SIZE + 1 if too_long else None)
-                return StoredRecord(data, reply["ETag"])
+        client = self._client.get()
+        with muted(), translate_errors(LOAD, "s3:GetObject", f"{self._arn}/{key}"):
+            reply = client.get_object(**self._place, Key=key)
+            data = _read(reply)
+        return StoredRecord(data, read_part(reply, "ETag", str))
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
@@ -75,25 +75,23 @@ class AwsStorage(StorageSpec):
     @hookimpl
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
         self._require_condition("If-Match")
+        name = encode_object_name(dek_id)
         try:
-            return self._put(encode_object_name(dek_id), data, IfMatch=revision)
-        except DekExistsError as error:
+            return self._put(name, data, REPLACE, IfMatch=revision)
+        except ConflictError:
             stored = self.load_record(dek_id)
             if stored.data == data:  # the SDK tried again after it had lost the answer
                 return stored.revision
-            raise _changed() from error
+            raise
 
     @hookimpl
     def delete_record(self, dek_id: str, revision: str) -> None:
         # To delete what is not there is no error in S3, and not every store knows If-Match here.
         if self.load_record(dek_id).revision != revision:
-            raise _changed()
-        key = self._key(encode_object_name(dek_id))
-        try:
-            with explained("s3:DeleteObject", f"{self._arn}/{key}"):
-                self._client.get().delete_object(**self._place, Key=key, IfMatch=revision)
-        except DekExistsError as error:
-            raise _changed() from error
+            raise ConflictError
+        key, client = self._key(encode_object_name(dek_id)), self._client.get()
+        with muted(), translate_errors(REPLACE, "s3:DeleteObject", f"{self._arn}/{key}"):
+            client.delete_object(**self._place, Key=key, IfMatch=revision)
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
@@ -101,13 +99,15 @@ class AwsStorage(StorageSpec):
         pages = self._client.get().get_paginator("list_objects_v2")
         replies = iter(pages.paginate(**self._place, Prefix=start))
         while True:
-            with explained("s3:ListBucket", self._arn):
+            self._client.get()  # a listing may outlive its credentials
+            with muted(), translate_errors(CALL, "s3:ListBucket", self._arn):
                 reply = next(replies, None)
-                if reply is None:
-                    return
-                _ = reply["IsTruncated"]  # a page that lacks it is no answer of S3's
+            if reply is None:
+                return
+            read_part(reply, "IsTruncated", bool)  # a page that lacks it is no answer of S3's
             for found in reply.get("Contents", ()):
-                dek_id = decode_object_name(found["Key"].removeprefix(self._config.prefix))
+                name = read_part(found, "Key", str).removeprefix(self._config.prefix)
+                dek_id = decode_object_name(name)
                 if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
                     yield dek_id
 
@@ -123,10 +123,11 @@ class AwsStorage(StorageSpec):
     def _key(self, name: str) -> str:
         return self._config.prefix + name
 
-    def _put(self, name: str, data: bytes, **condition: Any) -> str:
+    def _put(self, name: str, data: bytes, table: ErrorTable = CALL, **condition: Any) -> str:
         action = "s3:PutObject and s3:PutObjectTagging" if self._tagging else "s3:PutObject"
-        with explained(action, f"{self._arn}/{self._key(name)}"):
-            reply = self._client.get().put_object(
+        client = self._client.get()
+        with muted(), translate_errors(table, action, f"{self._arn}/{self._key(name)}"):
+            reply = client.put_object(
                 **self._place,
                 **condition,
                 **self._tagging,
@@ -135,7 +136,7 @@ class AwsStorage(StorageSpec):
                 ContentType="application/json",
                 ChecksumSHA256=b64encode(sha256(data).digest()).decode(),
             )
-            return reply["ETag"]
+        return read_part(reply, "ETag", str)
 
     def _require_condition(self, condition: str) -> None:
         """Raise :class:`ConfigError` if the store ignores the condition."""
@@ -162,11 +163,12 @@ class AwsStorage(StorageSpec):
         return False
 
 
-def _changed() -> ConflictError:
-    return ConflictError("the record has changed since it was read; read it again")
-
-
-def _open(config: AwsStorageConfig) -> S3Client:
-    client: S3Client = open_client("s3", config)
-    stay_in_region(client)
-    return client
+def _read(reply: Mapping[str, Any]) -> bytes:
+    """Read the object's content, as part of the call: the connection may still fail."""
+    body, length = read_part(reply, "Body", StreamingBody), read_part(reply, "ContentLength", int)
+    with closing(body):  # StreamingBody's own __enter__ returns the raw stream, unchecked
+        # Only what is read to its end is checked for completeness, so read no less than all of a
+        # record, and no more than shows that it is too long for one.
+        too_long = length > MAX_RECORD_SIZE
+        content: bytes = body.read(MAX_RECORD_SIZE + 1 if too_long else None)
+        return content

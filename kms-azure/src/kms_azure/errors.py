@@ -27,8 +27,8 @@ from kms_core import (
 
 _DENIED = "allow it to these credentials"
 _CREDENTIALS = (
-    "no token could be obtained, or it was refused; check tenantID, clientID, clientSecret and whether "
-    "the secret has expired, or where the SDK finds the credentials"
+    "no token could be obtained, or it was refused; check tenantID, clientID, clientSecret and "
+    "whether the secret has expired, or where the SDK finds the credentials"
 )
 _FIREWALL = "the resource's firewall refuses this network; allow it, or use a private endpoint"
 _BUSY = "the service asks to slow down; try again later, or spread the load"

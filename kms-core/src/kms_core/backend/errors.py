@@ -80,11 +80,13 @@ class ErrorTable:
         """This table with other meanings for some clues."""
         return replace(self, meanings={**self.meanings, **meanings})
 
-    def look_up(self, error: Exception) -> tuple[Clue, Meaning]:
-        """The clue that tells most, and what it means."""
+    def look_up(self, error: Exception) -> tuple[str, Meaning]:
+        """The name of the clue that tells most, and what the error means."""
         clues = [*self.find_clues(error), type(error)]
-        found = next((clue for clue in clues if clue in self.meanings), None)
-        return (clues[0], _REFUSED) if found is None else (found, self.meanings[found])
+        known = (self.meanings[clue] for clue in clues if clue in self.meanings)
+        first = clues[0]
+        name = first.__name__ if isinstance(first, type) else str(first)
+        return name, next(known, _REFUSED)
 
 
 @contextmanager
@@ -102,7 +104,6 @@ def translate_errors(table: ErrorTable, action: str, resource: str) -> Iterator[
     try:
         yield
     except table.errors as error:
-        clue, meaning = table.look_up(error)
+        name, meaning = table.look_up(error)
         table.scrub(error)
-        name = clue.__name__ if isinstance(clue, type) else clue
         raise meaning.error(f"{action} on {resource}: {name}") from error

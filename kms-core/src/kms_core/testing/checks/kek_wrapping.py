@@ -28,7 +28,7 @@ class KekWrappingChecks:
     @pytest.mark.parametrize("size", [1, 16, 32, 33, 64])
     @clause(KekSpec.wrap_dek)
     def test_round_trip(self, fresh: Fresh, size: int) -> None:
-        """``unwrap_dek`` returns the same bytes, from a fresh client too."""
+        """The same bytes come back from ``unwrap_dek``, from a fresh client too."""
         round_trip(fresh(), fresh(), token_bytes(size))
 
     @clause(KekSpec.wrap_dek)

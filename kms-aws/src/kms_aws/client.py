@@ -1,0 +1,138 @@
+"""Opens clients that do what the config says, whatever the environment says."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+import boto3.session
+import botocore.session
+from botocore.config import Config
+from botocore.loaders import create_loader
+
+from kms_aws.config import AwsConfig
+from kms_aws.errors import CREDENTIALS, OPEN, no_credentials
+from kms_core.backend import PerProcess, mute_logging, translate_errors
+
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials
+
+ClientT = TypeVar("ClientT")
+
+# Their debug log holds whole calls and answers.
+_TALKATIVE = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
+
+# One for all sessions: to read the services' models is most of what it takes to open a client.
+_models = create_loader()
+
+
+class _Opened(NamedTuple):
+    client: Any
+    credentials: Credentials | None
+
+
+class AwsClient(Generic[ClientT]):
+    """Clients of one service, one for each process.
+
+    Args:
+        service: its name in the SDK.
+        config: where it is, with which credentials, and how long to wait.
+
+    Raises:
+        ConfigError: the profile or the region is wrong.
+    """
+
+    def __init__(self, service: str, config: AwsConfig) -> None:
+        self._opened = PerProcess(partial(_open, service, config), _close)
+
+    @property
+    def partition(self) -> str:
+        """The partition of the region, such as ``aws``."""
+        return str(self._opened.get().client.meta.partition)
+
+    def get(self) -> ClientT:
+        """The client, once there are credentials that have not expired.
+
+        Raises:
+            KmsError: there are no credentials, or they cannot be renewed.
+        """
+        client, credentials = self._opened.get()
+        with mute_logging(*_TALKATIVE), translate_errors(CREDENTIALS, *_FINDING):
+            if credentials is None:
+                raise no_credentials()
+            credentials.get_frozen_credentials()
+        opened: ClientT = client
+        return opened
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._opened.close()
+
+
+_FINDING = ("finding credentials", "this machine")
+
+
+def muted() -> Any:
+    """Keep what the SDK does in a block out of its log."""
+    return mute_logging(*_TALKATIVE)
+
+
+def _open(service: str, config: AwsConfig) -> _Opened:
+    where = config.endpoint or config.region
+    with translate_errors(OPEN, f"a client of {service}", where):
+        session = _session(config)
+    with muted(), translate_errors(CREDENTIALS, *_FINDING):
+        credentials = session.get_credentials()
+    with muted(), translate_errors(OPEN, f"a client of {service}", where):
+        made: Any = boto3.session.Session(botocore_session=session)
+        # Only now: boto3 adds a folder of its own to the loader that it finds.
+        session.register_component("data_loader", _models)
+        options = {"endpoint_url": config.endpoint, "config": _client_config(config)}
+        client = made.client(service, region_name=config.region, **options)
+    if service == "s3":
+        _stay_in_region(client)
+    return _Opened(client, credentials)
+
+
+def _close(opened: _Opened) -> None:
+    opened.client.close()
+
+
+def _session(config: AwsConfig) -> botocore.session.Session:
+    if config.access_key_id is None or config.access_key is None:
+        return botocore.session.Session(profile=config.profile)
+    # It needs no profile, and AWS_PROFILE may name one that is gone.
+    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    token = config.session_token.get_secret_value() if config.session_token else None
+    session.set_credentials(config.access_key_id, config.access_key.get_secret_value(), token)
+    return session
+
+
+def _client_config(config: AwsConfig) -> Config:
+    plain = config.endpoint is not None and config.endpoint.startswith("http:")
+    return Config(
+        connect_timeout=config.connect_timeout,
+        read_timeout=config.read_timeout,
+        retries={"mode": "standard", "total_max_attempts": config.max_attempts},
+        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg] # the stubs lack it
+        request_checksum_calculation="when_required",  # storage.py adds its own, which all take
+        response_checksum_validation="when_supported",
+        s3={
+            "addressing_style": "auto",  # by path on an endpoint of one's own
+            "us_east_1_regional_endpoint": "regional",
+            "use_accelerate_endpoint": False,
+        },
+        proxies={} if plain else None,  # unencrypted calls must not leave this machine
+    )
+
+
+def _stay_in_region(client: Any) -> None:
+    """Keep the client from following a bucket into another region than the configured one.
+
+    The SDK would ask HeadBucket for the region, which needs a permission, and send records there.
+    """
+    client.meta.events.register("before-call.s3", _mark_as_redirected)
+
+
+def _mark_as_redirected(context: dict[str, Any], **_: object) -> None:
+    context.get("s3_redirect", {})["redirected"] = True
