@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from kms_azure.transport import Transport
+from kms_azure.client import Transport
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers" / "azure.md"
 _ROW = re.compile(r"^\| `(?P<call>[A-Z]+ \w+)` \| (?P<permissions>`.+`)", re.MULTILINE)

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from azure.identity import ClientSecretCredential
 
-from kms_azure.credentials import Credential
+from kms_azure.client import Credential
 from kms_core import AccessDeniedError, KmsError, ThrottledError, UnavailableError
 from kms_core._tracebacks import clear_locals, error_chain
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search

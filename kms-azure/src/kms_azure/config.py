@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from kms_core.backend import BackendConfig, Endpoint, SecretStr
+from kms_core.backend import Attempts, BackendConfig, Endpoint, RecordPrefix, Seconds, SecretStr
 
 _PUBLIC, _CHINA = "login.microsoftonline.com", "login.chinacloudapi.cn"
 _US_GOVERNMENT, _GERMANY = "login.microsoftonline.us", "login.microsoftonline.de"
@@ -30,11 +29,6 @@ _BLOBS = {
 }
 """Likewise for Blob Storage; whatever else an endpoint ends in is taken to be the public cloud."""
 
-_MAX_PREFIX = 200
-"""An encoded dek_id may take 780 of the 1024 characters of a blob's name."""
-
-_SEGMENT = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
-
 
 def _with_tls(url: str) -> str:
     if urlsplit(url).scheme != "https":
@@ -46,16 +40,6 @@ def _known_vault(vault_type: str) -> str:
     if vault_type not in _VAULTS:
         raise ValueError(f"is none of {', '.join(_VAULTS)}")
     return vault_type
-
-
-def _as_folder(prefix: str) -> str:
-    segments = prefix.removesuffix("/").split("/")
-    if len(prefix) > _MAX_PREFIX or not all(map(_SEGMENT.fullmatch, segments)):
-        raise ValueError(
-            "must be names of letters, digits, '.', '_' and '-' parted by '/', "
-            f"at most {_MAX_PREFIX} characters, none starting or ending with '.'"
-        )
-    return "/".join(segments) + "/"
 
 
 TlsEndpoint = Annotated[Endpoint, AfterValidator(_with_tls)]
@@ -88,9 +72,9 @@ class AzureConfig(BackendConfig):
     managed_identity: bool = False
     authority: TlsEndpoint | None = None
     endpoint: TlsEndpoint | None = None
-    connect_timeout: Annotated[float, Field(gt=0, le=300)] = 5
-    read_timeout: Annotated[float, Field(gt=0, le=300)] = 10
-    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    connect_timeout: Seconds = 5
+    read_timeout: Seconds = 10
+    max_attempts: Attempts = 3
 
     @model_validator(mode="after")
     def _check_credentials(self) -> Self:
@@ -153,7 +137,7 @@ class AzureStorageConfig(AzureConfig):
     container: Annotated[
         str, Field(min_length=3, max_length=63, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     ]
-    prefix: Annotated[str, AfterValidator(_as_folder)] = ""
+    prefix: RecordPrefix = ""
     create_container: bool = False
 
     @property

@@ -5,9 +5,9 @@ Messages are ours alone: the text of a service or of the SDK may repeat what was
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from typing import Any, TypeAlias
 
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
@@ -19,11 +19,13 @@ from kms_core import (
     DekNotFoundError,
     KekDisabledError,
     KekNotFoundError,
-    KmsError,
     OperationError,
     ThrottledError,
     UnavailableError,
 )
+from kms_core.backend import ErrorTable, Meaning
+
+Clue: TypeAlias = str | int | type[BaseException]
 
 _DENIED = "allow it to these credentials"
 _CREDENTIALS = (
@@ -35,126 +37,134 @@ _BUSY = "the service asks to slow down; try again later, or spread the load"
 _AWAY = "the service failed; try again later"
 _NETWORK = "the service was not reached or its answer was lost; check names, endpoint and network"
 _STRANGE = "the answer is not Azure's; check endpoint and proxy"
+_REFUSED = "the service refused the call; look the code up in its documentation"
 _LEASED = "somebody holds a lease on it; end the lease"
 _NO_NAME = "Blob Storage takes no such name; correct account, container or endpoint"
 
-_CODES: dict[str, tuple[type[KmsError], str]] = {
+_CODES: Mapping[Clue, Meaning] = {
     # Key Vault and managed HSM, code or inner code
-    "KeyNotFound": (
+    "KeyNotFound": Meaning(
         KekNotFoundError,
         "there is no such KEK, or no such version; check vaultName and keyName, or recover the key",
     ),
-    "KeyDisabled": (KekDisabledError, "the KEK is disabled; enable it"),
-    "KeyExpired": (KekDisabledError, "the KEK has expired; rotate it, or set a later expiry date"),
-    "KeyNotYetValid": (KekDisabledError, "the KEK is not valid yet; wait, or set an earlier date"),
-    "BadParameter": (ConfigError, "use an RSA key, or an AES key of a managed HSM"),
-    "AccessDenied": (AccessDeniedError, _DENIED),
-    "ForbiddenByPolicy": (AccessDeniedError, _DENIED),
-    "ForbiddenByRbac": (AccessDeniedError, _DENIED),
-    "ForbiddenByConnection": (AccessDeniedError, _FIREWALL),
-    "ForbiddenByFirewall": (AccessDeniedError, _FIREWALL),
-    "Throttled": (ThrottledError, _BUSY),
+    "KeyDisabled": Meaning(KekDisabledError, "the KEK is disabled; enable it"),
+    "KeyExpired": Meaning(
+        KekDisabledError, "the KEK has expired; rotate it, or set a later expiry date"
+    ),
+    "KeyNotYetValid": Meaning(
+        KekDisabledError, "the KEK is not valid yet; wait, or set an earlier date"
+    ),
+    "BadParameter": Meaning(ConfigError, "use an RSA key, or an AES key of a managed HSM"),
+    "AccessDenied": Meaning(AccessDeniedError, _DENIED),
+    "ForbiddenByPolicy": Meaning(AccessDeniedError, _DENIED),
+    "ForbiddenByRbac": Meaning(AccessDeniedError, _DENIED),
+    "ForbiddenByConnection": Meaning(AccessDeniedError, _FIREWALL),
+    "ForbiddenByFirewall": Meaning(AccessDeniedError, _FIREWALL),
+    "Throttled": Meaning(ThrottledError, _BUSY),
     # Blob Storage
-    "BlobNotFound": (DekNotFoundError, "no record of this dek_id is stored"),
-    "BlobAlreadyExists": (DekExistsError, "a record of this dek_id is already stored"),
-    "ConditionNotMet": (ConflictError, "the record has changed since it was read; read it again"),
-    "ContainerNotFound": (
+    "BlobNotFound": Meaning(DekNotFoundError, "no record of this dek_id is stored"),
+    "BlobAlreadyExists": Meaning(DekExistsError, "a record of this dek_id is already stored"),
+    "ConditionNotMet": Meaning(
+        ConflictError, "the record has changed since it was read; read it again"
+    ),
+    "ContainerNotFound": Meaning(
         ConfigError,
         "there is no such container; create it, or set createContainer=true",
     ),
-    "ContainerBeingDeleted": (
+    "ContainerBeingDeleted": Meaning(
         UnavailableError,
         "the container is being deleted; try again in a minute, or choose another",
     ),
-    "AuthorizationPermissionMismatch": (AccessDeniedError, _DENIED),
-    "AuthorizationFailure": (AccessDeniedError, f"{_DENIED}, and their network by the firewall"),
-    "InsufficientAccountPermissions": (AccessDeniedError, _DENIED),
-    "AuthenticationFailed": (AccessDeniedError, f"{_CREDENTIALS}, and this machine's clock"),
-    "InvalidAuthenticationInfo": (AccessDeniedError, _CREDENTIALS),
-    "NoAuthenticationInformation": (AccessDeniedError, _CREDENTIALS),
-    "AccountIsDisabled": (AccessDeniedError, "the storage account is disabled; enable it"),
-    "BlobImmutableDueToPolicy": (AccessDeniedError, "an immutability policy protects it"),
-    "LeaseIdMissing": (OperationError, _LEASED),
-    "BlobArchived": (OperationError, "the blob is archived; restore it to an online tier"),
-    "BlobBeingRehydrated": (UnavailableError, "the blob is being restored; try again later"),
-    "ResourceNotFound": (ConfigError, _NO_NAME),
-    "InvalidResourceName": (ConfigError, _NO_NAME),
-    "InvalidUri": (ConfigError, _NO_NAME),
-    "OutOfRangeInput": (ConfigError, _NO_NAME),
-    "ServerBusy": (ThrottledError, _BUSY),
-    "InternalError": (UnavailableError, _AWAY),
-    "OperationTimedOut": (UnavailableError, _AWAY),
+    "AuthorizationPermissionMismatch": Meaning(AccessDeniedError, _DENIED),
+    "AuthorizationFailure": Meaning(
+        AccessDeniedError, f"{_DENIED}, and their network by the firewall"
+    ),
+    "InsufficientAccountPermissions": Meaning(AccessDeniedError, _DENIED),
+    "AuthenticationFailed": Meaning(AccessDeniedError, f"{_CREDENTIALS}, and this machine's clock"),
+    "InvalidAuthenticationInfo": Meaning(AccessDeniedError, _CREDENTIALS),
+    "NoAuthenticationInformation": Meaning(AccessDeniedError, _CREDENTIALS),
+    "AccountIsDisabled": Meaning(AccessDeniedError, "the storage account is disabled; enable it"),
+    "BlobImmutableDueToPolicy": Meaning(AccessDeniedError, "an immutability policy protects it"),
+    "LeaseIdMissing": Meaning(OperationError, _LEASED),
+    "BlobArchived": Meaning(OperationError, "the blob is archived; restore it to an online tier"),
+    "BlobBeingRehydrated": Meaning(UnavailableError, "the blob is being restored; try again later"),
+    "ResourceNotFound": Meaning(ConfigError, _NO_NAME),
+    "InvalidResourceName": Meaning(ConfigError, _NO_NAME),
+    "InvalidUri": Meaning(ConfigError, _NO_NAME),
+    "OutOfRangeInput": Meaning(ConfigError, _NO_NAME),
+    "ServerBusy": Meaning(ThrottledError, _BUSY),
+    "InternalError": Meaning(UnavailableError, _AWAY),
+    "OperationTimedOut": Meaning(UnavailableError, _AWAY),
 }
 
-_STATUS: dict[int, tuple[type[KmsError], str]] = {
-    HTTPStatus.UNAUTHORIZED: (AccessDeniedError, _CREDENTIALS),
-    HTTPStatus.FORBIDDEN: (AccessDeniedError, _DENIED),
-    HTTPStatus.REQUEST_TIMEOUT: (UnavailableError, _NETWORK),
-    HTTPStatus.TOO_MANY_REQUESTS: (ThrottledError, _BUSY),
+_STATUS: Mapping[Clue, Meaning] = {
+    HTTPStatus.UNAUTHORIZED: Meaning(AccessDeniedError, _CREDENTIALS),
+    HTTPStatus.FORBIDDEN: Meaning(AccessDeniedError, _DENIED),
+    HTTPStatus.REQUEST_TIMEOUT: Meaning(UnavailableError, _NETWORK),
+    HTTPStatus.TOO_MANY_REQUESTS: Meaning(ThrottledError, _BUSY),
+    "5xx": Meaning(UnavailableError, _AWAY),
+    ClientAuthenticationError: Meaning(AccessDeniedError, _CREDENTIALS),
+    "no failure": Meaning(UnavailableError, _STRANGE),
+    HttpResponseError: Meaning(OperationError, _REFUSED),
+    AzureError: Meaning(UnavailableError, _NETWORK),
 }
-"""For codes that the table does not know."""
+"""For codes that the table does not know: the HTTP status, or else the SDK's class."""
 
 
-@contextmanager
-def explained(action: str, resource: str, role: str) -> Iterator[None]:
-    """Around one call: what it raises becomes one of ours.
+def call_table(role: str) -> ErrorTable:
+    """What the errors of a call mean.
 
     Args:
-        action: the permission that it needs.
-        resource: what it is about.
-        role: a built-in role that has the permission.
+        role: a built-in role that has the permissions.
     """
-    try:
-        yield
-    except AzureError as error:
-        name, (kind, advice) = _classify(error)
-        _strip(error)
-        if advice is _DENIED:
-            advice += f", such as by the role {role}"
-        raise kind(f"{action} on {resource}: {name}: {advice}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # of reading a wrong answer
-        _strip(error)
-        raise UnavailableError(f"{action} on {resource}: {_STRANGE}") from error
+    denied = Meaning(AccessDeniedError, f"{_DENIED}, such as by the role {role}")
+    named = {clue: denied for clue, meaning in _CALL.meanings.items() if meaning.cure is _DENIED}
+    return _CALL.but(named)
 
 
-def _classify(error: AzureError) -> tuple[str, tuple[type[KmsError], str]]:
+def _find_clues(error: AzureError) -> Iterator[Clue]:
+    """The service's words, the most special one first; then the status; then the SDK's class."""
+    if isinstance(error, HttpResponseError):
+        status = error.status_code or 0
+        yield from _codes(error)
+        if status:
+            yield from (f"HTTP status {status}", status, f"{status // 100}xx")
+        if not isinstance(error, ClientAuthenticationError) and status < HTTPStatus.BAD_REQUEST:
+            yield from (type(error).__name__, "no failure")
+    yield from type(error).__mro__
+
+
+def _find_clues_of_credentials(error: BaseException) -> Iterator[Clue]:
     while type(error) is ClientAuthenticationError and isinstance(error.__cause__, AzureError):
         error = error.__cause__  # why no token could be obtained: its issuer did not answer
-    if not isinstance(error, HttpResponseError):
-        return type(error).__name__, (UnavailableError, _NETWORK)
-    codes = _codes(error)
-    for code in codes:
-        if code in _CODES:
-            return code, _CODES[code]
-    status = error.status_code
-    name = f"HTTP status {status}" if status else type(error).__name__
-    return codes[0] if codes else name, _by_status(error, status or 0)
+    if isinstance(error, AzureError):
+        yield from _find_clues(error)
+    yield from type(error).__mro__
 
 
-def _codes(error: HttpResponseError) -> list[str]:
-    """The service's words for it, the most special one first."""
+def _codes(error: HttpResponseError) -> Iterator[str]:
     details = getattr(error, "error", None)
-    inner = getattr(details, "innererror", None) or {}
-    codes = (inner.get("code"), getattr(error, "error_code", None), getattr(details, "code", None))
-    return [str(getattr(code, "value", code)) for code in codes if code]
+    inner = getattr(details, "innererror", None)
+    special = inner.get("code") if isinstance(inner, Mapping) else None
+    codes = (special, getattr(error, "error_code", None), getattr(details, "code", None))
+    yield from (str(getattr(code, "value", code)) for code in codes if code)
 
 
-def _by_status(error: HttpResponseError, status: int) -> tuple[type[KmsError], str]:
-    if status in _STATUS:
-        return _STATUS[status]
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return UnavailableError, _AWAY
-    if isinstance(error, ClientAuthenticationError):
-        return AccessDeniedError, _CREDENTIALS
-    if status < HTTPStatus.BAD_REQUEST:
-        return UnavailableError, _STRANGE
-    return OperationError, "the service refused the call; look the code up in its documentation"
-
-
-def _strip(error: BaseException | None) -> None:
+def _scrub(error: Any) -> None:
     """Drop requests and answers from all that led to the error: they hold tokens and key bytes."""
     while error is not None:
         for name in ("request", "response", "model", "inner_exception", "doc", "object"):
             if vars(error).get(name) is not None:
                 setattr(error, name, None)
         error = error.__cause__ or error.__context__
+
+
+_CALL = ErrorTable((AzureError,), {**_STATUS, **_CODES}, _find_clues, _scrub)
+
+CREDENTIALS = ErrorTable(
+    (AzureError,),
+    {**_STATUS, HTTPStatus.FORBIDDEN: Meaning(AccessDeniedError, _CREDENTIALS)},
+    _find_clues_of_credentials,
+    _scrub,
+)
+"""Finding credentials: what an issuer of tokens says."""

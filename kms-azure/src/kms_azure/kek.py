@@ -10,17 +10,16 @@ from __future__ import annotations
 import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from azure.core.rest import HttpRequest
 from azure.keyvault.keys import KeyClient
 
+from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureKekConfig
-from kms_azure.credentials import Credential
-from kms_azure.errors import explained
-from kms_azure.transport import client_options
+from kms_azure.errors import call_table
 from kms_core import (
     AccessDeniedError,
     ConfigError,
@@ -35,7 +34,10 @@ from kms_core.backend import (
     KekSpec,
     WrappedDek,
     hookimpl,
+    parse_json,
+    read_part,
     seal_dek,
+    translate_errors,
     unseal_dek,
 )
 
@@ -62,8 +64,10 @@ class AzureKek(KekSpec):
     def __init__(self, config: AzureKekConfig) -> None:
         self._config = config
         self._kek_id = f"{config.vault_url}/keys/{config.key_name}"
-        with self._explained("open a client"):
-            self._credential = Credential(config, f"https://{config.vault_type}/.default")
+        place = "Managed HSM" if config.is_hsm else "Key Vault"
+        self._errors = call_table(f"{place} Crypto Service Encryption User")
+        self._credential = Credential(config, f"https://{config.vault_type}/.default")
+        with translate_errors(self._errors, "open a client", self._kek_id):
             self._client = KeyClient(
                 config.endpoint or config.vault_url,
                 self._credential,
@@ -115,33 +119,33 @@ class AzureKek(KekSpec):
 
     def _read_key(self, version: str) -> KekInfo:
         """Read this version of the key, or the newest, and check that it can wrap now."""
-        with self._explained("keys/get"):
-            reply = self._send(HttpRequest("GET", self._path(version)))
-            key, version = reply["key"], self._check_kid(reply["key"]["kid"])
-            algorithm, operations = _ALGORITHMS.get(key["kty"]), key.get("key_ops", _NEEDED)
-            if algorithm is None or not set(operations) >= _NEEDED:
-                raise ConfigError(
-                    f"{self._kek_id} is of type {key['kty']} with operations {operations}; use an "
-                    "RSA key, or an AES key of a managed HSM, that permits wrapKey and unwrapKey"
-                )
-            self._check_state(version, reply["attributes"])
-            return KekInfo(self._kek_id, version, algorithm)
+        reply = self._send("keys/get", HttpRequest("GET", self._path(version)))
+        key, attributes = read_part(reply, "key", dict), read_part(reply, "attributes", dict)
+        kind, version = read_part(key, "kty", str), self._check_kid(read_part(key, "kid", str))
+        algorithm, operations = _ALGORITHMS.get(kind), key.get("key_ops", _NEEDED)
+        if algorithm is None or not {*operations} >= _NEEDED:
+            raise ConfigError(
+                f"{self._kek_id} is of type {kind} with operations {operations}; use an "
+                "RSA key, or an AES key of a managed HSM, that permits wrapKey and unwrapKey"
+            )
+        self._check_state(version, attributes)
+        return KekInfo(self._kek_id, version, algorithm)
 
     def _check_kid(self, kid: str) -> str:
         """The version that the full key identifier names; it must be one of our key."""
         version = kid.rpartition("/")[2]
         path = urlsplit(kid).path
         if path.lower() != self._path(version).lower() or not _VERSION.fullmatch(version):
-            raise ValueError("the answer is about another key")
+            raise _strange("is about another key")
         return version
 
     def _check_state(self, version: str, attributes: dict[str, Any]) -> None:
         now = time.time()
-        if not attributes["enabled"]:
+        if not read_part(attributes, "enabled", bool):
             problem = "is disabled; enable it"
-        elif now >= attributes.get("exp", float("inf")):
+        elif now >= _moment(attributes, "exp", float("inf")):
             problem = "has expired; rotate the KEK, or set a later expiry date"
-        elif now < attributes.get("nbf", 0):
+        elif now < _moment(attributes, "nbf", 0):
             problem = "is not valid yet; wait, or set an earlier activation date"
         else:
             return
@@ -152,24 +156,42 @@ class AzureKek(KekSpec):
     ) -> bytes:
         body = {"alg": algorithm, "value": urlsafe_b64encode(value).rstrip(b"=").decode()}
         path = f"{self._path(version)}/{operation.lower()}"
-        with self._explained(f"keys/{operation}"):
-            reply = self._send(HttpRequest("POST", path, json=body))
-            if self._check_kid(reply["kid"]) != version:
-                raise ValueError("the answer is about another version")
-            return urlsafe_b64decode(reply["value"] + "==")
+        reply = self._send(f"keys/{operation}", HttpRequest("POST", path, json=body))
+        if self._check_kid(read_part(reply, "kid", str)) != version:
+            raise _strange("is about another version")
+        return _decode(read_part(reply, "value", str))
 
-    def _send(self, request: HttpRequest) -> Any:
-        # Wrapping twice changes nothing, so a POST is as safe to try again as a GET.
-        response = self._client.send_request(request, retry_on_methods=("GET", "POST"))
-        response.raise_for_status()
-        return response.json()
+    def _send(self, permission: str, request: HttpRequest) -> Any:
+        with translate_errors(self._errors, permission, self._kek_id):
+            # Wrapping twice changes nothing, so a POST is as safe to try again as a GET.
+            response = self._client.send_request(request, retry_on_methods=("GET", "POST"))
+            response.raise_for_status()
+            body = response.content
+        return parse_json(body)
 
     def _path(self, version: str) -> str:
         return f"/keys/{self._config.key_name}/{version}"
 
-    def _explained(self, action: str) -> AbstractContextManager[None]:
-        place = "Managed HSM" if self._config.is_hsm else "Key Vault"
-        return explained(action, self._kek_id, f"{place} Crypto Service Encryption User")
+
+def _moment(attributes: dict[str, Any], name: str, default: float) -> float:
+    """A time in seconds since 1970 (UTC), or the default if the key has none."""
+    moment = attributes.get(name, default)
+    if not isinstance(moment, (int, float)):
+        raise _strange(f"has no {name} that is a number")
+    return moment
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return urlsafe_b64decode(text + "==")
+    except ValueError:
+        raise _strange("is not base64url") from None
+
+
+def _strange(problem: str) -> UnavailableError:
+    return UnavailableError(
+        f"the reply is not Azure's: it {problem}; check endpoint and proxy, or try again"
+    )
 
 
 def _expect_size(what: str, value: bytes, sizes: set[int]) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from http import HTTPStatus
+from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
+from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureStorageConfig
-from kms_azure.credentials import Credential
-from kms_azure.errors import explained
-from kms_azure.transport import client_options
-from kms_core import ConflictError, StorageInfo
+from kms_azure.errors import call_table
+from kms_core import ConflictError, StorageInfo, UnavailableError
 from kms_core.backend import (
     MAX_RECORD_SIZE,
     StorageSpec,
@@ -22,10 +23,12 @@ from kms_core.backend import (
     encode_object_name,
     encode_object_prefix,
     hookimpl,
+    read_part,
+    translate_errors,
 )
 
 _SCOPE = "https://storage.azure.com/.default"  # in every cloud
-_ROLE = "Storage Blob Data Contributor"
+_ERRORS = call_table("Storage Blob Data Contributor")
 _ENOUGH = MAX_RECORD_SIZE + 1  # to see that it is too long
 _PAGE_SIZE = 1000
 _PROBE = "kms-core.container-probe"  # no record's name: those end in .json
@@ -42,8 +45,8 @@ class AzureStorage(StorageSpec):
     def __init__(self, config: AzureStorageConfig) -> None:
         self._config = config
         self._location = f"{config.account_url}/{config.container}/{config.prefix}"
-        with self._explained("open a client"):
-            self._credential = Credential(config, _SCOPE)
+        self._credential = Credential(config, _SCOPE)
+        with self._translated("open a client"):
             self._container = ContainerClient(
                 config.account_url,
                 config.container,
@@ -56,22 +59,23 @@ class AzureStorage(StorageSpec):
 
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
-        with self._explained("blobs/read", encode_object_name(dek_id)):
-            blob = self._blob(encode_object_name(dek_id)).download_blob()
-            return StoredRecord(blob.read(_ENOUGH), blob.properties.etag)
+        blob = self._blob(encode_object_name(dek_id))
+        with self._translated("blobs/read", encode_object_name(dek_id)):
+            data, etag = _download(blob)
+        return StoredRecord(data, read_part({"ETag": etag}, "ETag", str))
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
-        with self._explained("blobs/add/action and blobs/write", encode_object_name(dek_id)):
+        with self._translated("blobs/add/action and blobs/write", encode_object_name(dek_id)):
             reply = self._blob(encode_object_name(dek_id)).upload_blob(
                 data, length=len(data), overwrite=False, content_settings=_JSON
             )
-            return str(reply["etag"])
+        return read_part(reply, "etag", str)
 
     @hookimpl
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
         try:
-            with self._explained("blobs/write", encode_object_name(dek_id)):
+            with self._translated("blobs/write", encode_object_name(dek_id)):
                 reply = self._blob(encode_object_name(dek_id)).upload_blob(
                     data,
                     length=len(data),
@@ -80,7 +84,7 @@ class AzureStorage(StorageSpec):
                     etag=revision,
                     match_condition=MatchConditions.IfNotModified,
                 )
-                return str(reply["etag"])
+            return read_part(reply, "etag", str)
         except ConflictError:
             stored = self.load_record(dek_id)  # if it is gone, this says so
             if stored.data == data:  # the SDK tried again after it had lost the answer
@@ -90,7 +94,7 @@ class AzureStorage(StorageSpec):
     @hookimpl
     def delete_record(self, dek_id: str, revision: str) -> None:
         try:
-            with self._explained("blobs/delete", encode_object_name(dek_id)):
+            with self._translated("blobs/delete", encode_object_name(dek_id)):
                 self._blob(encode_object_name(dek_id)).delete_blob(
                     etag=revision, match_condition=MatchConditions.IfNotModified
                 )
@@ -102,10 +106,12 @@ class AzureStorage(StorageSpec):
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         folder = self._config.prefix
         pages = self._container.list_blob_names(
-            name_starts_with=folder + encode_object_prefix(prefix), results_per_page=_PAGE_SIZE
+            name_starts_with=folder + encode_object_prefix(prefix),
+            results_per_page=_PAGE_SIZE,
+            raw_response_hook=_require_xml,
         ).by_page()
         while True:
-            with self._explained("blobs/read"):
+            with self._translated("blobs/read"):
                 page = next(pages, None)
                 if page is None:
                     return
@@ -129,14 +135,33 @@ class AzureStorage(StorageSpec):
 
     def _create_container(self) -> None:
         """Create the container if it is missing, which a look at any blob of it tells."""
-        with self._explained("blobs/read", _PROBE):
+        with self._translated("blobs/read", _PROBE):
             found = _failure(self._blob(_PROBE).get_blob_properties, _NO_BLOB, _NO_CONTAINER)
         if found == _NO_CONTAINER:
-            with self._explained("containers/write"):
+            with self._translated("containers/write"):
                 _failure(self._container.create_container, _CONTAINER_EXISTS)
 
-    def _explained(self, action: str, name: str = "") -> AbstractContextManager[None]:
-        return explained(action, self._location + name, _ROLE)
+    def _translated(self, action: str, name: str = "") -> AbstractContextManager[None]:
+        return translate_errors(_ERRORS, action, self._location + name)
+
+
+def _require_xml(reply: Any) -> None:
+    """Refuse a page that the SDK would take for XML: List Blobs answers in XML alone."""
+    kind = reply.http_response.headers.get("Content-Type", "")
+    if reply.http_response.status_code == HTTPStatus.OK and "xml" not in kind:
+        raise UnavailableError(
+            "the reply is not Azure's: it is not XML; check endpoint and proxy, or try again"
+        )
+
+
+def _download(blob: BlobClient) -> tuple[bytes, object]:
+    try:
+        found = blob.download_blob()
+        return found.read(_ENOUGH), found.properties.etag
+    except ValueError as error:  # what the SDK raises of a reply that lacks Content-Range
+        raise UnavailableError(
+            "the reply is not Azure's: it has no range; check endpoint and proxy, or try again"
+        ) from error
 
 
 def _failure(call: Callable[[], object], *expected: str) -> str | None:
