@@ -10,9 +10,10 @@ from google.cloud.storage import Bucket, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from kms_core import ConfigError, ConflictError
+from kms_core.backend import translate_errors
+from kms_gcp.client import load_credentials, muted
 from kms_gcp.config import GcpStorageConfig
-from kms_gcp.credentials import load_credentials
-from kms_gcp.errors import STORAGE, explained
+from kms_gcp.errors import STORAGE
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
@@ -25,7 +26,7 @@ def call_arguments(config: GcpStorageConfig) -> dict[str, Any]:
 
 def open_client(config: GcpStorageConfig) -> Client:
     """A client that goes where the config says, whatever the environment says."""
-    with explained(STORAGE, "a client of Cloud Storage", config.bucket):
+    with muted(), translate_errors(STORAGE, "a client of Cloud Storage", config.bucket):
         credentials = load_credentials(config.credentials_path, _SCOPE)
         universe = credentials.universe_domain
         endpoint = config.endpoint or f"https://storage.{universe}"
@@ -56,7 +57,7 @@ def check_bucket(client: Client, config: GcpStorageConfig) -> None:
     bucket = look_up()
     if bucket is None:
         try:
-            with explained(STORAGE, "storage.buckets.create", config.bucket):
+            with muted(), translate_errors(STORAGE, "storage.buckets.create", config.bucket):
                 bucket = client.create_bucket(config.bucket, project=config.project_id, **arguments)
         except ConflictError:  # somebody else has just created it, or we have, twice
             bucket = look_up()
@@ -68,7 +69,7 @@ def check_bucket(client: Client, config: GcpStorageConfig) -> None:
 
 
 def _look_up(client: Client, config: GcpStorageConfig, arguments: dict[str, Any]) -> Bucket | None:
-    with explained(STORAGE, "storage.buckets.get", config.bucket):
+    with muted(), translate_errors(STORAGE, "storage.buckets.get", config.bucket):
         try:
             return client.get_bucket(config.bucket, **arguments)
         except sdk.NotFound:

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from kms_core.backend import BackendConfig, ConfigPath, Endpoint
-
-_MAX_PREFIX = 200
-"""An encoded dek_id may take 770 of the 1024 bytes of an object's name."""
-
-_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-
-
-def _as_folder(prefix: str) -> str:
-    segments = prefix.removesuffix("/").split("/")
-    if len(prefix) > _MAX_PREFIX or not all(map(_SEGMENT.fullmatch, segments)):
-        raise ValueError(
-            f"must be names of letters, digits, '.', '_' and '-' parted by '/', "
-            f"at most {_MAX_PREFIX} characters, none starting with '.'"
-        )
-    return "/".join(segments) + "/"
+from kms_core.backend import BackendConfig, ConfigPath, Endpoint, RecordPrefix, Seconds
 
 
 def _tls_host(url: str) -> str:
@@ -35,7 +19,6 @@ def _tls_host(url: str) -> str:
 
 _NAME = r"^[A-Za-z0-9_-]{1,63}$"
 KmsName = Annotated[str, Field(pattern=_NAME)]
-Seconds = Annotated[float, Field(gt=0, le=300)]
 
 
 class GcpConfig(BackendConfig):
@@ -92,7 +75,7 @@ class GcpStorageConfig(GcpConfig):
     """
 
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$")]
-    prefix: Annotated[str, AfterValidator(_as_folder)] = ""
+    prefix: RecordPrefix = ""
     endpoint: Endpoint | None = None
     create_bucket: bool = False
     project_number: (

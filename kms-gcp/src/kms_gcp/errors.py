@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import requests
@@ -23,21 +22,14 @@ from kms_core import (
     DekNotFoundError,
     KekDisabledError,
     KekNotFoundError,
-    KmsError,
     OperationError,
     ThrottledError,
     UnavailableError,
     UnwrapError,
 )
-from kms_core.backend import mute_logging
+from kms_core.backend import ErrorTable, Meaning
 
-TALKATIVE = (
-    "google.auth.transport.requests",
-    "google.cloud.kms_v1.services.key_management_service.transports.grpc",
-)
-"""Loggers whose debug log holds whole messages and headers, and so DEKs and tokens."""
-
-Table: TypeAlias = Mapping[type[Exception], tuple[type[KmsError], str]]
+Clue: TypeAlias = str | int | type[BaseException]
 
 _CREDENTIALS = (
     "the credentials were not accepted; check credentialsPath, or where the SDK finds them"
@@ -56,76 +48,54 @@ _HIDDEN = (
 _NO_BUCKET = "there is no such bucket; create it, or set createBucket=true"
 _DAMAGED = "the data was damaged on its way; try again"
 _REFUSED = "the service refused the call; look the code up in its documentation"
+_CHANGED = "the record has changed since it was read; read it again"
+_LATER = "for now"
 
-_SHARED: Table = {
-    sdk.RetryError: (UnavailableError, _AWAY),  # its cause counts
-    sdk.GoogleAPICallError: (OperationError, _REFUSED),
-    sdk.Unauthorized: (AccessDeniedError, _CREDENTIALS),
-    sdk.Forbidden: (AccessDeniedError, _DENIED),
-    sdk.TooManyRequests: (ThrottledError, _BUSY),
-    sdk.Aborted: (UnavailableError, _AWAY),
-    sdk.Cancelled: (UnavailableError, _AWAY),
-    sdk.ServerError: (UnavailableError, _AWAY),
-    sdk.MethodNotImplemented: (OperationError, _REFUSED),
-    auth.GoogleAuthError: (AccessDeniedError, _CREDENTIALS),
-    auth.TransportError: (UnavailableError, _NETWORK),
-    requests.RequestException: (UnavailableError, _NETWORK),
-    urllib3.exceptions.HTTPError: (UnavailableError, _NETWORK),
-    ConnectionError: (UnavailableError, _NETWORK),
-}
-"""By the SDK's class; the nearest base class counts."""
-
-KEK: Table = {
-    **_SHARED,
-    sdk.NotFound: (KekNotFoundError, _NO_KEK),
-    sdk.FailedPrecondition: (KekDisabledError, _DISABLED),
-    sdk.InvalidArgument: (ConfigError, _SYMMETRIC),
-}
-UNWRAP: Table = {**KEK, sdk.InvalidArgument: (UnwrapError, "")}
-STORAGE: Table = {
-    **_SHARED,
-    sdk.NotFound: (ConfigError, _NO_BUCKET),
-    sdk.Conflict: (ConflictError, "somebody else is changing it now; try again"),
-    sdk.PreconditionFailed: (DekExistsError, "a record of this dek_id is already stored"),
-}
-RECORD: Table = {**STORAGE, sdk.NotFound: (DekNotFoundError, "no record of this dek_id is stored")}
-
-_PHRASES: tuple[tuple[type[BaseException], str, type[KmsError], str], ...] = (
-    (sdk.InvalidArgument, "checksum in field", UnavailableError, _DAMAGED),
-    (sdk.BadRequest, "crc32c", UnavailableError, _DAMAGED),
-    (sdk.NotFound, "bucket does not exist", ConfigError, _NO_BUCKET),
-    (sdk.Forbidden, "ratelimitexceeded", ThrottledError, _BUSY),
+_PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
+    (sdk.InvalidArgument, "checksum in field", Meaning(UnavailableError, _DAMAGED)),
+    (sdk.BadRequest, "crc32c", Meaning(UnavailableError, _DAMAGED)),
+    (sdk.NotFound, "bucket does not exist", Meaning(ConfigError, _NO_BUCKET)),
+    (sdk.Forbidden, "ratelimitexceeded", Meaning(ThrottledError, _BUSY)),
 )
 """Where one class of the SDK means two things, and only the service's text tells which."""
 
-_VERSION = re.compile(r"/cryptoKeyVersions/(\d+)")
+_SHARED: Mapping[Clue, Meaning] = {
+    sdk.RetryError: Meaning(UnavailableError, _AWAY),  # its cause counts
+    sdk.GoogleAPICallError: Meaning(OperationError, _REFUSED),
+    sdk.Unauthorized: Meaning(AccessDeniedError, _CREDENTIALS),
+    sdk.Forbidden: Meaning(AccessDeniedError, _DENIED),
+    sdk.TooManyRequests: Meaning(ThrottledError, _BUSY),
+    sdk.Aborted: Meaning(UnavailableError, _AWAY),
+    sdk.Cancelled: Meaning(UnavailableError, _AWAY),
+    sdk.ServerError: Meaning(UnavailableError, _AWAY),
+    sdk.MethodNotImplemented: Meaning(OperationError, _REFUSED),
+    _LATER: Meaning(UnavailableError, _AWAY),
+    auth.GoogleAuthError: Meaning(AccessDeniedError, _CREDENTIALS),
+    auth.TransportError: Meaning(UnavailableError, _NETWORK),
+    requests.RequestException: Meaning(UnavailableError, _NETWORK),
+    urllib3.exceptions.HTTPError: Meaning(UnavailableError, _NETWORK),
+    ConnectionError: Meaning(UnavailableError, _NETWORK),
+    Exception: Meaning(UnavailableError, _AWAY),  # the cause of a RetryError may be anything
+    **{phrase: meaning for _, phrase, meaning in _PHRASES},
+}
+"""By the SDK's class, the nearest base class first; by what only the service's text tells."""
+
+_VERSION = re.compile(r"/(cryptoKeyVersions/\d+)")
 _REQUEST_TIMEOUT = 408
 
 
-@contextmanager
-def explained(table: Table, action: str, resource: str) -> Iterator[None]:
-    """Around one call: what it raises becomes one of ours, and nothing of it is logged."""
-    try:
-        with mute_logging(*TALKATIVE):
-            yield
-    except tuple(table) as error:
-        _drop_requests(error)
-        raise _translate(error, table, action, resource) from error
-
-
-def _translate(error: BaseException, table: Table, action: str, resource: str) -> KmsError:
+def _find_clues(error: BaseException) -> Iterator[Clue]:
+    """The service's code, to be shown; a phrase of its text; then the SDK's classes."""
     if isinstance(error, sdk.RetryError):
         error = _last_try(error)
-    kind, advice = _by_phrase(error) or _by_class(error, table)
-    if kind is UnwrapError:
-        return UnwrapError()
-    if version := _VERSION.search(str(error)) if kind is KekDisabledError else None:
-        # The service says which version of ours it is; only its number is taken over.
-        resource = f"{resource.partition('/cryptoKeyVersions/')[0]}{version[0]}"
-    message = f"{action} on {resource}: {_code(error)}: {advice}"
-    if table is RECORD and isinstance(error, sdk.Forbidden) and kind is AccessDeniedError:
-        return AccessDeniedError(f"{message}{_HIDDEN}", maybe_missing=True)
-    return kind(message)
+    yield _code(error)
+    text = f"{error} {getattr(error, 'errors', '')}".lower()
+    yield from (
+        phrase for kind, phrase, _ in _PHRASES if isinstance(error, kind) and phrase in text
+    )
+    if getattr(error, "retryable", False) or getattr(error, "code", 0) == _REQUEST_TIMEOUT:
+        yield _LATER  # a token could not be obtained for now, or took too long
+    yield from type(error).__mro__
 
 
 def _last_try(error: sdk.RetryError) -> BaseException:
@@ -139,24 +109,15 @@ def _last_try(error: sdk.RetryError) -> BaseException:
     return cause
 
 
-def _by_class(error: BaseException, table: Table) -> tuple[type[KmsError], str]:
-    if getattr(error, "retryable", False) or getattr(error, "code", 0) == _REQUEST_TIMEOUT:
-        return UnavailableError, _AWAY  # a token could not be had for now, or took too long
-    return next((table[t] for t in type(error).__mro__ if t in table), (UnavailableError, _AWAY))
-
-
-def _by_phrase(error: BaseException) -> tuple[type[KmsError], str] | None:
-    text = f"{error} {getattr(error, 'errors', '')}".lower()
-    found = (p for p in _PHRASES if isinstance(error, p[0]) and p[1] in text)
-    return next(((kind, advice) for _, _, kind, advice in found), None)
-
-
 def _code(error: BaseException) -> str:
     status = getattr(error, "grpc_status_code", None)
-    return str(status.name if status else getattr(error, "code", None) or type(error).__name__)
+    code = str(status.name if status else getattr(error, "code", None) or type(error).__name__)
+    # The service says which version of ours is disabled; only its number is taken over.
+    version = _VERSION.search(str(error)) if isinstance(error, sdk.FailedPrecondition) else None
+    return f"{version[1]}: {code}" if version else code
 
 
-def _drop_requests(error: BaseException | None) -> None:
+def _scrub(error: BaseException | None) -> None:
     """Requests hold the token in their headers, and an error holds its request."""
     while error is not None:
         holders: tuple[Any, ...] = (error, getattr(error, "response", None))
@@ -164,3 +125,52 @@ def _drop_requests(error: BaseException | None) -> None:
             if hasattr(holder, "request"):
                 holder.request = None
         error = error.__cause__ or error.__context__
+
+
+_ERRORS = (
+    sdk.RetryError,
+    sdk.GoogleAPICallError,
+    auth.GoogleAuthError,
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    ConnectionError,
+)
+_CALL = ErrorTable(_ERRORS, _SHARED, _find_clues, _scrub)
+
+KEK = _CALL.but(
+    {
+        sdk.NotFound: Meaning(KekNotFoundError, _NO_KEK),
+        sdk.FailedPrecondition: Meaning(KekDisabledError, _DISABLED),
+        sdk.InvalidArgument: Meaning(ConfigError, _SYMMETRIC),
+    }
+)
+"""A call of Cloud KMS."""
+
+UNWRAP = KEK.but({sdk.InvalidArgument: Meaning(UnwrapError)})
+"""Decrypt, which calls invalid what does not authenticate."""
+
+STORAGE = _CALL.but(
+    {
+        sdk.NotFound: Meaning(ConfigError, _NO_BUCKET),
+        sdk.Conflict: Meaning(ConflictError, "somebody else is changing it now; try again"),
+        sdk.PreconditionFailed: Meaning(
+            DekExistsError, "a record of this dek_id is already stored"
+        ),
+    }
+)
+"""A call about the bucket, or one that creates an object."""
+
+_NO_RECORD = Meaning(DekNotFoundError, "no record of this dek_id is stored")
+RECORD = STORAGE.but(
+    {
+        sdk.NotFound: _NO_RECORD,
+        sdk.Forbidden: Meaning(AccessDeniedError, _DENIED + _HIDDEN, maybe_missing=True),
+    }
+)
+"""Reading an object, where the service may deny what is missing."""
+
+REPLACE = STORAGE.but({sdk.PreconditionFailed: Meaning(ConflictError, _CHANGED)})
+"""Writing an object that has to be at a generation."""
+
+DELETE = REPLACE.but({sdk.NotFound: _NO_RECORD})
+"""Deleting an object that has to be at a generation."""

@@ -34,11 +34,11 @@ from kms_core.backend import (
     WrappedDek,
     encode_context,
     hookimpl,
+    translate_errors,
 )
-from kms_gcp.calls import Calls
+from kms_gcp.client import Calls, load_credentials, muted
 from kms_gcp.config import GcpKekConfig
-from kms_gcp.credentials import load_credentials
-from kms_gcp.errors import KEK, UNWRAP, explained
+from kms_gcp.errors import KEK, UNWRAP
 
 _SCOPE = "https://www.googleapis.com/auth/cloudkms"
 _INSIDE, _OUTSIDE = "GOOGLE_SYMMETRIC_ENCRYPTION", "EXTERNAL_SYMMETRIC_ENCRYPTION"
@@ -90,7 +90,12 @@ class GcpKek(KekSpec):
             additional_authenticated_data=bound,
             additional_authenticated_data_crc32c=crc32c(bound),
         )
-        with explained(UNWRAP, "cloudkms.cryptoKeyVersions.useToDecrypt", self._name(version)):
+        with (
+            muted(),
+            translate_errors(
+                UNWRAP, "cloudkms.cryptoKeyVersions.useToDecrypt", self._name(version)
+            ),
+        ):
             reply = self._client.get().decrypt(request, **self._calls.grpc)
         if reply.plaintext_crc32c != crc32c(reply.plaintext):
             raise _damaged("Decrypt", "the CRC32C of the plaintext differs")
@@ -102,7 +107,7 @@ class GcpKek(KekSpec):
     def describe_kek(self) -> KekInfo:
         version = self._pinned or self._version_of(self._encrypt(None, _PROBE, _PROBE))
         name = self._name(version)
-        with explained(KEK, "cloudkms.cryptoKeyVersions.get", name):
+        with muted(), translate_errors(KEK, "cloudkms.cryptoKeyVersions.get", name):
             found = self._client.get().get_crypto_key_version({"name": name}, **self._calls.grpc)
         if found.name != name:
             raise _damaged("GetCryptoKeyVersion", "the answer is about another version")
@@ -126,7 +131,7 @@ class GcpKek(KekSpec):
             additional_authenticated_data_crc32c=crc32c(bound),
         )
         try:
-            with explained(KEK, "cloudkms.cryptoKeyVersions.useToEncrypt", name):
+            with muted(), translate_errors(KEK, "cloudkms.cryptoKeyVersions.useToEncrypt", name):
                 reply = self._client.get().encrypt(request, **self._calls.grpc)
         except ConfigError as error:
             if len(plaintext) + len(bound) <= _MAX_HSM_INPUT:
@@ -173,7 +178,7 @@ def _algorithm(level: ProtectionLevel) -> str:
 
 
 def _open(config: GcpKekConfig) -> KeyManagementServiceClient:
-    with explained(KEK, "a client of Cloud KMS", config.resource_name):
+    with muted(), translate_errors(KEK, "a client of Cloud KMS", config.resource_name):
         credentials = load_credentials(config.credentials_path, _SCOPE)
         universe = credentials.universe_domain
         host = urlsplit(config.endpoint).netloc if config.endpoint else f"cloudkms.{universe}"

@@ -10,9 +10,10 @@ from google.api_core import exceptions as sdk
 from google.cloud.storage import Blob, Client
 from google_crc32c import value as crc32c
 
-from kms_core import ConflictError, DekExistsError, StorageInfo, UnavailableError
+from kms_core import ConflictError, StorageInfo, UnavailableError
 from kms_core.backend import (
     MAX_RECORD_SIZE,
+    ErrorTable,
     PerProcess,
     StorageSpec,
     StoredRecord,
@@ -20,10 +21,12 @@ from kms_core.backend import (
     encode_object_name,
     encode_object_prefix,
     hookimpl,
+    translate_errors,
 )
 from kms_gcp.bucket import call_arguments, check_bucket, open_client
+from kms_gcp.client import muted
 from kms_gcp.config import GcpStorageConfig
-from kms_gcp.errors import RECORD, STORAGE, explained
+from kms_gcp.errors import DELETE, RECORD, REPLACE, STORAGE
 
 _MISSING = "0"  # the generation of an object that is not there
 
@@ -46,7 +49,12 @@ class GcpStorage(StorageSpec):
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
         blob = self._blob(dek_id)
-        with explained(RECORD, "storage.objects.get", self._place + encode_object_name(dek_id)):
+        with (
+            muted(),
+            translate_errors(
+                RECORD, "storage.objects.get", self._place + encode_object_name(dek_id)
+            ),
+        ):
             try:
                 data = blob.download_as_bytes(
                     end=MAX_RECORD_SIZE, raw_download=True, checksum=None, **self._arguments
@@ -60,33 +68,29 @@ class GcpStorage(StorageSpec):
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
-        return self._upload(dek_id, data, _MISSING, "storage.objects.create")
+        return self._upload(dek_id, data, _MISSING, STORAGE, "storage.objects.create")
 
     @hookimpl
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        action = "storage.objects.delete and .create"
         try:
-            return self._upload(dek_id, data, revision, "storage.objects.delete and .create")
-        except DekExistsError as error:
+            return self._upload(dek_id, data, revision, REPLACE, action)
+        except ConflictError:
             stored = self.load_record(dek_id)
             if stored.data == data:  # the SDK tried again after it had lost the answer
                 return stored.revision
-            raise _changed() from error
+            raise
 
     @hookimpl
     def delete_record(self, dek_id: str, revision: str) -> None:
-        blob = self._blob(dek_id)
-        try:
-            with explained(
-                RECORD, "storage.objects.delete", self._place + encode_object_name(dek_id)
-            ):
-                blob.delete(if_generation_match=_parse(revision), **self._arguments)
-        except DekExistsError as error:
-            raise _changed() from error
+        blob, place = self._blob(dek_id), self._place + encode_object_name(dek_id)
+        with muted(), translate_errors(DELETE, "storage.objects.delete", place):
+            blob.delete(if_generation_match=_parse(revision), **self._arguments)
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         start = self._config.prefix + encode_object_prefix(prefix)
-        with explained(STORAGE, "storage.objects.list", self._place):
+        with muted(), translate_errors(STORAGE, "storage.objects.list", self._place):
             blobs = iter(
                 self._client.get().list_blobs(
                     self._config.bucket,
@@ -96,7 +100,7 @@ class GcpStorage(StorageSpec):
                 )
             )
         while True:
-            with explained(STORAGE, "storage.objects.list", self._place):
+            with muted(), translate_errors(STORAGE, "storage.objects.list", self._place):
                 blob = next(blobs, None)
             if blob is None:
                 return
@@ -117,9 +121,11 @@ class GcpStorage(StorageSpec):
         bucket = self._client.get().bucket(self._config.bucket)
         return bucket.blob(self._config.prefix + encode_object_name(dek_id))
 
-    def _upload(self, dek_id: str, data: bytes, revision: str, action: str) -> str:
+    def _upload(
+        self, dek_id: str, data: bytes, revision: str, table: ErrorTable, action: str
+    ) -> str:
         blob = self._blob(dek_id)
-        with explained(STORAGE, action, self._place + encode_object_name(dek_id)):
+        with muted(), translate_errors(table, action, self._place + encode_object_name(dek_id)):
             blob.upload_from_string(
                 data,
                 content_type="application/json",
@@ -145,9 +151,5 @@ def _generation(blob: Blob) -> str:
 
 def _parse(revision: str) -> int:
     if not (revision.isascii() and revision.isdigit()):
-        raise _changed()
+        raise ConflictError
     return int(revision)
-
-
-def _changed() -> ConflictError:
-    return ConflictError("the record has changed since it was read; read it again")
