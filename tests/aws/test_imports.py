@@ -11,6 +11,7 @@ from secrets import token_bytes
 import pytest
 from botocore.loaders import JSONFileLoader
 
+from kms_aws import client as client_module
 from kms_core.testing._harness.leaks import search
 from tests.aws.cloud import Cloud
 from tests.aws.servers import ACCESS_KEY
@@ -75,3 +76,11 @@ def test_another_client_reads_no_model_of_a_service_again(
     moto.open_kek("alias/two").close()
     moto.open_storage("two").close()
     assert read == []
+
+
+def test_opening_clients_does_not_grow_the_models(moto: Cloud) -> None:
+    moto.open_kek("alias/one").close()
+    before = [*client_module._models.search_paths]
+    for _ in range(3):
+        moto.open_kek("alias/one").close()
+    assert client_module._models.search_paths == before
