@@ -9,11 +9,11 @@ from kms_core import (
     AccessDeniedError,
     ConfigError,
     KekNotFoundError,
-    KmsError,
     ThrottledError,
     UnavailableError,
     UnwrapError,
 )
+from kms_core.backend import ErrorTable, Meaning
 from pkcs11 import exceptions as pkcs11
 from pkcs11.exceptions import PKCS11Error
 
@@ -30,47 +30,44 @@ _MECHANISM = "the token has no CKM_AES_GCM with an IV of the caller's; use anoth
 _BUSY = "the token has no session or memory left; close sessions, or try again later"
 _FAILED = "the token failed; look at its log, and try again"
 
-_ERRORS: dict[type[PKCS11Error], tuple[type[KmsError], str]] = {
-    pkcs11.PinIncorrect: (AccessDeniedError, _PIN),
-    pkcs11.PinInvalid: (AccessDeniedError, _PIN),
-    pkcs11.PinLenRange: (AccessDeniedError, _PIN),
-    pkcs11.PinLocked: (AccessDeniedError, f"the token has locked the PIN; {_RESET}"),
-    pkcs11.PinExpired: (AccessDeniedError, f"the PIN has expired; {_RESET}"),
-    pkcs11.UserPinNotInitialized: (AccessDeniedError, f"the token has no PIN yet; {_RESET}"),
-    pkcs11.UserNotLoggedIn: (UnavailableError, "other code logged this process out; try again"),
-    pkcs11.UserAlreadyLoggedIn: (ConfigError, _OTHER_LOGIN),
-    pkcs11.AnotherUserAlreadyLoggedIn: (ConfigError, _OTHER_LOGIN),
-    pkcs11.UserTooManyTypes: (ConfigError, _OTHER_LOGIN),
-    pkcs11.NoSuchToken: (KekNotFoundError, _NOWHERE),
-    pkcs11.MultipleTokensReturned: (KekNotFoundError, _TWICE),
-    pkcs11.MechanismInvalid: (ConfigError, _MECHANISM),
-    pkcs11.MechanismParamInvalid: (ConfigError, _MECHANISM),
-    pkcs11.FunctionNotSupported: (ConfigError, _MECHANISM),
-    pkcs11.RandomNoRNG: (ConfigError, "the token makes no random numbers; use another token"),
-    pkcs11.SessionCount: (ThrottledError, _BUSY),
-    pkcs11.DeviceMemory: (ThrottledError, _BUSY),
-    pkcs11.HostMemory: (UnavailableError, "this machine is out of memory; free some"),
-    pkcs11.TokenNotPresent: (UnavailableError, _GONE),
-    pkcs11.TokenNotRecognised: (UnavailableError, _GONE),
-    pkcs11.DeviceRemoved: (UnavailableError, _GONE),
-    pkcs11.SlotIDInvalid: (UnavailableError, _GONE),
-    pkcs11.KeyHandleInvalid: (UnavailableError, _GONE),
-    pkcs11.ObjectHandleInvalid: (UnavailableError, _GONE),
-    pkcs11.SessionClosed: (UnavailableError, _GONE),
-    pkcs11.SessionHandleInvalid: (UnavailableError, _GONE),
-    pkcs11.DeviceError: (UnavailableError, _FAILED),
-    pkcs11.FunctionCancelled: (UnavailableError, _FAILED),
+_MEANINGS: dict[str | int | type[BaseException], Meaning] = {
+    pkcs11.PinIncorrect: Meaning(AccessDeniedError, _PIN),
+    pkcs11.PinInvalid: Meaning(AccessDeniedError, _PIN),
+    pkcs11.PinLenRange: Meaning(AccessDeniedError, _PIN),
+    pkcs11.PinLocked: Meaning(AccessDeniedError, f"the token has locked the PIN; {_RESET}"),
+    pkcs11.PinExpired: Meaning(AccessDeniedError, f"the PIN has expired; {_RESET}"),
+    pkcs11.UserPinNotInitialized: Meaning(AccessDeniedError, f"the token has no PIN yet; {_RESET}"),
+    pkcs11.UserNotLoggedIn: Meaning(
+        UnavailableError, "other code logged this process out; try again"
+    ),
+    pkcs11.UserAlreadyLoggedIn: Meaning(ConfigError, _OTHER_LOGIN),
+    pkcs11.AnotherUserAlreadyLoggedIn: Meaning(ConfigError, _OTHER_LOGIN),
+    pkcs11.UserTooManyTypes: Meaning(ConfigError, _OTHER_LOGIN),
+    pkcs11.NoSuchToken: Meaning(KekNotFoundError, _NOWHERE),
+    pkcs11.MultipleTokensReturned: Meaning(KekNotFoundError, _TWICE),
+    pkcs11.MechanismInvalid: Meaning(ConfigError, _MECHANISM),
+    pkcs11.MechanismParamInvalid: Meaning(ConfigError, _MECHANISM),
+    pkcs11.FunctionNotSupported: Meaning(ConfigError, _MECHANISM),
+    pkcs11.RandomNoRNG: Meaning(
+        ConfigError, "the token makes no random numbers; use another token"
+    ),
+    pkcs11.SessionCount: Meaning(ThrottledError, _BUSY),
+    pkcs11.DeviceMemory: Meaning(ThrottledError, _BUSY),
+    pkcs11.HostMemory: Meaning(UnavailableError, "this machine is out of memory; free some"),
+    pkcs11.TokenNotPresent: Meaning(UnavailableError, _GONE),
+    pkcs11.TokenNotRecognised: Meaning(UnavailableError, _GONE),
+    pkcs11.DeviceRemoved: Meaning(UnavailableError, _GONE),
+    pkcs11.SlotIDInvalid: Meaning(UnavailableError, _GONE),
+    pkcs11.KeyHandleInvalid: Meaning(UnavailableError, _GONE),
+    pkcs11.ObjectHandleInvalid: Meaning(UnavailableError, _GONE),
+    pkcs11.SessionClosed: Meaning(UnavailableError, _GONE),
+    pkcs11.SessionHandleInvalid: Meaning(UnavailableError, _GONE),
+    pkcs11.DeviceError: Meaning(UnavailableError, _FAILED),
+    pkcs11.FunctionCancelled: Meaning(UnavailableError, _FAILED),
+    PKCS11Error: Meaning(UnavailableError, _FAILED),
 }
 
-
-@contextmanager
-def explained(where: str) -> Iterator[None]:
-    """Around calls of the module: raises what the module's error means in kms-core."""
-    try:
-        yield
-    except PKCS11Error as error:
-        kind, advice = _ERRORS.get(type(error), (UnavailableError, _FAILED))
-        raise kind(f"{where}: {advice} ({type(error).__name__})") from error
+ERRORS = ErrorTable((PKCS11Error,), _MEANINGS)
 
 
 @contextmanager
@@ -83,6 +80,6 @@ def authenticated() -> Iterator[None]:
     try:
         yield
     except PKCS11Error as error:
-        if type(error) in _ERRORS:
+        if type(error) in _MEANINGS:
             raise
         raise UnwrapError from error

@@ -15,9 +15,9 @@ from kms_core.backend import Context, KekSpec, WrappedDek, encode_context, hooki
 from pkcs11 import Attribute, GCMParams, KeyType, Mechanism, ObjectClass
 from pkcs11.types import DecryptMixin, EncryptMixin, Session
 
+from kms_pkcs11.client import Token
 from kms_pkcs11.config import Pkcs11KekConfig
 from kms_pkcs11.errors import authenticated
-from kms_pkcs11.login import Token
 
 _ALGORITHM = "CKM_AES_GCM"
 _IV_SIZE, _TAG_SIZE, _KEY_SIZE = 12, 16, 32

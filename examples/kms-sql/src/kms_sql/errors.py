@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TypeAlias
 
 from kms_core import (
@@ -15,11 +14,11 @@ from kms_core import (
     ConfigError,
     ConflictError,
     DekExistsError,
-    KmsError,
     OperationError,
     ThrottledError,
     UnavailableError,
 )
+from kms_core.backend import ErrorTable, Meaning
 from sqlalchemy import exc as sql
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -41,68 +40,59 @@ _FULL = "the database has no connection, memory or disk space left; free some, o
 _AWAY = "the database was not reached, or its answer was lost; check url and network, or try again"
 _BROKEN = "the database is damaged, or none; restore it from a backup, or correct url"
 
-_Clue: TypeAlias = str | int | type[BaseException]
-_ERRORS: dict[_Clue, tuple[type[KmsError], str]] = {
+Clue: TypeAlias = str | int | type[BaseException]
+_MEANINGS: dict[Clue, Meaning] = {
     # SQLSTATEs and their classes, in PostgreSQL's documentation, appendix A
-    "08": (UnavailableError, _AWAY),
-    "23": (ConfigError, _CONSTRAINT),
-    "23505": (DekExistsError, _EXISTS),
-    "25006": (ConfigError, _READ_ONLY),
-    "28": (AccessDeniedError, _LOGIN),
-    "3D000": (ConfigError, _LOGIN),
-    "40": (ConflictError, _TURN),
-    "40003": (UnavailableError, _AWAY),
-    "42501": (AccessDeniedError, _GRANT),
-    "42703": (ConfigError, _TABLE),
-    "42710": (ConflictError, _TURN),
-    "42P07": (ConflictError, _TURN),
-    "42P01": (ConfigError, _TABLE),
-    "53": (ThrottledError, _FULL),
-    "55P03": (UnavailableError, _LOCKED),
-    "57": (UnavailableError, _AWAY),
-    "57014": (UnavailableError, _SLOW),
-    "58": (UnavailableError, _AWAY),
+    "08": Meaning(UnavailableError, _AWAY),
+    "23": Meaning(ConfigError, _CONSTRAINT),
+    "23505": Meaning(DekExistsError, _EXISTS),
+    "25006": Meaning(ConfigError, _READ_ONLY),
+    "28": Meaning(AccessDeniedError, _LOGIN),
+    "3D000": Meaning(ConfigError, _LOGIN),
+    "40": Meaning(ConflictError, _TURN),
+    "40003": Meaning(UnavailableError, _AWAY),
+    "42501": Meaning(AccessDeniedError, _GRANT),
+    "42703": Meaning(ConfigError, _TABLE),
+    "42710": Meaning(ConflictError, _TURN),
+    "42P07": Meaning(ConflictError, _TURN),
+    "42P01": Meaning(ConfigError, _TABLE),
+    "53": Meaning(ThrottledError, _FULL),
+    "55P03": Meaning(UnavailableError, _LOCKED),
+    "57": Meaning(UnavailableError, _AWAY),
+    "57014": Meaning(UnavailableError, _SLOW),
+    "58": Meaning(UnavailableError, _AWAY),
     # SQLite's primary result codes, sqlite.org/rescode.html
-    sqlite3.SQLITE_ERROR: (ConfigError, _TABLE),
-    sqlite3.SQLITE_PERM: (AccessDeniedError, _FILE),
-    sqlite3.SQLITE_BUSY: (UnavailableError, _LOCKED),
-    sqlite3.SQLITE_LOCKED: (UnavailableError, _LOCKED),
-    sqlite3.SQLITE_READONLY: (AccessDeniedError, _FILE),
-    sqlite3.SQLITE_IOERR: (UnavailableError, _AWAY),
-    sqlite3.SQLITE_CORRUPT: (OperationError, _BROKEN),
-    sqlite3.SQLITE_FULL: (ThrottledError, _FULL),
-    sqlite3.SQLITE_CANTOPEN: (AccessDeniedError, f"{_FILE}, or correct url"),
-    sqlite3.SQLITE_CONSTRAINT: (DekExistsError, _EXISTS),
-    sqlite3.SQLITE_NOTADB: (OperationError, _BROKEN),
+    sqlite3.SQLITE_ERROR: Meaning(ConfigError, _TABLE),
+    sqlite3.SQLITE_PERM: Meaning(AccessDeniedError, _FILE),
+    sqlite3.SQLITE_BUSY: Meaning(UnavailableError, _LOCKED),
+    sqlite3.SQLITE_LOCKED: Meaning(UnavailableError, _LOCKED),
+    sqlite3.SQLITE_READONLY: Meaning(AccessDeniedError, _FILE),
+    sqlite3.SQLITE_IOERR: Meaning(UnavailableError, _AWAY),
+    sqlite3.SQLITE_CORRUPT: Meaning(OperationError, _BROKEN),
+    sqlite3.SQLITE_FULL: Meaning(ThrottledError, _FULL),
+    sqlite3.SQLITE_CANTOPEN: Meaning(AccessDeniedError, f"{_FILE}, or correct url"),
+    sqlite3.SQLITE_CONSTRAINT: Meaning(DekExistsError, _EXISTS),
+    sqlite3.SQLITE_NOTADB: Meaning(OperationError, _BROKEN),
     # What any driver has to tell apart (PEP 249)
-    sql.IntegrityError: (DekExistsError, _EXISTS),
-    sql.ProgrammingError: (ConfigError, _SETUP),
-    sql.InterfaceError: (UnavailableError, _AWAY),
-    sql.OperationalError: (UnavailableError, _AWAY),
-    sql.TimeoutError: (ThrottledError, "all connections of this process are busy; try again"),
-    SQLAlchemyError: (OperationError, "the database refused; see the chained error"),
+    sql.IntegrityError: Meaning(DekExistsError, _EXISTS),
+    sql.ProgrammingError: Meaning(ConfigError, _SETUP),
+    sql.InterfaceError: Meaning(UnavailableError, _AWAY),
+    sql.OperationalError: Meaning(UnavailableError, _AWAY),
+    sql.TimeoutError: Meaning(
+        ThrottledError, "all connections of this process are busy; try again"
+    ),
+    SQLAlchemyError: Meaning(OperationError, "the database refused; see the chained error"),
 }
 
 
-@contextmanager
-def explained(ddl: str) -> Iterator[None]:
-    """Around calls of SQLAlchemy: raises what its error means in kms-core."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        clue = next(clue for clue in _clues(error) if clue in _ERRORS)
-        kind, message = _ERRORS[clue]
-        code = clue.__name__ if isinstance(clue, type) else clue
-        _forget_connection(error)
-        raise kind(f"{message.format(ddl=ddl)} ({code})") from error
-
-
-def _clues(error: SQLAlchemyError) -> Iterator[_Clue]:
+def _find_clues(error: SQLAlchemyError) -> Iterator[Clue]:
     """What the error may be looked up by, from the most to the least telling."""
     said = getattr(error, "orig", None)
     state = getattr(said, "sqlstate", None) or getattr(said, "pgcode", None) or ""
-    yield from (state, state[:2])
-    yield getattr(said, "sqlite_errorcode", -1) & 0xFF
+    if state:
+        yield from (state, state[:2])
+    if (code := getattr(said, "sqlite_errorcode", None)) is not None:
+        yield code & 0xFF  # the primary code; the other bits say more than that
     if getattr(getattr(said, "pgconn", None), "used_password", False):
         yield "28"  # libpq has no SQLSTATE of a refused connection; here a password was asked for
     yield from type(error).__mro__
@@ -116,3 +106,10 @@ def _forget_connection(error: BaseException | None) -> None:
         if hasattr(error, "_pgconn"):
             vars(error)["_pgconn"] = None
         error = error.__cause__ or error.__context__
+
+
+def error_table(ddl: str) -> ErrorTable:
+    """What a database's errors mean; ``ddl`` creates the table, where the cure is to create it."""
+    missing = Meaning(ConfigError, _TABLE.format(ddl=ddl))
+    named = {clue: missing for clue, meaning in _MEANINGS.items() if meaning.cure == _TABLE}
+    return ErrorTable((SQLAlchemyError,), {**_MEANINGS, **named}, _find_clues, _forget_connection)

@@ -12,8 +12,8 @@ from kms_core import ConflictError, DekNotFoundError, StorageInfo
 from kms_core.backend import MAX_RECORD_SIZE, StorageSpec, StoredRecord, check_dek_id, hookimpl
 from sqlalchemy import ColumnElement, Connection, LargeBinary, func
 
+from kms_sql.client import Database
 from kms_sql.config import SqlStorageConfig
-from kms_sql.database import Database
 from kms_sql.table import make_table, new_revision
 
 _PAGE = 200

@@ -9,12 +9,12 @@ from math import ceil
 from typing import Any
 
 from kms_core import ConfigError, ConflictError, DekExistsError, KmsError
-from kms_core.backend import PerProcess
+from kms_core.backend import PerProcess, translate_errors
 from sqlalchemy import URL, Connection, Engine, NullPool, Table, create_engine, event
 from sqlalchemy.schema import CreateTable
 
 from kms_sql.config import SqlStorageConfig
-from kms_sql.errors import explained
+from kms_sql.errors import error_table
 
 _DURABLE = {
     # FULL leaves the folder out: after a power failure the journal may undo the last commit.
@@ -42,7 +42,8 @@ class Database:
         self.location = f"table {table.name} of {place.render_as_string()}"
         self._engine = PerProcess(partial(_open, config), Engine.dispose)
         ddl = CreateTable(table).compile(dialect=self._engine.get().dialect)
-        self._ddl = " ".join(str(ddl).split())
+        self._errors = error_table(" ".join(str(ddl).split()))
+        self._place = ("a transaction", self.location)
         if config.create_table:
             self._create(table)
 
@@ -53,7 +54,7 @@ class Database:
         Raises:
             KmsError: what the database's error means.
         """
-        with explained(self._ddl), self._engine.get().begin() as connection:
+        with translate_errors(self._errors, *self._place), self._engine.get().begin() as connection:
             yield connection
 
     def close(self) -> None:

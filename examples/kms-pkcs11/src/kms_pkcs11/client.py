@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import pkcs11
 from kms_core import ConfigError, KekNotFoundError
-from kms_core.backend import SecretStr
+from kms_core.backend import SecretStr, translate_errors
 from pkcs11.exceptions import PKCS11Error
 from pkcs11.types import Session
 
 from kms_pkcs11.config import Pkcs11KekConfig
-from kms_pkcs11.errors import explained
+from kms_pkcs11.errors import ERRORS
 
 _lock = Lock()
 os.register_at_fork(
@@ -53,7 +53,7 @@ class Token:
         Raises:
             KmsError: what the module's error means, be it of the login or of the block.
         """
-        with _lock, explained(f"token {self._label!r}"):
+        with _lock, translate_errors(ERRORS, "a session", f"token {self._label!r}"):
             try:
                 login = _logins.get(self._key()) or self._log_in()
                 login.holders.add(self)
