@@ -64,10 +64,9 @@ _MEANINGS: dict[str | int | type[BaseException], Meaning] = {
     pkcs11.SessionHandleInvalid: Meaning(UnavailableError, _GONE),
     pkcs11.DeviceError: Meaning(UnavailableError, _FAILED),
     pkcs11.FunctionCancelled: Meaning(UnavailableError, _FAILED),
-    PKCS11Error: Meaning(UnavailableError, _FAILED),
 }
 
-ERRORS = ErrorTable((PKCS11Error,), _MEANINGS)
+ERRORS = ErrorTable((PKCS11Error,), {**_MEANINGS, PKCS11Error: Meaning(UnavailableError, _FAILED)})
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Generic, TypeVar
 
 ClientT = TypeVar("ClientT")
@@ -58,12 +59,17 @@ def mute_logging(*loggers: str) -> Iterator[None]:
         loggers: the exact names that the SDK logs under; a parent's name mutes no child.
     """
     for name in loggers:
-        logging.getLogger(name).addFilter(_is_not_muted)  # a second time changes nothing
+        logger = _find_logger(name)
+        if _is_not_muted not in logger.filters:  # cheaper than to add it again, with its lock
+            logger.addFilter(_is_not_muted)
     token = _muted.set(True)
     try:
         yield
     finally:
         _muted.reset(token)
+
+
+_find_logger = cache(logging.getLogger)
 
 
 def _is_not_muted(_record: logging.LogRecord) -> bool:
