@@ -1,4 +1,4 @@
-"""Our own Key Vault and managed HSM for tests, as no other is to be had. It shares no code with
+"""Our own Key Vault and managed HSM for tests, as no other can be installed. It shares no code with
 kms-azure, and its cryptography is that of `cryptography`.
 
 It answers as the REST reference of Key Vault (api-version 2025-07-01) says: the 401 challenge, keys

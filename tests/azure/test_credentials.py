@@ -1,4 +1,4 @@
-"""Who Azure takes us for, with azure-identity's own credentials and a real token endpoint."""
+"""Azure credentials, with azure-identity's own credentials and a real token endpoint."""
 
 from __future__ import annotations
 

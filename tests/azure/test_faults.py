@@ -273,3 +273,33 @@ def test_lost_answer_to_a_replace(behind: Cloud, blob_proxy: Proxy) -> None:
 def test_existing_blob(storage: AzureStorage) -> None:
     storage.create_record("id", b"first")
     fails(DekExistsError, lambda: storage.create_record("id", b"second"), retryable=False)
+
+
+XML = {"Content_Type": "application/xml"}
+ONE_BYTE = {"ETag": '"1"', "Content_Range": "bytes 0-0/1"}
+STRANGE: list[tuple[str, Fault]] = [
+    ("GET container", say(200, b"", **XML)),
+    ("GET container", say(200, b"<html>Sign in</html>", Content_Type="application/xhtml+xml")),
+    (
+        "GET container",
+        say(200, b"<EnumerationResults><Blobs><Blob/></Blobs></EnumerationResults>", **XML),
+    ),
+    ("GET blob", say(206, b"x", ETag='"1"')),
+    ("GET blob", say(206, b"x", ETag='"1"', Content_Range="bytes x-y/z")),
+    ("GET blob", say(206, b"x", **ONE_BYTE, Last_Modified="soon")),
+    ("PUT blob", say(201, b"", ETag='"1"', Last_Modified="soon")),
+    ("PUT blob", say(201, b"")),
+]
+
+
+@pytest.mark.parametrize(("call", "fault"), STRANGE)
+def test_a_reply_that_blob_storage_does_not_give(
+    blob_proxy: Proxy, storage: AzureStorage, call: str, fault: Fault
+) -> None:
+    blob_proxy.spoil(call, fault)
+    calls: dict[str, Callable[[], object]] = {
+        "GET container": lambda: list(storage.list_dek_ids("")),
+        "GET blob": lambda: storage.load_record("there"),
+        "PUT blob": lambda: storage.create_record("new", b"data"),
+    }
+    fails(UnavailableError, calls[call], retryable=True)

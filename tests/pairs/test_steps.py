@@ -5,7 +5,7 @@ It is no outage, and nobody is told to try again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,19 @@ from google.cloud.storage import Blob
 import kms_core
 from kms_core.builtin.local.key_file import new_key_file
 
+_mistake: list[Exception] = []
+
 
 def oops(*_: object, **__: object) -> Any:
-    nothing: Any = None
-    return nothing.oops
+    raise _mistake[-1]
+
+
+@pytest.fixture(params=[AttributeError, KeyError, TypeError, ValueError], autouse=True)
+def _a_mistake(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a mistake may raise: ``None.oops`` is the first."""
+    _mistake.append(request.param("oops"))
+    yield
+    _mistake.clear()
 
 
 class Reply(Mapping[str, Any]):

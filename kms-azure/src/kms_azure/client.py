@@ -5,6 +5,7 @@ that wait no longer than the config says.
 from __future__ import annotations
 
 import os
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -17,7 +18,7 @@ from azure.identity import (
 )
 
 from kms_azure.config import AzureConfig, AzureKekConfig, AzureStorageConfig
-from kms_azure.errors import CREDENTIALS
+from kms_azure.errors import CREDENTIALS, strange_reply
 from kms_core.backend import translate_errors
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _Identity: TypeAlias = ClientSecretCredential | ManagedIdentityCredential | Defa
 
 
 _FINDING = "a token"
+_FOUND = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
+_RANGE = re.compile(r"bytes [0-9]+-[0-9]+/[0-9]+")
 
 
 class Credential:
@@ -97,6 +100,12 @@ class Transport(RequestsTransport):  # type: ignore[misc] # the SDK exports it u
             self.session, self._process = _open_session(self._config), os.getpid()
         super().open()
 
+    def send(self, request: Any, **options: Any) -> Any:
+        """Send a request; refuse headers that the SDK reads as numbers without a look at them."""
+        response = super().send(request, **options)
+        _check_headers(request, response)
+        return response
+
     def sleep(self, duration: float) -> None:
         """Wait for the next attempt; a service may ask for hours by Retry-After."""
         super().sleep(min(duration, self._config.read_timeout))
@@ -123,6 +132,16 @@ def client_options(config: AzureConfig, transport: type[Transport] = Transport) 
         "increment_base": 1.5,
         "random_jitter_range": 1,
     }
+
+
+def _check_headers(request: Any, response: Any) -> None:
+    """RFC 9110, sections 8.6 and 14.4; whoever asks for a range has to learn which one it is."""
+    length = response.headers.get("Content-Length", "0")
+    if not (length.isascii() and length.isdigit()):
+        raise strange_reply("has no length that is a number")
+    asked = "x-ms-range" in request.headers and response.status_code in _FOUND
+    if asked and not _RANGE.fullmatch(response.headers.get("Content-Range", "")):
+        raise strange_reply("has no range")
 
 
 def _open_session(config: AzureConfig) -> Any:

@@ -9,7 +9,12 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    DeserializationError,
+    HttpResponseError,
+)
 
 from kms_core import (
     AccessDeniedError,
@@ -107,6 +112,7 @@ _STATUS: Mapping[Clue, Meaning] = {
     "no failure": Meaning(UnavailableError, _STRANGE),
     HttpResponseError: Meaning(OperationError, _REFUSED),
     AzureError: Meaning(UnavailableError, _NETWORK),
+    DeserializationError: Meaning(UnavailableError, _STRANGE),
 }
 """For codes that the table does not know: the HTTP status, or else the SDK's class."""
 
@@ -122,7 +128,7 @@ def call_table(role: str) -> ErrorTable:
     return _CALL.but(named)
 
 
-def _find_clues(error: AzureError) -> Iterator[Clue]:
+def _find_clues(error: AzureError | DeserializationError) -> Iterator[Clue]:
     """The service's words, the most special one first; then the status; then the SDK's class."""
     if isinstance(error, HttpResponseError):
         status = error.status_code or 0
@@ -159,7 +165,8 @@ def _scrub(error: Any) -> None:
         error = error.__cause__ or error.__context__
 
 
-_CALL = ErrorTable((AzureError,), {**_STATUS, **_CODES}, _find_clues, _scrub)
+# The second is what the SDK raises of a header that it cannot read, and no AzureError.
+_CALL = ErrorTable((AzureError, DeserializationError), {**_STATUS, **_CODES}, _find_clues, _scrub)
 
 CREDENTIALS = ErrorTable(
     (AzureError,),
@@ -168,3 +175,10 @@ CREDENTIALS = ErrorTable(
     _scrub,
 )
 """Finding credentials: what an issuer of tokens says."""
+
+
+def strange_reply(problem: str) -> UnavailableError:
+    """What to say of a reply that is a proxy's or a sign-in page's, and not of Azure."""
+    return UnavailableError(
+        f"the reply is not Azure's: it {problem}; check endpoint and proxy, or try again"
+    )

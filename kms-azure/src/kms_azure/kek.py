@@ -19,7 +19,7 @@ from azure.keyvault.keys import KeyClient
 
 from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureKekConfig
-from kms_azure.errors import call_table
+from kms_azure.errors import call_table, strange_reply
 from kms_core import (
     AccessDeniedError,
     ConfigError,
@@ -136,7 +136,7 @@ class AzureKek(KekSpec):
         version = kid.rpartition("/")[2]
         path = urlsplit(kid).path
         if path.lower() != self._path(version).lower() or not _VERSION.fullmatch(version):
-            raise _strange("is about another key")
+            raise strange_reply("is about another key")
         return version
 
     def _check_state(self, version: str, attributes: dict[str, Any]) -> None:
@@ -158,7 +158,7 @@ class AzureKek(KekSpec):
         path = f"{self._path(version)}/{operation.lower()}"
         reply = self._send(f"keys/{operation}", HttpRequest("POST", path, json=body))
         if self._check_kid(read_part(reply, "kid", str)) != version:
-            raise _strange("is about another version")
+            raise strange_reply("is about another version")
         return _decode(read_part(reply, "value", str))
 
     def _send(self, permission: str, request: HttpRequest) -> Any:
@@ -177,7 +177,7 @@ def _moment(attributes: dict[str, Any], name: str, default: float) -> float:
     """A time in seconds since 1970 (UTC), or the default if the key has none."""
     moment = attributes.get(name, default)
     if not isinstance(moment, (int, float)):
-        raise _strange(f"has no {name} that is a number")
+        raise strange_reply(f"has no {name} that is a number")
     return moment
 
 
@@ -185,13 +185,7 @@ def _decode(text: str) -> bytes:
     try:
         return urlsafe_b64decode(text + "==")
     except ValueError:
-        raise _strange("is not base64url") from None
-
-
-def _strange(problem: str) -> UnavailableError:
-    return UnavailableError(
-        f"the reply is not Azure's: it {problem}; check endpoint and proxy, or try again"
-    )
+        raise strange_reply("is not base64url") from None
 
 
 def _expect_size(what: str, value: bytes, sizes: set[int]) -> None:

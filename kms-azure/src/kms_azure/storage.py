@@ -13,8 +13,8 @@ from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureStorageConfig
-from kms_azure.errors import call_table
-from kms_core import ConflictError, StorageInfo, UnavailableError
+from kms_azure.errors import call_table, strange_reply
+from kms_core import ConflictError, StorageInfo
 from kms_core.backend import (
     MAX_RECORD_SIZE,
     StorageSpec,
@@ -34,6 +34,7 @@ _PAGE_SIZE = 1000
 _PROBE = "kms-core.container-probe"  # no record's name: those end in .json
 _NO_BLOB, _NO_CONTAINER = "BlobNotFound", "ContainerNotFound"
 _CONTAINER_EXISTS = "ContainerAlreadyExists"
+_LISTING, _BEGINNING = b"<EnumerationResults", 512
 _JSON = ContentSettings(content_type="application/json")
 
 
@@ -61,7 +62,8 @@ class AzureStorage(StorageSpec):
     def load_record(self, dek_id: str) -> StoredRecord:
         blob = self._blob(encode_object_name(dek_id))
         with self._translated("blobs/read", encode_object_name(dek_id)):
-            data, etag = _download(blob)
+            found = blob.download_blob()
+            data, etag = found.read(_ENOUGH), found.properties.etag
         return StoredRecord(data, read_part({"ETag": etag}, "ETag", str))
 
     @hookimpl
@@ -108,7 +110,7 @@ class AzureStorage(StorageSpec):
         pages = self._container.list_blob_names(
             name_starts_with=folder + encode_object_prefix(prefix),
             results_per_page=_PAGE_SIZE,
-            raw_response_hook=_require_xml,
+            raw_response_hook=_require_listing,
         ).by_page()
         while True:
             with self._translated("blobs/read"):
@@ -116,7 +118,8 @@ class AzureStorage(StorageSpec):
                 if page is None:
                     return
                 names = [*page]
-            for name in names:
+            for found in names:
+                name = read_part({"Name": found}, "Name", str)
                 dek_id = decode_object_name(name.removeprefix(folder))
                 if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
                     yield dek_id
@@ -145,23 +148,14 @@ class AzureStorage(StorageSpec):
         return translate_errors(_ERRORS, action, self._location + name)
 
 
-def _require_xml(reply: Any) -> None:
-    """Refuse a page that the SDK would take for XML: List Blobs answers in XML alone."""
-    kind = reply.http_response.headers.get("Content-Type", "")
-    if reply.http_response.status_code == HTTPStatus.OK and "xml" not in kind:
-        raise UnavailableError(
-            "the reply is not Azure's: it is not XML; check endpoint and proxy, or try again"
-        )
+def _require_listing(reply: Any) -> None:
+    """Refuse a page that is no answer to List Blobs, which the SDK would stumble over or not see.
 
-
-def _download(blob: BlobClient) -> tuple[bytes, object]:
-    try:
-        found = blob.download_blob()
-        return found.read(_ENOUGH), found.properties.etag
-    except ValueError as error:  # what the SDK raises of a reply that lacks Content-Range
-        raise UnavailableError(
-            "the reply is not Azure's: it has no range; check endpoint and proxy, or try again"
-        ) from error
+    https://learn.microsoft.com/rest/api/storageservices/list-blobs
+    """
+    response = reply.http_response
+    if response.status_code == HTTPStatus.OK and _LISTING not in response.body()[:_BEGINNING]:
+        raise strange_reply("is no list of blobs")
 
 
 def _failure(call: Callable[[], object], *expected: str) -> str | None:
