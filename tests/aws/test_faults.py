@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
@@ -218,3 +220,20 @@ def test_store_without_conditional_writes(proxy: FaultProxy, storage: AwsStorage
     proxy.spoil("PUT", s3_error("NotImplemented", 501))
     error = fails(ConfigError, lambda: storage.create_record("id", b"data"))
     assert "conditional writes" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["kek", "storage"])
+def test_a_role_that_is_not_given_is_no_missing_permission_on_the_key(
+    moto: Cloud, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kek, storage = moto.open_kek(moto.make_key()), moto.open_storage(moto.make_bucket())
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "AssumeRole")
+
+    def refuse(_: Credentials) -> None:
+        raise denied
+
+    monkeypatch.setattr(Credentials, "get_frozen_credentials", refuse)
+    with pytest.raises(AccessDeniedError) as caught:
+        kek.describe_kek() if kind == "kek" else storage.load_record("id")
+    assert str(caught.value).startswith("finding credentials on this machine: AccessDenied: ")
+    assert not caught.value.maybe_missing  # or a DEK would be made for a record that is there

@@ -6,7 +6,7 @@ import logging
 import pickle
 import traceback
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +14,8 @@ import pytest
 import kms_core
 from kms_core import Kms
 from kms_core._tracebacks import clear_locals, without_locals
-from kms_core.backend import WrappedDek
+from kms_core.backend import WrappedDek, hookimpl
+from kms_core.builtin.memory import MemoryStorage
 
 SECRET = "hunter2hunter2"
 
@@ -47,6 +48,33 @@ def test_a_failed_create_leaves_no_dek_in_the_locals(
     assert "in wrap_dek" in shown, "the lines of the traceback are still there"
     for form in (SECRET, SECRET.encode().hex(), b64encode(SECRET.encode()).decode()):
         assert form not in shown
+
+
+def test_a_failed_listing_leaves_no_locals_but_the_callers(
+    kek: Any, open_with: Callable[..., Kms]
+) -> None:
+    class Failing(MemoryStorage):
+        @hookimpl
+        def list_dek_ids(self, prefix: str) -> Iterator[str]:
+            token = SECRET + prefix
+            yield "a"
+            raise kms_core.ThrottledError("no") from ValueError(len(token))
+
+    def callers_own() -> None:
+        mine = "of the caller"
+        with pytest.raises(ValueError, match=mine):
+            raise ValueError(mine)
+        assert next(ids) == "a"
+        try:
+            raise KeyError(mine)
+        except KeyError:
+            next(ids)
+
+    ids = open_with(kek, Failing(MemoryStorage.Config())).list_dek_ids()
+    with pytest.raises(kms_core.ThrottledError) as caught:
+        callers_own()
+    assert SECRET not in everything_shown(caught.value)
+    assert "in list_dek_ids" in everything_shown(caught.value)
 
 
 def test_a_failed_open_leaves_no_uri_in_the_locals() -> None:

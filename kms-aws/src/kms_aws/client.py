@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -11,7 +12,7 @@ from botocore.config import Config
 from botocore.loaders import create_loader
 
 from kms_aws.config import AwsConfig
-from kms_aws.errors import CREDENTIALS, OPEN, no_credentials
+from kms_aws.errors import CALL, CREDENTIALS, no_credentials
 from kms_core.backend import PerProcess, mute_logging, translate_errors
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ _TALKATIVE = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
 
 # One for all sessions: to read the services' models is most of what it takes to open a client.
 _models = create_loader()
+
+_FINDING = ("finding credentials", "this machine")
 
 
 class _Opened(NamedTuple):
@@ -57,7 +60,7 @@ class AwsClient(Generic[ClientT]):
             KmsError: there are no credentials, or they cannot be renewed.
         """
         client, credentials = self._opened.get()
-        with mute_logging(*_TALKATIVE), translate_errors(CREDENTIALS, *_FINDING):
+        with muted(), translate_errors(CREDENTIALS, *_FINDING):
             if credentials is None:
                 raise no_credentials()
             credentials.get_frozen_credentials()
@@ -69,21 +72,18 @@ class AwsClient(Generic[ClientT]):
         self._opened.close()
 
 
-_FINDING = ("finding credentials", "this machine")
-
-
-def muted() -> Any:
+def muted() -> AbstractContextManager[None]:
     """Keep what the SDK does in a block out of its log."""
     return mute_logging(*_TALKATIVE)
 
 
 def _open(service: str, config: AwsConfig) -> _Opened:
     where = config.endpoint or config.region
-    with translate_errors(OPEN, f"a client of {service}", where):
+    with translate_errors(CALL, f"a client of {service}", where):
         session = _session(config)
     with muted(), translate_errors(CREDENTIALS, *_FINDING):
         credentials = session.get_credentials()
-    with muted(), translate_errors(OPEN, f"a client of {service}", where):
+    with muted(), translate_errors(CALL, f"a client of {service}", where):
         made: Any = boto3.session.Session(botocore_session=session)
         # Only now: boto3 adds a folder of its own to the loader that it finds.
         session.register_component("data_loader", _models)

@@ -6,7 +6,7 @@ Messages are ours alone: the text of the service and of the SDK may repeat what 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
@@ -24,9 +24,7 @@ from kms_core import (
     UnavailableError,
     UnwrapError,
 )
-from kms_core.backend import ErrorTable, Meaning
-
-Clue: TypeAlias = str | int | type[BaseException]
+from kms_core.backend import Clue, ErrorTable, Meaning
 
 _DENIED = "allow it to these credentials, in their IAM policy and in the policy of the resource"
 _HIDDEN = (
@@ -183,10 +181,7 @@ def _scrub(error: Any) -> None:
 _ERRORS = (sdk.ClientError, sdk.BotoCoreError, ResponseParserError)
 
 CALL = ErrorTable(_ERRORS, {**_STATUS, **_CODES, **_FAILURES}, _find_clues, _scrub)
-"""A call of KMS or S3."""
-
-OPEN = CALL
-"""Opening a client."""
+"""A call of KMS or S3, or the opening of a client."""
 
 _MAY_HIDE = Meaning(AccessDeniedError, _DENIED + _HIDDEN, maybe_missing=True)
 LOAD = CALL.but({"AccessDenied": _MAY_HIDE, "AccessDeniedException": _MAY_HIDE, 403: _MAY_HIDE})

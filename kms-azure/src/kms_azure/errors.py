@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Any
 
 from azure.core.exceptions import (
     AzureError,
@@ -28,9 +28,7 @@ from kms_core import (
     ThrottledError,
     UnavailableError,
 )
-from kms_core.backend import ErrorTable, Meaning
-
-Clue: TypeAlias = str | int | type[BaseException]
+from kms_core.backend import Clue, ErrorTable, Meaning
 
 _DENIED = "allow it to these credentials"
 _CREDENTIALS = (

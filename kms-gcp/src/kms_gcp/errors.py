@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import requests
 import urllib3
@@ -27,9 +27,7 @@ from kms_core import (
     UnavailableError,
     UnwrapError,
 )
-from kms_core.backend import ErrorTable, Meaning
-
-Clue: TypeAlias = str | int | type[BaseException]
+from kms_core.backend import Clue, ErrorTable, Meaning
 
 _CREDENTIALS = (
     "the credentials were not accepted; check credentialsPath, or where the SDK finds them"

@@ -13,7 +13,7 @@ from kms_core import (
     UnavailableError,
     UnwrapError,
 )
-from kms_core.backend import ErrorTable, Meaning
+from kms_core.backend import Clue, ErrorTable, Meaning
 from pkcs11 import exceptions as pkcs11
 from pkcs11.exceptions import PKCS11Error
 
@@ -30,7 +30,7 @@ _MECHANISM = "the token has no CKM_AES_GCM with an IV of the caller's; use anoth
 _BUSY = "the token has no session or memory left; close sessions, or try again later"
 _FAILED = "the token failed; look at its log, and try again"
 
-_MEANINGS: dict[str | int | type[BaseException], Meaning] = {
+_MEANINGS: dict[Clue, Meaning] = {
     pkcs11.PinIncorrect: Meaning(AccessDeniedError, _PIN),
     pkcs11.PinInvalid: Meaning(AccessDeniedError, _PIN),
     pkcs11.PinLenRange: Meaning(AccessDeniedError, _PIN),

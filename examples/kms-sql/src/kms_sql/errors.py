@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from typing import TypeAlias
 
 from kms_core import (
     AccessDeniedError,
@@ -18,7 +17,7 @@ from kms_core import (
     ThrottledError,
     UnavailableError,
 )
-from kms_core.backend import ErrorTable, Meaning
+from kms_core.backend import Clue, ErrorTable, Meaning
 from sqlalchemy import exc as sql
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -40,7 +39,6 @@ _FULL = "the database has no connection, memory or disk space left; free some, o
 _AWAY = "the database was not reached, or its answer was lost; check url and network, or try again"
 _BROKEN = "the database is damaged, or none; restore it from a backup, or correct url"
 
-Clue: TypeAlias = str | int | type[BaseException]
 _MEANINGS: dict[Clue, Meaning] = {
     # SQLSTATEs and their classes, in PostgreSQL's documentation, appendix A
     "08": Meaning(UnavailableError, _AWAY),

@@ -82,7 +82,7 @@ class Client(Generic[SpecT]):
         try:
             yield
         except KmsError as error:
-            error.locate(backend=self.backend, operation=operation, dek_id=dek_id)
+            self._located(error, operation, dek_id)
             raise
         except Exception as error:
             raise self._violation(error, operation, dek_id) from error
@@ -104,33 +104,20 @@ class Client(Generic[SpecT]):
             BackendContractError: it raised anything else, or returned another type.
             ClosedError: it was closed.
         """
-        if not self._observers:  # as in most programs; this is on the path of every DEK
-            return self._guard(operation, hook, kind, dek_id, *args, **kwargs)
         with observe(self._observers, operation, self.backend, dek_id):
-            return self._guard(operation, hook, kind, dek_id, *args, **kwargs)
-
-    def _guard(
-        self,
-        operation: Operation,
-        hook: Callable[P, T],
-        kind: type[T],
-        dek_id: str | None,
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        if self._closed:
-            raise self._located(ClosedError("it is closed; open it again"), operation, dek_id)
-        try:
-            result = hook(*args, **kwargs)
-        except KmsError as error:
-            error.locate(backend=self.backend, operation=operation, dek_id=dek_id)
-            raise
-        except Exception as error:
-            raise self._violation(error, operation, dek_id) from error
-        if not isinstance(result, kind):
-            raise self._wrong_type(result, kind, operation, dek_id)
-        return result
+            if self._closed:
+                raise self._located(ClosedError("it is closed; open it again"), operation, dek_id)
+            # As in only_kms_errors, which would be slow here: this is on the path of every DEK.
+            try:
+                result = hook(*args, **kwargs)
+            except KmsError as error:
+                self._located(error, operation, dek_id)
+                raise
+            except Exception as error:
+                raise self._violation(error, operation, dek_id) from error
+            if not isinstance(result, kind):
+                raise self._wrong_type(result, kind, operation, dek_id)
+            return result
 
     def _violation(self, error: Exception, operation: Operation, dek_id: str | None) -> KmsError:
         problem = f"it raised {type(error).__name__}, which is not a KmsError"

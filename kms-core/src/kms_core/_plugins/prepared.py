@@ -21,7 +21,9 @@ from kms_core.errors import BackendContractError, KmsError
 
 @dataclass(frozen=True, slots=True)
 class PreparedBackend:
-    """A backend whose class and parameters are checked, to be opened as often as you like.
+    """A backend whose parameters are checked, to be opened as often as you like.
+
+    Opening checks the class against its hookspec, so that it is checked right before it is used.
 
     Attributes:
         found: who ships it.

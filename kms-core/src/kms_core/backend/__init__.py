@@ -13,7 +13,7 @@ from kms_core._values import (
     check_dek_size,
 )
 from kms_core.backend.context import encode_context
-from kms_core.backend.errors import ErrorTable, Meaning, translate_errors
+from kms_core.backend.errors import Clue, ErrorTable, Meaning, translate_errors
 from kms_core.backend.hookspecs import (
     BackendSpec,
     DeriverSpec,
@@ -47,6 +47,7 @@ __all__ = [
     "Attempts",
     "BackendConfig",
     "BackendSpec",
+    "Clue",
     "ConfigPath",
     "Context",
     "DeriverSpec",
