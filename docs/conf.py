@@ -35,7 +35,7 @@ myst_heading_anchors = 3
 
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|os|pathlib|types|typing|pydantic|pluggy)\..*"),  # not our pages
+    ("py:.*", r"(collections|os|pathlib|types|typing|msgspec|pluggy)\..*"),  # not our pages
     (
         "py:class",
         r"kms_core\.backend\.(sdk\.ClientT|replies\.T)",

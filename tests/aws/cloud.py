@@ -72,9 +72,9 @@ class Cloud:
     def open_kek(self, key_name: str, **more: object) -> AwsKek:
         """A KEK of this server."""
         parameters = self.parameters | {"keyName": key_name} | more
-        return AwsKek(AwsKekConfig.model_validate(parameters))
+        return AwsKek(AwsKekConfig.from_parameters(parameters))
 
     def open_storage(self, bucket: str, **more: object) -> AwsStorage:
         """A storage of this server."""
         parameters = self.parameters | {"bucket": bucket} | more
-        return AwsStorage(AwsStorageConfig.model_validate(parameters))
+        return AwsStorage(AwsStorageConfig.from_parameters(parameters))

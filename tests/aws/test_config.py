@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from msgspec.structs import fields
 
 from kms_aws.client import AwsClient
 from kms_aws.config import AwsConfig, AwsKekConfig, AwsStorageConfig
@@ -228,8 +229,8 @@ def test_documented_config(page: Path, tmp_path: Path) -> None:
 
 def test_documented_parameters() -> None:
     rows = "".join(re.findall(r"^\| (`.*?) \|", PAGE.read_text(), re.MULTILINE))
-    fields = {**AwsKekConfig.model_fields, **AwsStorageConfig.model_fields}
-    assert {str(field.alias) for field in fields.values()} <= set(re.findall(r"`(\w+)`", rows))
+    taken = {f.encode_name for f in (*fields(AwsKekConfig), *fields(AwsStorageConfig))}
+    assert taken <= set(re.findall(r"`(\w+)`", rows))
 
 
 def test_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,13 +68,13 @@ class Cloud:
         """A KEK of one of the vaults."""
         parameters = self.kek_parameters(key, vault_type) | more
         parameters.pop("backend")
-        return AzureKek(AzureKekConfig.model_validate(parameters))
+        return AzureKek(AzureKekConfig.from_parameters(parameters))
 
     def open_storage(self, container: str, **more: Any) -> AzureStorage:
         """A storage of Azurite."""
         parameters = self.storage_parameters(container) | more
         parameters.pop("backend")
-        return AzureStorage(AzureStorageConfig.model_validate(parameters))
+        return AzureStorage(AzureStorageConfig.from_parameters(parameters))
 
     def admin(self, container: str) -> ContainerClient:
         """A client that has the account's key."""

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.running import clean_environment
 
-HEAVY = {"pydantic", "stevedore", "cryptography"}
+HEAVY = {"msgspec", "stevedore", "cryptography"}
 SCRIPT = """
 import json, sys
 sys.argv = ["kms", *sys.argv[1:]]

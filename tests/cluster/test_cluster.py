@@ -69,7 +69,7 @@ def test_nothing_is_stored_created_or_missing() -> None:
 
 @pytest.mark.parametrize("size", [0, -1, 8161])
 def test_sizes_out_of_range(size: int) -> None:
-    config = ClusterConfig.model_validate({"key": encode(bytes(32)), "salt": encode(bytes(32))})
+    config = ClusterConfig.from_parameters({"key": encode(bytes(32)), "salt": encode(bytes(32))})
     with pytest.raises(kms_core.DekSizeError):
         ClusterKms(config).derive_dek("a", size)
 
@@ -131,7 +131,7 @@ def test_secrets_from_files_and_the_environment(
 
 def test_the_secrets_are_not_kept() -> None:
     secret, salt = b"master secret of the cluster....", b"salt of the cluster............."
-    config = ClusterConfig.model_validate({"key": encode(secret), "salt": encode(salt)})
+    config = ClusterConfig.from_parameters({"key": encode(secret), "salt": encode(salt)})
     deriver = ClusterKms(config)
     dek = deriver.derive_dek("a", 32)
     held = list(vars(deriver).values())

@@ -12,11 +12,11 @@ KEY, OTHER_KEY, SALT = "A" * 43 + "=", "B" * 42 + "A=", "S" * 42 + "A="
 class TestClusterKms(DeriverConformance):
     @pytest.fixture
     def open_deriver(self) -> Callable[[], ClusterKms]:
-        return lambda: ClusterKms(ClusterConfig.model_validate({"key": KEY, "salt": SALT}))
+        return lambda: ClusterKms(ClusterConfig.from_parameters({"key": KEY, "salt": SALT}))
 
     @pytest.fixture
     def open_other_deriver(self) -> Callable[[], ClusterKms]:
-        return lambda: ClusterKms(ClusterConfig.model_validate({"key": OTHER_KEY, "salt": SALT}))
+        return lambda: ClusterKms(ClusterConfig.from_parameters({"key": OTHER_KEY, "salt": SALT}))
 
     @pytest.fixture
     def secrets(self) -> list[str]:

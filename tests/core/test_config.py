@@ -3,23 +3,61 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, Self
 
 import pytest
 
 import kms_core
 from kms_core._config.choices import ChosenBackend
 from kms_core._plugins.parameters import read_parameters
-from kms_core.backend import BackendConfig, ConfigPath, SecretBytes, SecretStr
+from kms_core.backend import BackendConfig, SecretBytes, SecretStr
 
 SECRET = "hunter2hunter2"
+
+
+class Odd(str):
+    """A field's class that shows what it was given, and says so as a cause."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        try:
+            int(text)
+        except ValueError as error:
+            raise ValueError("is not a number") from error
+        raise AssertionError
+
+
+class Clumsy(str):
+    """A field's class with a mistake of its own."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        return super().__new__(cls, text + None)  # type: ignore[operator]  # the mistake
 
 
 class Model(BackendConfig):
     vault: str
     client_secret: SecretStr | None = None
     pin: SecretBytes | None = None
-    key_path: ConfigPath | None = None
+    key_path: Path | None = None
     read_timeout: float = 10.0
+    place: Literal["here", "there"] = "here"
+    odd: Odd | None = None
+
+
+class Pair(BackendConfig):
+    one: int
+    the_other: int
+
+    def __post_init__(self) -> None:
+        if self.one == self.the_other:
+            raise ValueError("one is theOther")
+
+
+class Strange(BackendConfig):
+    one: Clumsy
 
 
 def load(folder: Path = Path(), /, **parameters: object) -> Model:
@@ -51,15 +89,40 @@ def test_an_unknown_parameter_that_may_be_a_piece_of_a_secret_is_not_shown() -> 
     assert "parameter 2 is unknown; it takes" in str(caught.value)
 
 
-def test_a_wrong_value_is_not_shown() -> None:
+def test_all_that_is_missing_is_named() -> None:
+    with pytest.raises(kms_core.ConfigError, match="kms://pair: one, theOther are required"):
+        read_parameters(Pair, ChosenBackend("kms", "pair", {}, Path()))
+
+
+def test_a_rule_about_two_fields() -> None:
+    with pytest.raises(kms_core.ConfigError, match="kms://pair: one is theOther"):
+        read_parameters(Pair, ChosenBackend("kms", "pair", {"one": "1", "theOther": 1}, Path()))
+
+
+def test_a_mistake_in_the_class_of_a_field_is_not_the_users() -> None:
+    with pytest.raises(TypeError, match="can only concatenate") as caught:
+        read_parameters(Strange, ChosenBackend("kms", "strange", {"one": "1"}, Path()))
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("readTimeout", SECRET),
+        ("clientSecret", [SECRET]),
+        ("vault", {SECRET: SECRET}),
+        ("place", SECRET),
+        ("odd", SECRET),
+    ],
+)
+def test_a_wrong_value_is_not_shown(name: str, value: object) -> None:
     with pytest.raises(kms_core.ConfigError) as caught:
-        load(readTimeout=SECRET, clientSecret=[SECRET])
+        load(**{"vault": "v", name: value})
     message = str(caught.value)
-    assert "vault is required" in message
-    assert "readTimeout" in message
-    assert "kms://acme-hsm" in message
+    assert message.startswith(f"kms://acme-hsm: {name}")
     assert SECRET not in message
-    assert caught.value.__context__ is None, "pydantic's error holds the values"
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None, "what a field's class raised may hold the value"
 
 
 def test_a_secret_from_a_file_beside_the_config(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 import kms_core
 from kms_core._config.choices import ChosenBackend, load_choices
 from kms_core._plugins.loader import load_backend
-from kms_core.backend import SecretBytes, SecretStr
+from kms_core._plugins.parameters import known_names, secret_names
 from tests.docs.pages import DOCS, PAGES, READMES, ROOT, blocks, name, section
 
 
@@ -85,10 +85,8 @@ def test_config_examples_load(text: str, tmp_path: Path) -> None:
 
 def known_parameters(backend: ChosenBackend) -> set[str]:
     plugin, _ = load_backend(backend.scheme, backend.name)
-    fields = plugin.Config.model_fields  # type: ignore[attr-defined]  # every backend has one
-    names = {field.alias or name for name, field in fields.items()}
-    secrets = {f.alias for f in fields.values() if f.annotation in {SecretStr, SecretBytes}}
-    return names | {f"{secret}File" for secret in secrets}
+    config = plugin.Config  # type: ignore[attr-defined]  # every backend has one
+    return set(known_names(config, secret_names(config)))
 
 
 def test_record_example_has_the_members_of_a_real_one(initialised: Path) -> None:

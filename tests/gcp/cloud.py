@@ -80,7 +80,7 @@ class Cloud:
         }
 
     def open_kek(self, name: str, **more: object) -> GcpKek:
-        return GcpKek(GcpKekConfig.model_validate(self.kek_parameters(name, **more)))
+        return GcpKek(GcpKekConfig.from_parameters(self.kek_parameters(name, **more)))
 
     def open_storage(self, bucket: str, **more: object) -> GcpStorage:
-        return GcpStorage(GcpStorageConfig.model_validate(self.storage_parameters(bucket, **more)))
+        return GcpStorage(GcpStorageConfig.from_parameters(self.storage_parameters(bucket, **more)))

@@ -181,6 +181,34 @@ def test_rejected_account(cloud: Cloud) -> None:
         storage.load_record("id")
 
 
+def test_a_service_account_requests_no_token_for_a_kek(cloud: Cloud, tmp_path: Path) -> None:
+    document = json.loads(cloud.account.file.read_text())
+    file = tmp_path / "key.json"
+    file.write_text(json.dumps(document | {"token_uri": "http://127.0.0.1:9/token"}))
+    kek = cloud.open_kek(cloud.make_key(), credentialsPath=str(file), **QUICK)
+    assert kek.unwrap_dek(kek.wrap_dek(bytes(32), {}), {}) == bytes(32)
+
+
+def test_credentials_that_cannot_be_renewed_are_no_outage_of_the_kms(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gRPC would tell it as one: its plugin renews them in the middle of a call."""
+    file = tmp_path / "user.json"
+    file.write_text(
+        '{"type": "authorized_user", "refresh_token": "PRIVATE", "client_id": "c",'
+        ' "client_secret": "PRIVATE"}'
+    )
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    monkeypatch.setattr(
+        "google.oauth2.credentials._GOOGLE_OAUTH2_TOKEN_ENDPOINT", cloud.accounts.token_uri
+    )
+    kek = cloud.open_kek(cloud.make_key(), credentialsPath=None, **QUICK)
+    with pytest.raises(AccessDeniedError, match="finding credentials on this machine") as caught:
+        kek.wrap_dek(bytes(32), {})
+    assert not caught.value.retryable
+    assert "PRIVATE" not in str(caught.value)
+
+
 def test_token_endpoint_that_is_down(cloud: Cloud, tmp_path: Path) -> None:
     document = json.loads(cloud.account.file.read_text())
     file = tmp_path / "key.json"

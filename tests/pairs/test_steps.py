@@ -17,6 +17,7 @@ from azure.storage.blob import BlobClient
 from botocore.client import BaseClient
 from google.cloud.kms_v1 import KeyManagementServiceClient
 from google.cloud.storage import Blob
+from google.oauth2.service_account import Credentials
 
 import kms_core
 from kms_core.builtin.local.key_file import new_key_file
@@ -50,6 +51,7 @@ def reply(*_: object, **__: object) -> Reply:
 Step = tuple[Any, str, Callable[..., Any]]
 _AWS_CREDENTIALS: Step = (botocore.credentials.Credentials, "get_frozen_credentials", oops)
 _AZURE_CREDENTIALS: Step = (ClientSecretCredential, "get_token_info", oops)
+_GCP_CREDENTIALS: Step = (Credentials, "refresh", oops)
 KEK_STEPS: dict[tuple[str, str], Step] = {
     ("aws", "credentials"): _AWS_CREDENTIALS,
     ("aws", "call"): (BaseClient, "_make_api_call", oops),
@@ -57,7 +59,7 @@ KEK_STEPS: dict[tuple[str, str], Step] = {
     ("azure", "credentials"): _AZURE_CREDENTIALS,
     ("azure", "call"): (KeyClient, "send_request", oops),
     ("azure", "reply"): ("kms_azure.kek.parse_json", "", reply),
-    ("gcp", "credentials"): ("kms_gcp.kek.load_credentials", "", oops),
+    ("gcp", "credentials"): _GCP_CREDENTIALS,
     ("gcp", "call"): (KeyManagementServiceClient, "encrypt", oops),
     ("gcp", "reply"): ("kms_gcp.kek._check", "", oops),
 }
@@ -68,7 +70,7 @@ STORAGE_STEPS: dict[tuple[str, str], Step] = {
     ("azure", "credentials"): _AZURE_CREDENTIALS,
     ("azure", "call"): (BlobClient, "download_blob", oops),
     ("azure", "reply"): ("kms_azure.storage.read_part", "", oops),
-    ("gcp", "credentials"): ("kms_gcp.bucket.load_credentials", "", oops),
+    ("gcp", "credentials"): _GCP_CREDENTIALS,
     ("gcp", "call"): (Blob, "download_as_bytes", oops),
     ("gcp", "reply"): ("kms_gcp.storage._generation", "", oops),
 }

@@ -202,7 +202,7 @@ CONTRACT_BREAKERS = [
         ("RuntimeError", REPORT),
         "    class Config(BackendConfig):\n        pass",
         "    class Config(BackendConfig):\n"
-        "        def model_post_init(self, context):\n"
+        "        def __post_init__(self):\n"
         "            raise RuntimeError('the profile is missing')",
     ),
     Stranger(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.plugins.conftest import Run
 
-HEAVY = {"boto3", "botocore", "azure", "google", "pydantic", "click", "stevedore", "cryptography"}
+HEAVY = {"boto3", "botocore", "azure", "google", "msgspec", "click", "stevedore", "cryptography"}
 CLUSTER = f"kms://cluster-kms?key={'A' * 43}=&salt={'A' * 43}="
 PRINT_MODULES = "\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
 

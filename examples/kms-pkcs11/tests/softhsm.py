@@ -61,7 +61,7 @@ class SoftHsm:
 
     def open_kek(self, key: str, **more: object) -> Pkcs11Kek:
         """A client of this key."""
-        config = Pkcs11KekConfig.model_validate(self.parameters | {"key": key} | more)
+        config = Pkcs11KekConfig.from_parameters(self.parameters | {"key": key} | more)
         self.opened.append(Pkcs11Kek(config))
         return self.opened[-1]
 

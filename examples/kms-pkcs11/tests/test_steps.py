@@ -20,7 +20,7 @@ def oops(*_: object, **__: object) -> Any:
 @pytest.mark.parametrize("step", ["kms_pkcs11.client._load", "kms_pkcs11.client.pkcs11.lib"])
 def test_a_mistake_at_the_login_is_no_outage(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step, oops)
-    config = Pkcs11KekConfig.model_validate(
+    config = Pkcs11KekConfig.from_parameters(
         {"module": "/no/such/module.so", "token": "none", "key": "none", "pin": "1234"}
     )
     client = Client(Pkcs11Kek(config), "kms")

@@ -33,7 +33,7 @@ class Database:
     def open_storage(self, **more: object) -> SqlStorage:
         """A client of the table, which it creates."""
         parameters = self.parameters | {"createTable": True} | more
-        return SqlStorage(SqlStorageConfig.model_validate(parameters))
+        return SqlStorage(SqlStorageConfig.from_parameters(parameters))
 
     def plant_record(self, dek_id: str, data: bytes) -> None:
         """Store a record behind the backend's back."""

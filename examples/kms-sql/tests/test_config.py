@@ -60,6 +60,6 @@ def test_the_url_may_be_in_the_environment(
 
 def test_the_description_has_no_user_password_or_option() -> None:
     url = f"postgresql+psycopg://u:{HIDDEN}@h:5432/d?sslkey={HIDDEN}"
-    storage = SqlStorage(SqlStorageConfig.model_validate({"url": url}))
+    storage = SqlStorage(SqlStorageConfig.from_parameters({"url": url}))
     assert storage.describe_storage().location == "table kms_records of postgresql://h:5432/d"
     assert HIDDEN not in repr(vars(storage))

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Self
+from typing import Annotated
 from urllib.parse import parse_qsl
 
-from pydantic import BeforeValidator, Field, model_validator
+from msgspec import Meta, field
 
 from kms_core.backend import Attempts, BackendConfig, Endpoint, RecordPrefix, Seconds, SecretStr
 
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:(key|alias)/.+")
 
 
-def _parse_tags(value: object) -> object:
-    """A URI gives tags as ``team=storage&stage=test``, escaped once more."""
-    if not isinstance(value, str):
-        return value
-    tags = parse_qsl(value, keep_blank_values=True, strict_parsing=True)
-    if len(dict(tags)) != len(tags):
-        raise ValueError("names a tag twice")
-    return dict(tags)
+class Tags(dict[str, str]):
+    """Tags; a URI gives them as ``team=storage&stage=test``, escaped once more."""
+
+    def __init__(self, tags: str | dict[str, str]) -> None:
+        pairs = _parse_tags(tags) if isinstance(tags, str) else list(tags.items())
+        super().__init__(pairs)
+        if len(self) != len(pairs):
+            raise ValueError("names a tag twice")
+        if not all(name and isinstance(text, str) for name, text in pairs):
+            raise ValueError("has a tag without a name, or one that is not text")
 
 
-Text = Annotated[str, Field(min_length=1)]
+def _parse_tags(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, strict_parsing=True)
+    except ValueError:
+        raise ValueError("is not NAME=TEXT&NAME=TEXT") from None  # the error shows a piece of it
+
+
+Text = Annotated[str, Meta(min_length=1)]
 
 
 class AwsConfig(BackendConfig):
@@ -42,8 +51,8 @@ class AwsConfig(BackendConfig):
         max_attempts: how often a call is made at most, the first one included.
     """
 
-    region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
-    access_key_id: Text | None = Field(default=None, alias="accessKeyID")
+    region: Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z")]
+    access_key_id: Text | None = field(default=None, name="accessKeyID")
     access_key: SecretStr | None = None
     session_token: SecretStr | None = None
     profile: Text | None = None
@@ -52,15 +61,13 @@ class AwsConfig(BackendConfig):
     read_timeout: Seconds = 10
     max_attempts: Attempts = 3
 
-    @model_validator(mode="after")
-    def _check_credentials(self) -> Self:
+    def __post_init__(self) -> None:
         if (self.access_key_id is None) != (self.access_key is None):
             raise ValueError("accessKeyID and accessKey belong together; give both or neither")
         if self.access_key_id is None and self.session_token is not None:
             raise ValueError("sessionToken needs accessKeyID and accessKey")
         if self.access_key_id is not None and self.profile is not None:
             raise ValueError("give accessKeyID and accessKey, or profile, not both")
-        return self
 
 
 class AwsKekConfig(AwsConfig):
@@ -74,14 +81,13 @@ class AwsKekConfig(AwsConfig):
         arn = _KEY_ARN.fullmatch(self.key_name)
         return self.key_name if arn and arn[2] == "key" else None
 
-    @model_validator(mode="after")
-    def _check_key_name(self) -> Self:
+    def __post_init__(self) -> None:
+        super().__post_init__()
         arn = _KEY_ARN.fullmatch(self.key_name)
         if arn is None and self.key_name.startswith("arn:"):
             raise ValueError("keyName is not the ARN of a KMS key or alias")
         if arn is not None and arn[1] != self.region:
             raise ValueError(f"keyName is in region {arn[1]!r} and region says {self.region!r}")
-        return self
 
 
 class AwsStorageConfig(AwsConfig):
@@ -96,9 +102,9 @@ class AwsStorageConfig(AwsConfig):
         allow_unconditional_create: use a store that ignores conditional writes all the same.
     """
 
-    bucket: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{3,255}$")]
-    prefix: RecordPrefix = ""
-    tags: Annotated[dict[Text, str], BeforeValidator(_parse_tags)] = Field(default={})
-    expected_bucket_owner: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None
+    bucket: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{3,255}\Z")]
+    prefix: RecordPrefix | None = None
+    tags: Tags | None = None
+    expected_bucket_owner: Annotated[str, Meta(pattern=r"^[0-9]{12}\Z")] | None = None
     create_bucket: bool = False
     allow_unconditional_create: bool = False

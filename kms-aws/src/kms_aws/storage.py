@@ -48,6 +48,7 @@ class AwsStorage(StorageSpec):
 
     def __init__(self, config: AwsStorageConfig) -> None:
         self._config = config
+        self._prefix = config.prefix or ""
         self._honoured: set[str] = set()
         self._client: AwsClient[S3Client] = AwsClient("s3", config)
         self._arn = f"arn:{self._client.partition}:s3:::{config.bucket}"
@@ -106,7 +107,7 @@ class AwsStorage(StorageSpec):
                 return
             read_part(reply, "IsTruncated", bool)  # a page that lacks it is no answer of S3's
             for found in reply.get("Contents", ()):
-                name = read_part(found, "Key", str).removeprefix(self._config.prefix)
+                name = read_part(found, "Key", str).removeprefix(self._prefix)
                 dek_id = decode_object_name(name)
                 if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
                     yield dek_id
@@ -114,14 +115,14 @@ class AwsStorage(StorageSpec):
     @hookimpl
     def describe_storage(self) -> StorageInfo:
         at = self._config.endpoint or self._config.region
-        return StorageInfo(f"s3://{self._config.bucket}/{self._config.prefix} at {at}")
+        return StorageInfo(f"s3://{self._config.bucket}/{self._prefix} at {at}")
 
     @hookimpl
     def close(self) -> None:
         self._client.close()
 
     def _key(self, name: str) -> str:
-        return self._config.prefix + name
+        return self._prefix + name
 
     def _put(self, name: str, data: bytes, table: ErrorTable = CALL, **condition: Any) -> str:
         action = "s3:PutObject and s3:PutObjectTagging" if self._tagging else "s3:PutObject"

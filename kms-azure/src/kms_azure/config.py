@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from msgspec import Meta, field
 
 from kms_core.backend import Attempts, BackendConfig, Endpoint, RecordPrefix, Seconds, SecretStr
 
@@ -30,19 +30,26 @@ _BLOBS = {
 """Likewise for Blob Storage; whatever else an endpoint ends in is taken to be the public cloud."""
 
 
-def _with_tls(url: str) -> str:
-    if urlsplit(url).scheme != "https":
-        raise ValueError("is not https, and the Azure SDK sends tokens over nothing else")
-    return url.rstrip("/")
+class TlsEndpoint(Endpoint):
+    """The Azure SDK sends tokens over nothing else than https."""
+
+    __slots__ = ()
+
+    def __new__(cls, url: str) -> Self:
+        if urlsplit(url).scheme != "https":
+            raise ValueError("is not https, and the Azure SDK sends tokens over nothing else")
+        return super().__new__(cls, url.rstrip("/"))
 
 
-def _known_vault(vault_type: str) -> str:
-    if vault_type not in _VAULTS:
-        raise ValueError(f"is none of {', '.join(_VAULTS)}")
-    return vault_type
+class VaultType(str):
+    """A vault's DNS suffix."""
 
+    __slots__ = ()
 
-TlsEndpoint = Annotated[Endpoint, AfterValidator(_with_tls)]
+    def __new__(cls, suffix: str) -> Self:
+        if suffix not in _VAULTS:
+            raise ValueError(f"is none of {', '.join(_VAULTS)}")
+        return super().__new__(cls, suffix)
 
 
 class AzureConfig(BackendConfig):
@@ -64,10 +71,10 @@ class AzureConfig(BackendConfig):
         max_attempts: how often a call is made at most, the first one included.
     """
 
-    tenant_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+$")] | None = Field(
-        default=None, alias="tenantID"
+    tenant_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]+\Z")] | None = field(
+        default=None, name="tenantID"
     )
-    client_id: Annotated[str, Field(min_length=1)] | None = Field(default=None, alias="clientID")
+    client_id: Annotated[str, Meta(min_length=1)] | None = field(default=None, name="clientID")
     client_secret: SecretStr | None = None
     managed_identity: bool = False
     authority: TlsEndpoint | None = None
@@ -76,8 +83,7 @@ class AzureConfig(BackendConfig):
     read_timeout: Seconds = 10
     max_attempts: Attempts = 3
 
-    @model_validator(mode="after")
-    def _check_credentials(self) -> Self:
+    def __post_init__(self) -> None:
         principal = (self.tenant_id, self.client_id, self.client_secret)
         given = [part is not None for part in principal]
         if self.managed_identity and (given[0] or given[2]):
@@ -89,7 +95,6 @@ class AzureConfig(BackendConfig):
                 "tenantID, clientID and clientSecret belong together; give all of them, or none, "
                 "or managedIdentity=true (with clientID for a user-assigned one)"
             )
-        return self
 
 
 class AzureKekConfig(AzureConfig):
@@ -102,10 +107,10 @@ class AzureKekConfig(AzureConfig):
         key_version: wrap with this version; the newest one by default.
     """
 
-    vault_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{1,22}[A-Za-z0-9]$")]
-    vault_type: Annotated[str, AfterValidator(_known_vault)] = "vault.azure.net"
-    key_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,127}$")]
-    key_version: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    vault_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{1,22}[A-Za-z0-9]\Z")]
+    vault_type: VaultType = VaultType("vault.azure.net")
+    key_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,127}\Z")]
+    key_version: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")] | None = None
 
     @property
     def is_hsm(self) -> bool:
@@ -133,11 +138,11 @@ class AzureStorageConfig(AzureConfig):
         create_container: create the container when the storage is opened, if it is missing.
     """
 
-    account: Annotated[str, Field(pattern=r"^[a-z0-9]{3,24}$")]
+    account: Annotated[str, Meta(pattern=r"^[a-z0-9]{3,24}\Z")]
     container: Annotated[
-        str, Field(min_length=3, max_length=63, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+        str, Meta(min_length=3, max_length=63, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z")
     ]
-    prefix: RecordPrefix = ""
+    prefix: RecordPrefix | None = None
     create_container: bool = False
 
     @property

@@ -45,7 +45,8 @@ class AzureStorage(StorageSpec):
 
     def __init__(self, config: AzureStorageConfig) -> None:
         self._config = config
-        self._location = f"{config.account_url}/{config.container}/{config.prefix}"
+        self._prefix = config.prefix or ""
+        self._location = f"{config.account_url}/{config.container}/{self._prefix}"
         self._credential = Credential(config, _SCOPE)
         with self._translated("open a client"):
             self._container = ContainerClient(
@@ -106,7 +107,7 @@ class AzureStorage(StorageSpec):
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        folder = self._config.prefix
+        folder = self._prefix
         pages = self._container.list_blob_names(
             name_starts_with=folder + encode_object_prefix(prefix),
             results_per_page=_PAGE_SIZE,
@@ -134,7 +135,7 @@ class AzureStorage(StorageSpec):
         self._credential.close()
 
     def _blob(self, name: str) -> BlobClient:
-        return self._container.get_blob_client(self._config.prefix + name)
+        return self._container.get_blob_client(self._prefix + name)
 
     def _create_container(self) -> None:
         """Create the container if it is missing, which a look at any blob of it tells."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode
-from typing import Annotated, Self
-
-from pydantic import BeforeValidator, model_validator
 
 from kms_core.backend import BackendConfig, SecretBytes
 
@@ -16,16 +13,13 @@ MIN_SALT_SIZE = 32
 _BASE64URL = re.compile(r"(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}==|[A-Za-z0-9_-]{3}=)?")
 
 
-def _decode(value: object) -> object:
+class Base64UrlSecret(SecretBytes):
     """RFC 4648, section 5, with padding; Python's own decoder passes over what is not in it."""
-    if not isinstance(value, str):
-        return value
-    if not _BASE64URL.fullmatch(value):
-        raise ValueError("is not base64url with padding (RFC 4648, section 5)")
-    return urlsafe_b64decode(value)
 
-
-Base64UrlSecret = Annotated[SecretBytes, BeforeValidator(_decode)]
+    def __init__(self, text: str | bytes) -> None:
+        if not isinstance(text, str) or not _BASE64URL.fullmatch(text):
+            raise ValueError("is not base64url with padding (RFC 4648, section 5)")
+        super().__init__(urlsafe_b64decode(text))
 
 
 class ClusterConfig(BackendConfig):
@@ -44,8 +38,7 @@ class ClusterConfig(BackendConfig):
     salt: Base64UrlSecret
     allow_short: bool = False
 
-    @model_validator(mode="after")
-    def _refuse_short(self) -> Self:
+    def __post_init__(self) -> None:
         for name, secret, least in (
             ("key", self.key, MIN_MASTER_SECRET_SIZE),
             ("salt", self.salt, MIN_SALT_SIZE),
@@ -53,4 +46,3 @@ class ClusterConfig(BackendConfig):
             needed = 1 if self.allow_short else least
             if len(secret) < needed:
                 raise ValueError(f"{name} has {len(secret)} bytes; at least {needed} are needed")
-        return self

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kms_core._events import Observer
 
 
-# The modules that load stevedore and pydantic are imported when a backend is opened, not by
+# The modules that load stevedore and msgspec are imported when a backend is opened, not by
 # `import kms_core`, which programs pay for even when they open none.
 @without_locals
 def open_kms(

@@ -11,7 +11,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from kms_core import ConfigError, ConflictError
 from kms_core.backend import translate_errors
-from kms_gcp.client import load_credentials, muted
+from kms_gcp.client import Credentials, GcpClient, muted
 from kms_gcp.config import GcpStorageConfig
 from kms_gcp.errors import STORAGE
 
@@ -24,26 +24,29 @@ def call_arguments(config: GcpStorageConfig) -> dict[str, Any]:
     return {"retry": retry, "timeout": config.timeout}
 
 
-def open_client(config: GcpStorageConfig) -> Client:
-    """A client that goes where the config says, whatever the environment says."""
+def open_storage(config: GcpStorageConfig) -> GcpClient[Client]:
+    """Clients that go where the config says, whatever the environment says."""
+    return GcpClient(partial(_open, config), Client.close, config, _SCOPE)
+
+
+def _open(config: GcpStorageConfig, credentials: Credentials) -> Client:
+    universe = credentials.universe_domain
+    endpoint = config.endpoint or f"https://storage.{universe}"
     with muted(), translate_errors(STORAGE, "a client of Cloud Storage", config.bucket):
-        credentials = load_credentials(config.credentials_path, _SCOPE)
-        universe = credentials.universe_domain
-        endpoint = config.endpoint or f"https://storage.{universe}"
         client = Client(
             project=config.project_id,
             credentials=credentials,
             client_options={"api_endpoint": endpoint, "universe_domain": universe},
         )
-        if config.endpoint is not None:
-            # GOOGLE_API_USE_MTLS_ENDPOINT=always would lead to the public service.
-            client._connection.API_BASE_MTLS_URL = endpoint  # noqa: SLF001 -- there is no option for it
-        # It asks for the bucket in a thread, for traces, with a permission that no record needs.
-        client._bucket_metadata_cache = None  # noqa: SLF001 -- likewise
-        session = client._http  # noqa: SLF001 -- likewise
-        session.auth = lambda request: request  # or ~/.netrc replaces the token
-        session.trust_env = not endpoint.startswith("http:")  # no proxy for this machine
-        return client
+    if config.endpoint is not None:
+        # GOOGLE_API_USE_MTLS_ENDPOINT=always would lead to the public service.
+        client._connection.API_BASE_MTLS_URL = endpoint  # noqa: SLF001 -- there is no option for it
+    # It asks for the bucket in a thread, for traces, with a permission that no record needs.
+    client._bucket_metadata_cache = None  # noqa: SLF001 -- likewise
+    session = client._http  # noqa: SLF001 -- likewise
+    session.auth = lambda request: request  # or ~/.netrc replaces the token
+    session.trust_env = not endpoint.startswith("http:")  # no proxy for this machine
+    return client
 
 
 def check_bucket(client: Client, config: GcpStorageConfig) -> None:
@@ -61,7 +64,7 @@ def check_bucket(client: Client, config: GcpStorageConfig) -> None:
                 bucket = client.create_bucket(config.bucket, project=config.project_id, **arguments)
         except ConflictError:  # somebody else has just created it, or we have, twice
             bucket = look_up()
-    if bucket is None or str(bucket.project_number) != config.project_number:
+    if bucket is None or int(bucket.project_number) != config.project_number:
         raise ConfigError(
             f"bucket {config.bucket!r} is another project's; choose another name, "
             "or correct projectNumber"

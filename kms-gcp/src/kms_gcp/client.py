@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import google.auth
 import google.auth.credentials
@@ -13,12 +15,16 @@ from google.api_core import exceptions as sdk
 from google.api_core.retry import Retry, if_exception_type
 from google.api_core.timeout import ConstantTimeout
 from google.auth.exceptions import GoogleAuthError
+from google.auth.transport.requests import Request
 from google.oauth2 import service_account
-from pydantic import TypeAdapter
 
 from kms_core import AccessDeniedError, ConfigError
-from kms_core.backend import Endpoint, mute_logging
+from kms_core.backend import Endpoint, PerProcess, mute_logging, translate_errors
 from kms_gcp.config import GcpConfig
+from kms_gcp.errors import CREDENTIALS
+
+Credentials = google.auth.credentials.Credentials
+ClientT = TypeVar("ClientT")
 
 _TALKATIVE = (
     "google.auth.transport.requests",
@@ -27,9 +33,61 @@ _TALKATIVE = (
 """Loggers whose debug log holds whole messages and headers, and so DEKs and tokens."""
 
 _from_service_account: Any = service_account.Credentials.from_service_account_info
+_signing: Any = partial(
+    service_account.Credentials.with_always_use_jwt_access, always_use_jwt_access=True
+)
 
 
-def load_credentials(path: Path | None, scope: str) -> google.auth.credentials.Credentials:
+class GcpClient(Generic[ClientT]):
+    """Clients of one service, one for each process.
+
+    Args:
+        open_client: opens a client with these credentials.
+        close_client: closes it.
+        config: whose credentials, and how long to wait for them.
+        scope: what the credentials are for.
+        signs_tokens: a service account signs its tokens itself (Google's AIP-4111), as the SDK
+            of Cloud KMS has it do; nothing is requested for them.
+    """
+
+    def __init__(
+        self,
+        open_client: Callable[[Credentials], ClientT],
+        close_client: Callable[[ClientT], None],
+        config: GcpConfig,
+        scope: str,
+        *,
+        signs_tokens: bool = False,
+    ) -> None:
+        def open_with_credentials() -> tuple[ClientT, Credentials]:
+            credentials = load_credentials(config.credentials_path, scope)
+            if signs_tokens and isinstance(credentials, service_account.Credentials):
+                credentials = _signing(credentials)
+            return open_client(credentials), credentials
+
+        self._opened = PerProcess(open_with_credentials, lambda opened: close_client(opened[0]))
+        self._request = partial(Request(), timeout=config.timeout)
+
+    def get(self) -> ClientT:
+        """The client, once there are credentials that have not expired.
+
+        Inside a call gRPC would tell whatever goes wrong with them as an outage.
+
+        Raises:
+            KmsError: there are no credentials, or they cannot be renewed.
+        """
+        client, credentials = self._opened.get()
+        if not credentials.valid:
+            with muted(), translate_errors(CREDENTIALS, "finding credentials", "this machine"):
+                credentials.refresh(self._request)  # type: ignore[no-untyped-call] # the SDK lacks types
+        return client
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._opened.close()
+
+
+def load_credentials(path: Path | None, scope: str) -> Credentials:
     """Credentials for one scope. With a path, nothing in the environment counts.
 
     Raises:
@@ -48,13 +106,11 @@ def load_credentials(path: Path | None, scope: str) -> google.auth.credentials.C
     return credentials
 
 
-def _read_service_account(path: Path, scope: str) -> google.auth.credentials.Credentials:
+def _read_service_account(path: Path, scope: str) -> Credentials:
     try:
         document = json.loads(path.read_bytes())
-        TypeAdapter(Endpoint).validate_python(document["token_uri"])
-        credentials: google.auth.credentials.Credentials = _from_service_account(
-            document, scopes=[scope]
-        )
+        Endpoint(document["token_uri"])
+        credentials: Credentials = _from_service_account(document, scopes=[scope])
         return credentials
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from msgspec import Meta, field
 
-from kms_core.backend import BackendConfig, ConfigPath, Endpoint, RecordPrefix, Seconds
-
-
-def _tls_host(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" or parts.path not in {"", "/"}:
-        raise ValueError("is not https://HOST or https://HOST:PORT")
-    return url
+from kms_core.backend import BackendConfig, Endpoint, RecordPrefix, Seconds
 
 
-_NAME = r"^[A-Za-z0-9_-]{1,63}$"
-KmsName = Annotated[str, Field(pattern=_NAME)]
+class TlsHost(Endpoint):
+    """What gRPC connects to: https and no path."""
+
+    __slots__ = ()
+
+    def __new__(cls, url: str) -> Self:
+        parts = urlsplit(url)
+        if parts.scheme != "https" or parts.path not in {"", "/"}:
+            raise ValueError("is not https://HOST or https://HOST:PORT")
+        return super().__new__(cls, url)
+
+
+KmsName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,63}\Z")]
 
 
 class GcpConfig(BackendConfig):
@@ -31,8 +36,8 @@ class GcpConfig(BackendConfig):
         deadline: seconds after which the SDK tries a call no more.
     """
 
-    project_id: Annotated[str, Field(alias="projectID", pattern=r"^[a-z0-9][a-z0-9.:-]*$")]
-    credentials_path: ConfigPath | None = None
+    project_id: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]*\Z")] = field(name="projectID")
+    credentials_path: Path | None = None
     timeout: Seconds = 10
     deadline: Seconds = 30
 
@@ -48,13 +53,11 @@ class GcpKekConfig(GcpConfig):
         endpoint: ``https://HOST`` or ``https://HOST:PORT`` in place of the public service.
     """
 
-    location: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    location: Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z")]
     key_ring: KmsName
     key_name: KmsName
-    key_version: (
-        Annotated[str, Field(pattern=r"^[1-9][0-9]*$", coerce_numbers_to_str=True)] | None
-    ) = None
-    endpoint: Annotated[Endpoint, AfterValidator(_tls_host)] | None = None
+    key_version: Annotated[int, Meta(ge=1)] | None = None
+    endpoint: TlsHost | None = None
 
     @property
     def resource_name(self) -> str:
@@ -74,19 +77,15 @@ class GcpStorageConfig(GcpConfig):
         project_number: the project's number; with ``createBucket``, the bucket must be its own.
     """
 
-    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$")]
-    prefix: RecordPrefix = ""
+    bucket: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]\Z")]
+    prefix: RecordPrefix | None = None
     endpoint: Endpoint | None = None
     create_bucket: bool = False
-    project_number: (
-        Annotated[str, Field(pattern=r"^[0-9]+$", coerce_numbers_to_str=True)] | None
-    ) = None
+    project_number: Annotated[int, Meta(ge=0)] | None = None
 
-    @model_validator(mode="after")
-    def _check_create_bucket(self) -> Self:
+    def __post_init__(self) -> None:
         if self.create_bucket and self.project_number is None:
             raise ValueError(
                 "createBucket needs projectNumber, to tell the project's own bucket from "
                 "another's; `gcloud projects describe PROJECT` shows it"
             )
-        return self

@@ -57,7 +57,15 @@ _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
 )
 """Where one class of the SDK means two things, and only the service's text tells which."""
 
+_TOKENS: Mapping[Clue, Meaning] = {
+    _LATER: Meaning(UnavailableError, _AWAY),
+    auth.GoogleAuthError: Meaning(AccessDeniedError, _CREDENTIALS),
+    auth.TransportError: Meaning(UnavailableError, _NETWORK),
+}
+"""The SDK may also renew a token in the middle of a call."""
+
 _SHARED: Mapping[Clue, Meaning] = {
+    **_TOKENS,
     sdk.RetryError: Meaning(UnavailableError, _AWAY),  # its cause counts
     sdk.GoogleAPICallError: Meaning(OperationError, _REFUSED),
     sdk.Unauthorized: Meaning(AccessDeniedError, _CREDENTIALS),
@@ -67,13 +75,6 @@ _SHARED: Mapping[Clue, Meaning] = {
     sdk.Cancelled: Meaning(UnavailableError, _AWAY),
     sdk.ServerError: Meaning(UnavailableError, _AWAY),
     sdk.MethodNotImplemented: Meaning(OperationError, _REFUSED),
-    _LATER: Meaning(UnavailableError, _AWAY),
-    auth.GoogleAuthError: Meaning(AccessDeniedError, _CREDENTIALS),
-    auth.TransportError: Meaning(UnavailableError, _NETWORK),
-    requests.RequestException: Meaning(UnavailableError, _NETWORK),
-    urllib3.exceptions.HTTPError: Meaning(UnavailableError, _NETWORK),
-    ConnectionError: Meaning(UnavailableError, _NETWORK),
-    Exception: Meaning(UnavailableError, _AWAY),  # the cause of a RetryError may be anything
     **{phrase: meaning for _, phrase, meaning in _PHRASES},
 }
 """By the SDK's class, the nearest base class first; by what only the service's text tells."""
@@ -125,36 +126,47 @@ def _scrub(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-_ERRORS = (
-    sdk.RetryError,
-    sdk.GoogleAPICallError,
-    auth.GoogleAuthError,
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    ConnectionError,
-)
-_CALL = ErrorTable(_ERRORS, _SHARED, _find_clues, _scrub)
+CREDENTIALS = ErrorTable((auth.GoogleAuthError,), _TOKENS, _find_clues, _scrub)
+"""Finding credentials, or renewing them."""
 
-KEK = _CALL.but(
+_KMS_ERRORS = (sdk.RetryError, sdk.GoogleAPICallError, auth.GoogleAuthError)
+KEK = ErrorTable(
+    _KMS_ERRORS,
     {
+        **_SHARED,
         sdk.NotFound: Meaning(KekNotFoundError, _NO_KEK),
         sdk.FailedPrecondition: Meaning(KekDisabledError, _DISABLED),
         sdk.InvalidArgument: Meaning(ConfigError, _SYMMETRIC),
-    }
+    },
+    _find_clues,
+    _scrub,
 )
 """A call of Cloud KMS."""
 
 UNWRAP = KEK.but({sdk.InvalidArgument: Meaning(UnwrapError)})
 """Decrypt, which calls invalid what does not authenticate."""
 
-STORAGE = _CALL.but(
+_HTTP: Mapping[Clue, Meaning] = {
+    requests.RequestException: Meaning(UnavailableError, _NETWORK),
+    urllib3.exceptions.HTTPError: Meaning(UnavailableError, _NETWORK),
+    ConnectionError: Meaning(UnavailableError, _NETWORK),
+    Exception: Meaning(UnavailableError, _AWAY),  # the cause of a RetryError may be anything
+}
+"""What the SDK of Cloud Storage lets through."""
+
+STORAGE = ErrorTable(
+    (*_KMS_ERRORS, requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError),
     {
+        **_SHARED,
+        **_HTTP,
         sdk.NotFound: Meaning(ConfigError, _NO_BUCKET),
         sdk.Conflict: Meaning(ConflictError, "somebody else is changing it now; try again"),
         sdk.PreconditionFailed: Meaning(
             DekExistsError, "a record of this dek_id is already stored"
         ),
-    }
+    },
+    _find_clues,
+    _scrub,
 )
 """A call about the bucket, or one that creates an object."""
 

@@ -30,13 +30,12 @@ from kms_core import (
 from kms_core.backend import (
     Context,
     KekSpec,
-    PerProcess,
     WrappedDek,
     encode_context,
     hookimpl,
     translate_errors,
 )
-from kms_gcp.client import Calls, load_credentials, muted
+from kms_gcp.client import Calls, Credentials, GcpClient, muted
 from kms_gcp.config import GcpKekConfig
 from kms_gcp.errors import KEK, UNWRAP
 
@@ -61,9 +60,9 @@ class GcpKek(KekSpec):
     def __init__(self, config: GcpKekConfig) -> None:
         self._key = config.resource_name
         self._calls = Calls(config)
-        self._client = PerProcess(partial(_open, config), _close)
-        self._pinned = config.key_version
-        self._version = config.key_version or _FIRST_VERSION
+        self._client = GcpClient(partial(_open, config), _close, config, _SCOPE, signs_tokens=True)
+        self._pinned = str(config.key_version) if config.key_version else None
+        self._version = self._pinned or _FIRST_VERSION
 
     @hookimpl
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
@@ -90,13 +89,9 @@ class GcpKek(KekSpec):
             additional_authenticated_data=bound,
             additional_authenticated_data_crc32c=crc32c(bound),
         )
-        with (
-            muted(),
-            translate_errors(
-                UNWRAP, "cloudkms.cryptoKeyVersions.useToDecrypt", self._name(version)
-            ),
-        ):
-            reply = self._client.get().decrypt(request, **self._calls.grpc)
+        client, name = self._client.get(), self._name(version)
+        with muted(), translate_errors(UNWRAP, "cloudkms.cryptoKeyVersions.useToDecrypt", name):
+            reply = client.decrypt(request, **self._calls.grpc)
         if reply.plaintext_crc32c != crc32c(reply.plaintext):
             raise _damaged("Decrypt", "the CRC32C of the plaintext differs")
         if wrapped.algorithm != _algorithm(reply.protection_level):
@@ -106,9 +101,9 @@ class GcpKek(KekSpec):
     @hookimpl
     def describe_kek(self) -> KekInfo:
         version = self._pinned or self._version_of(self._encrypt(None, _PROBE, _PROBE))
-        name = self._name(version)
+        client, name = self._client.get(), self._name(version)
         with muted(), translate_errors(KEK, "cloudkms.cryptoKeyVersions.get", name):
-            found = self._client.get().get_crypto_key_version({"name": name}, **self._calls.grpc)
+            found = client.get_crypto_key_version({"name": name}, **self._calls.grpc)
         if found.name != name:
             raise _damaged("GetCryptoKeyVersion", "the answer is about another version")
         if found.state != CryptoKeyVersion.CryptoKeyVersionState.ENABLED:
@@ -122,7 +117,7 @@ class GcpKek(KekSpec):
         self._client.close()
 
     def _encrypt(self, version: str | None, plaintext: bytes, bound: bytes) -> EncryptResponse:
-        name = self._name(version)
+        client, name = self._client.get(), self._name(version)
         request = EncryptRequest(
             name=name,
             plaintext=plaintext,
@@ -132,7 +127,7 @@ class GcpKek(KekSpec):
         )
         try:
             with muted(), translate_errors(KEK, "cloudkms.cryptoKeyVersions.useToEncrypt", name):
-                reply = self._client.get().encrypt(request, **self._calls.grpc)
+                reply = client.encrypt(request, **self._calls.grpc)
         except ConfigError as error:
             if len(plaintext) + len(bound) <= _MAX_HSM_INPUT:
                 raise
@@ -177,12 +172,11 @@ def _algorithm(level: ProtectionLevel) -> str:
     return _OUTSIDE if level in _EXTERNAL else _INSIDE
 
 
-def _open(config: GcpKekConfig) -> KeyManagementServiceClient:
+def _open(config: GcpKekConfig, credentials: Credentials) -> KeyManagementServiceClient:
+    universe = credentials.universe_domain
+    host = urlsplit(config.endpoint).netloc if config.endpoint else f"cloudkms.{universe}"
+    options = {"api_endpoint": host, "universe_domain": universe}
     with muted(), translate_errors(KEK, "a client of Cloud KMS", config.resource_name):
-        credentials = load_credentials(config.credentials_path, _SCOPE)
-        universe = credentials.universe_domain
-        host = urlsplit(config.endpoint).netloc if config.endpoint else f"cloudkms.{universe}"
-        options = {"api_endpoint": host, "universe_domain": universe}
         return KeyManagementServiceClient(credentials=credentials, client_options=options)
 
 

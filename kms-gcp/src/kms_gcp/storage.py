@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
-from functools import partial
 
 from google.api_core import exceptions as sdk
-from google.cloud.storage import Blob, Client
+from google.cloud.storage import Blob
 from google_crc32c import value as crc32c
 
 from kms_core import ConflictError, StorageInfo, UnavailableError
 from kms_core.backend import (
     MAX_RECORD_SIZE,
     ErrorTable,
-    PerProcess,
     StorageSpec,
     StoredRecord,
     decode_object_name,
@@ -23,7 +21,7 @@ from kms_core.backend import (
     hookimpl,
     translate_errors,
 )
-from kms_gcp.bucket import call_arguments, check_bucket, open_client
+from kms_gcp.bucket import call_arguments, check_bucket, open_storage
 from kms_gcp.client import muted
 from kms_gcp.config import GcpStorageConfig
 from kms_gcp.errors import DELETE, RECORD, REPLACE, STORAGE
@@ -40,9 +38,10 @@ class GcpStorage(StorageSpec):
 
     def __init__(self, config: GcpStorageConfig) -> None:
         self._config = config
-        self._place = f"gs://{config.bucket}/{config.prefix}"
+        self._prefix = config.prefix or ""
+        self._place = f"gs://{config.bucket}/{self._prefix}"
         self._arguments = call_arguments(config)
-        self._client = PerProcess(partial(open_client, config), Client.close)
+        self._client = open_storage(config)
         if config.create_bucket:
             check_bucket(self._client.get(), config)
 
@@ -89,22 +88,20 @@ class GcpStorage(StorageSpec):
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        start = self._config.prefix + encode_object_prefix(prefix)
-        with muted(), translate_errors(STORAGE, "storage.objects.list", self._place):
-            blobs = iter(
-                self._client.get().list_blobs(
-                    self._config.bucket,
-                    prefix=start,
-                    fields="items(name),nextPageToken",
-                    **self._arguments,
-                )
-            )
+        start = self._prefix + encode_object_prefix(prefix)
+        found = self._client.get().list_blobs(
+            self._config.bucket,
+            prefix=start,
+            fields="items(name),nextPageToken",
+            **self._arguments,
+        )
+        blobs = iter(found)
         while True:
             with muted(), translate_errors(STORAGE, "storage.objects.list", self._place):
                 blob = next(blobs, None)
             if blob is None:
                 return
-            dek_id = decode_object_name(blob.name.removeprefix(self._config.prefix))
+            dek_id = decode_object_name(blob.name.removeprefix(self._prefix))
             if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
                 yield dek_id
 
@@ -119,7 +116,7 @@ class GcpStorage(StorageSpec):
 
     def _blob(self, dek_id: str) -> Blob:
         bucket = self._client.get().bucket(self._config.bucket)
-        return bucket.blob(self._config.prefix + encode_object_name(dek_id))
+        return bucket.blob(self._prefix + encode_object_name(dek_id))
 
     def _upload(
         self, dek_id: str, data: bytes, revision: str, table: ErrorTable, action: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
-from kms_core.backend import BackendConfig, ConfigPath, SecretStr
-from pydantic import Field
+from kms_core.backend import BackendConfig, SecretStr
+from msgspec import Meta
 
-Label = Annotated[str, Field(min_length=1)]
+Label = Annotated[str, Meta(min_length=1)]
 
 
 class Pkcs11KekConfig(BackendConfig):
@@ -20,7 +21,7 @@ class Pkcs11KekConfig(BackendConfig):
         pin: the PIN of the token's user.
     """
 
-    module: ConfigPath
+    module: Path
     token: Label
     key: Label
     pin: SecretStr

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kms_core.backend import BackendConfig, SecretStr
-from pydantic import AfterValidator, Field
+from kms_core.backend import BackendConfig, Seconds, SecretStr
+from msgspec import Meta
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 
-def _check_url(secret: SecretStr) -> SecretStr:
+class DatabaseUrl(SecretStr):
+    """A database URL of SQLAlchemy; secret as a whole, because it may hold a password."""
+
+    def __init__(self, text: str) -> None:
+        _check_url(text)
+        super().__init__(text)
+
+
+def _check_url(text: str) -> None:
     try:
-        url = make_url(secret.get_secret_value())
+        url = make_url(text)
         dialect = url.get_dialect()
     except (ArgumentError, ValueError):
         raise ValueError(
@@ -23,7 +31,6 @@ def _check_url(secret: SecretStr) -> SecretStr:
         raise ValueError("names a driver for asyncio; name another, as in postgresql+psycopg://")
     if dialect.name == "sqlite" and _is_in_memory(url):
         raise ValueError("is a database in memory, which loses every DEK; name a file")
-    return secret
 
 
 def _is_in_memory(url: URL) -> bool:
@@ -35,16 +42,16 @@ class SqlStorageConfig(BackendConfig):
     """Which table of which database, and how long to wait for it.
 
     Attributes:
-        url: a database URL of SQLAlchemy; secret as a whole, because it may hold a password.
+        url: the database.
         table: the table with the records, of this backend alone.
         create_table: create the table, if there is none, when the storage is opened.
         timeout: seconds to wait for a connection, and for each statement.
     """
 
-    url: Annotated[SecretStr, AfterValidator(_check_url)]
-    table: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")] = "kms_records"
+    url: DatabaseUrl
+    table: Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,62}\Z")] = "kms_records"
     create_table: bool = False
-    timeout: Annotated[float, Field(gt=0, le=300)] = 10
+    timeout: Seconds = 10
 
     @property
     def parsed_url(self) -> URL:

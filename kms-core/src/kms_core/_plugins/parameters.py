@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from pydantic import SecretBytes, SecretStr, ValidationError
+from msgspec.structs import fields
 
 from kms_core._config.choices import ChosenBackend
 from kms_core.backend.parameters import BackendConfig, locate_path
+from kms_core.backend.secret import Secret
 from kms_core.errors import ConfigError
 
 _ENVIRONMENT_NAME = {"kms": "KEK", "storage": "STORAGE", "observer": "OBSERVER"}
-_MESSAGES = {"missing": "is required"}
 
 ConfigT = TypeVar("ConfigT", bound=BackendConfig)
 
@@ -28,30 +28,32 @@ def read_parameters(model: type[ConfigT], chosen: ChosenBackend) -> ConfigT:
         ConfigError: a parameter is unknown, missing or wrong; no message holds a value.
     """
     parameters = dict(chosen.parameters)
-    secrets = _secret_names(model)
-    _refuse_unknown(chosen.backend, parameters, _known_names(model, secrets))
+    secrets = secret_names(model)
+    _refuse_unknown(chosen.backend, parameters, known_names(model, secrets))
     for name in secrets:
         _find_secret(name, parameters, chosen)
-    problem = ""
     try:
-        return model.model_validate(parameters, context={"folder": chosen.folder})
-    except ValidationError as error:
-        problem = _describe(error)
-    # Raised here and not above: a ValidationError holds the values, and would go along as context.
+        return model.from_parameters(parameters, chosen.folder)
+    except ConfigError as error:
+        problem = str(error)
     raise ConfigError(f"{chosen.backend}: {problem}")
 
 
-def _secret_names(model: type[BackendConfig]) -> list[str]:
-    secret_types = {SecretStr, SecretBytes}
-    return [
-        field.alias or name
-        for name, field in model.model_fields.items()
-        if secret_types & {field.annotation, *get_args(field.annotation)}
-    ]
+def secret_names(model: type[BackendConfig]) -> list[str]:
+    """The parameters that are secret."""
+    return [field.encode_name for field in fields(model) if _is_secret(field.type)]
 
 
-def _known_names(model: type[BackendConfig], secrets: list[str]) -> list[str]:
-    names = [field.alias or name for name, field in model.model_fields.items()]
+def _is_secret(kind: object) -> bool:
+    """Whether a field's type is a secret one, or holds one as in ``SecretStr | None``."""
+    if isinstance(kind, type):
+        return issubclass(kind, Secret)
+    return any(map(_is_secret, get_args(kind)))
+
+
+def known_names(model: type[BackendConfig], secrets: list[str]) -> list[str]:
+    """The parameters, and those that name a secret's file."""
+    names = [field.encode_name for field in fields(model)]
     return names + [f"{name}File" for name in secrets]
 
 
@@ -97,13 +99,3 @@ def _read_secret(chosen: ChosenBackend, name: str, file: object) -> str:
     # Raised here and not above: a decoder's error holds the file's content. The path is not shown,
     # because whoever mixes up key and keyFile has put the secret there.
     raise ConfigError(f"{chosen.backend}: the file of {name} {problem}")
-
-
-def _describe(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(
-        f"{'.'.join(map(str, p['loc']))} {_MESSAGES.get(p['type'], p['msg'])}".strip().replace(
-            "Value error, ", ""
-        )
-        for p in problems
-    )

@@ -30,7 +30,6 @@ from kms_core.backend.object_names import (
 from kms_core.backend.parameters import (
     Attempts,
     BackendConfig,
-    ConfigPath,
     Endpoint,
     RecordPrefix,
     Seconds,
@@ -48,7 +47,6 @@ __all__ = [
     "BackendConfig",
     "BackendSpec",
     "Clue",
-    "ConfigPath",
     "Context",
     "DeriverSpec",
     "Endpoint",

@@ -1,33 +1,31 @@
-"""The base of every backend's ``Config`` model, and the types of its fields.
+"""The base of every backend's ``Config``, and the types of its fields.
 
 Parameter names are camelCase, as in the URIs of Constellation. A field of type ``SecretStr`` or
 ``SecretBytes`` named ``key`` may also come from a file (``keyFile=PATH``) or, when the config
 gives neither, from the environment (``KMS_KEK_<BACKEND>_KEY``, ``KMS_STORAGE_<BACKEND>_KEY``).
+
+A class of your own may be a field's type. Its constructor gets the parameter's text, and raises
+ValueError with what is wrong, but without the value: ``is not base64``.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self, dataclass_transform
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretBytes,
-    SecretStr,
-    ValidationInfo,
-)
-from pydantic.alias_generators import to_camel
+import msgspec
+
+from kms_core.backend.secret import SecretBytes, SecretStr
+from kms_core.errors import ConfigError
 
 __all__ = [
     "Attempts",
     "BackendConfig",
-    "ConfigPath",
     "Endpoint",
     "RecordPrefix",
     "Seconds",
@@ -38,6 +36,122 @@ __all__ = [
 
 _MAX_PREFIX = 200
 _SEGMENT = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
+
+
+class Endpoint(str):
+    """The URL of a service. Plain http is refused except to this machine."""
+
+    __slots__ = ()
+
+    def __new__(cls, url: str) -> Self:
+        """Raises ValueError."""
+        parts = urlsplit(url)
+        # A malformed port raises a ValueError of its own here.
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+            raise ValueError("is not https://HOST or https://HOST:PORT")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError("holds more than scheme, host, port and path; leave credentials out")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+            raise ValueError("is plain http to another machine; use https")
+        return super().__new__(cls, url)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"  # RFC 6761, section 6.3
+
+
+class RecordPrefix(str):
+    """A folder for records in an object store, of at most 200 characters; it ends in ``/``.
+
+    Some stores keep objects as files, so every segment is an ordinary file name. With the 800
+    characters that :func:`encode_object_name` may take, a key stays below the 1024 bytes that all
+    stores allow. The empty prefix is no folder.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, prefix: str) -> Self:
+        """Raises ValueError."""
+        segments = prefix.removesuffix("/").split("/")
+        if len(prefix) > _MAX_PREFIX or not all(map(_SEGMENT.fullmatch, segments)):
+            raise ValueError(
+                "must be names of letters, digits, '.', '_' and '-' parted by '/', "
+                f"at most {_MAX_PREFIX} characters, none starting or ending with '.'"
+            )
+        return super().__new__(cls, "/".join(segments) + "/")
+
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=300)]
+"""A time to wait: more than 0 and at most 300 seconds."""
+
+Attempts = Annotated[int, msgspec.Meta(ge=1, le=10)]
+"""How often a call is made at most, the first one included: 1 to 10."""
+
+
+class _KeywordsOnly(msgspec.StructMeta):
+    """Makes ``kw_only`` hold in subclasses too, where a required field may come after a default."""
+
+    def __new__(
+        cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
+    ) -> Any:
+        return super().__new__(cls, name, bases, namespace, **options | {"kw_only": True})
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
+class BackendConfig(
+    msgspec.Struct,
+    metaclass=_KeywordsOnly,
+    frozen=True,
+    forbid_unknown_fields=True,
+    rename="camel",
+):
+    """Subclass it as ``Config`` inside a backend: a field for each parameter it takes.
+
+    Fields are those of a ``msgspec.Struct``, with constraints as ``msgspec.Meta``; the types of a
+    field are checked by :meth:`from_parameters`, not by the constructor. A rule about several
+    fields goes into ``__post_init__``, which calls that of its base and raises ValueError.
+    """
+
+    def __post_init__(self) -> None:
+        """Check what no single field's type can say. Raises ValueError."""
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, object], folder: Path = Path()) -> Self:
+        """Check parameters as a URI or a config file gives them.
+
+        Args:
+            parameters: by their camelCase names.
+            folder: where a field of type ``Path`` starts if it is relative.
+
+        Raises:
+            ConfigError: a parameter is missing or wrong. It is named; no value is shown.
+        """
+        missing = [
+            field.encode_name
+            for field in msgspec.structs.fields(cls)
+            if field.required and field.encode_name not in parameters
+        ]
+        problem = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} required"
+        if not missing:
+            try:
+                return msgspec.convert(
+                    dict(parameters), cls, strict=False, dec_hook=partial(_read, folder)
+                )
+            except msgspec.ValidationError as error:
+                if isinstance(error.__cause__, TypeError):
+                    raise error.__cause__ from None  # a mistake of the field's class
+                problem = _describe(error)
+        # Raised here and not above: what a field's class raised may hold the value.
+        raise ConfigError(problem)
+
+
+def _read(folder: Path, kind: type[Any], value: object) -> object:
+    if not isinstance(value, str) and not issubclass(kind, type(value)):
+        raise ValueError("is not text")  # noqa: TRY004 -- msgspec says where, and it is a user's mistake
+    return locate_path(Path(str(value)), folder) if kind is Path else kind(value)
 
 
 def locate_path(path: Path, folder: Path) -> Path:
@@ -54,70 +168,11 @@ def locate_path(path: Path, folder: Path) -> Path:
         raise ValueError("is in the home of an unknown user") from None
 
 
-def _beside_config(path: Path, info: ValidationInfo) -> Path:
-    return locate_path(path, (info.context or {}).get("folder", Path()))
-
-
-ConfigPath = Annotated[Path, AfterValidator(_beside_config)]
-"""A path; a relative one starts at the config file's folder, or else at the current one."""
-
-
-def _check_endpoint(url: str) -> str:
-    parts = urlsplit(url)
-    # A malformed port raises a ValueError of its own here.
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-        raise ValueError("is not https://HOST or https://HOST:PORT")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("holds more than scheme, host, port and path; leave credentials out")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError("is plain http to another machine; use https")
-    return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"  # RFC 6761, section 6.3
-
-
-Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
-"""The URL of a service. Plain http is refused except to this machine."""
-
-
-def _check_prefix(prefix: str) -> str:
-    segments = prefix.removesuffix("/").split("/")
-    if len(prefix) > _MAX_PREFIX or not all(map(_SEGMENT.fullmatch, segments)):
-        raise ValueError(
-            "must be names of letters, digits, '.', '_' and '-' parted by '/', "
-            f"at most {_MAX_PREFIX} characters, none starting or ending with '.'"
-        )
-    return "/".join(segments) + "/"
-
-
-RecordPrefix = Annotated[str, AfterValidator(_check_prefix)]
-"""A folder for records in an object store, of at most 200 characters; it ends in ``/``.
-
-Some stores keep objects as files, so every segment is an ordinary file name. With the 800
-characters that :func:`encode_object_name` may take, a key stays below the 1024 bytes that all
-stores allow.
-"""
-
-Seconds = Annotated[float, Field(gt=0, le=300)]
-"""A time to wait: more than 0 and at most 300 seconds."""
-
-Attempts = Annotated[int, Field(ge=1, le=10)]
-"""How often a call is made at most, the first one included: 1 to 10."""
-
-
-class BackendConfig(BaseModel):
-    """Subclass it as ``Config`` inside a backend: a field for each parameter it takes."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        alias_generator=to_camel,
-        validate_by_name=True,  # Python code may write Config(key_file=…); a URI says keyFile
-        validate_by_alias=True,
-        hide_input_in_errors=True,
-    )
+def _describe(error: msgspec.ValidationError) -> str:
+    text, _, place = str(error).partition(" - at `$.")
+    name = place.rstrip("`")
+    if error.__cause__ is not None:  # its own words begin with a verb, or are about many fields
+        return f"{name} {text}".strip()
+    if text.startswith("Invalid"):  # as in "Invalid enum value 'hunter2'"
+        return f"{name} is none of the values that it may have"
+    return f"{name}: {text[0].lower()}{text[1:]}"

@@ -13,7 +13,6 @@ from kms_core.cli.session import Session, Sources
 
 if TYPE_CHECKING:
     from kms_core._config.choices import ChosenBackend
-    from kms_core.backend import BackendConfig
 
 _EXAMPLES = """\b
 Examples:
@@ -56,26 +55,30 @@ def _sections(sources: Sources) -> Iterator[str]:
 
 
 def _section(header: str, origin: str, chosen: ChosenBackend) -> Iterator[str]:
+    from msgspec.structs import fields
+
     from kms_core._plugins.prepared import prepare
 
     parameters = prepare(chosen).config
     yield f"{header}  # {origin}"
     yield f"backend = {json.dumps(chosen.name)}"
-    for name, field in type(parameters).model_fields.items():
-        value = getattr(parameters, name)
+    for field in fields(parameters):
+        value = getattr(parameters, field.name)
         if value is not None:
-            alias = field.alias or name
-            elsewhere = _origin(parameters, name, alias, chosen)
-            yield f"{alias} = {_show(value)}" + (f"  # {elsewhere}" if elsewhere else "")
+            elsewhere = _origin(field.encode_name, value, chosen)
+            shown = f"{field.encode_name} = {_show(value)}"
+            yield shown + (f"  # {elsewhere}" if elsewhere else "")
 
 
-def _origin(parameters: BackendConfig, name: str, alias: str, chosen: ChosenBackend) -> str:
+def _origin(name: str, value: object, chosen: ChosenBackend) -> str:
     """Where a parameter comes from if it does not stand beside the backend's name."""
-    if name not in parameters.model_fields_set:
-        return "default"
-    if alias in chosen.parameters:
+    from kms_core.backend.secret import Secret
+
+    if name in chosen.parameters:
         return ""
-    file = chosen.parameters.get(f"{alias}File")
+    file = chosen.parameters.get(f"{name}File")
+    if not isinstance(value, Secret):
+        return "default"
     if file is None:
         return "environment"
     return str((chosen.folder / Path(str(file)).expanduser()).absolute())
@@ -86,8 +89,8 @@ def _show(value: object) -> str:
 
 
 def _plain(value: object) -> str:
-    from kms_core.backend.parameters import SecretBytes, SecretStr
+    from kms_core.backend.secret import Secret
 
-    if isinstance(value, (SecretBytes, SecretStr)):
+    if isinstance(value, Secret):
         return "**********"
     return str(value.absolute() if isinstance(value, Path) else value)

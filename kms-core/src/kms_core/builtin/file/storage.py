@@ -14,7 +14,6 @@ from kms_core import ConflictError, DekExistsError, DekNotFoundError, StorageInf
 from kms_core.backend import (
     MAX_RECORD_SIZE,
     BackendConfig,
-    ConfigPath,
     StorageSpec,
     StoredRecord,
     hookimpl,
@@ -38,7 +37,7 @@ class FileStorage(StorageSpec):
     class Config(BackendConfig):
         """``path``: the folder. It is created if it is not there when the storage is opened."""
 
-        path: ConfigPath
+        path: Path
 
     def __init__(self, config: Config) -> None:
         self._folder = config.path.absolute()

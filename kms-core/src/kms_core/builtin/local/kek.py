@@ -7,6 +7,7 @@ wrap no more than 2**32 DEKs.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -14,7 +15,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kms_core import KekInfo, UnwrapError
 from kms_core.backend import (
     BackendConfig,
-    ConfigPath,
     Context,
     KekSpec,
     WrappedDek,
@@ -33,7 +33,7 @@ class LocalKek(KekSpec):
     class Config(BackendConfig):
         """``keyFile``: path of the key file, of mode 0600."""
 
-        key_file: ConfigPath
+        key_file: Path
 
     def __init__(self, config: Config) -> None:
         self._path = config.key_file

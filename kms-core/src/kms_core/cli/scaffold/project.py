@@ -22,11 +22,10 @@ class Kind(NamedTuple):
     requirements: tuple[str, ...] = ()
 
 
-_WITH_A_KEY = ("cryptography>=42", "pydantic>=2.11")
 KINDS = {
-    "kek": Kind("kms", _WITH_A_KEY),
+    "kek": Kind("kms", ("cryptography>=42", "msgspec>=0.20")),
     "storage": Kind("storage"),
-    "deriver": Kind("kms", _WITH_A_KEY),
+    "deriver": Kind("kms", ("cryptography>=42",)),
     "observer": Kind("observer"),
 }
 

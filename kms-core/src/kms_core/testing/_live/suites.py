@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import pytest
+from msgspec.structs import asdict
 
 from kms_core._plugins.prepared import PreparedBackend
 from kms_core._tracebacks import error_chain
-from kms_core.backend.parameters import SecretBytes, SecretStr
+from kms_core.backend.secret import SecretBytes, SecretStr
 from kms_core.errors import AccessDeniedError
 from kms_core.testing._harness.leaks import Secret
 from kms_core.testing._live.own_ids import OwnIds, OwnIdsStorage
@@ -138,7 +139,7 @@ class TestObserver(_OfLive, ObserverConformance):
 
 
 def _secrets(prepared: PreparedBackend) -> Iterator[Secret]:
-    for _, value in prepared.config:
+    for value in asdict(prepared.config).values():
         if isinstance(value, (SecretStr, SecretBytes)):
             secret = value.get_secret_value()
             if len(secret) >= _SHORTEST_SECRET:

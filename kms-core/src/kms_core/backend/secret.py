@@ -1,0 +1,43 @@
+"""The types of parameters that nobody may see."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+ValueT = TypeVar("ValueT", str, bytes)
+
+
+class Secret(Generic[ValueT]):
+    """Holds a value that no ``repr``, log or traceback shows."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: ValueT) -> None:
+        self._value: ValueT = value
+
+    def get_secret_value(self) -> ValueT:
+        """The value. Keep it out of attributes that are shown."""
+        return self._value
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}('**********')"
+
+
+class SecretStr(Secret[str]):
+    """A secret text."""
+
+
+class SecretBytes(Secret[bytes]):
+    """Secret bytes. A parameter's text is taken as UTF-8; a subclass may decode it otherwise."""
+
+    def __init__(self, value: str | bytes) -> None:
+        super().__init__(value.encode() if isinstance(value, str) else value)
