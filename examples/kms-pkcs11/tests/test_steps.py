@@ -7,23 +7,32 @@ from typing import Any
 import pytest
 from kms_core import BackendContractError
 from kms_core.testing import Client
+from softhsm import SoftHsm
 
-from kms_pkcs11.config import Pkcs11KekConfig
-from kms_pkcs11.kek import Pkcs11Kek
+MISTAKES = [AttributeError, KeyError, TypeError, ValueError]
+STEPS = {
+    "login": "kms_pkcs11.client._load",
+    "call": "kms_pkcs11.kek._gcm",
+    "reply": "kms_pkcs11.kek.Pkcs11Kek._enabled",
+}
 
 
-def oops(*_: object, **__: object) -> Any:
-    nothing: Any = None
-    return nothing.oops
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_mistake_is_no_outage(
+    softhsm: SoftHsm,
+    key: str,
+    step: str,
+    mistake: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def oops(*_: object, **__: object) -> Any:
+        raise mistake("oops")
 
-
-@pytest.mark.parametrize("step", ["kms_pkcs11.client._load", "kms_pkcs11.client.pkcs11.lib"])
-def test_a_mistake_at_the_login_is_no_outage(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(step, oops)
-    config = Pkcs11KekConfig.from_parameters(
-        {"module": "/no/such/module.so", "token": "none", "key": "none", "pin": "1234"}
+    client = Client(softhsm.open_kek(key), "kms")
+    monkeypatch.setattr(STEPS[step], oops)
+    error = client.refuse(
+        BackendContractError, "wrap_dek", "with a mistake", dek=bytes(32), context={}
     )
-    client = Client(Pkcs11Kek(config), "kms")
-    error = client.refuse(BackendContractError, "describe_kek", "with a mistake")
     assert "kms_pkcs11" in str(error)
     assert not error.retryable

@@ -47,7 +47,7 @@ _SYMMETRIC = "use a symmetric KEK that encrypts and decrypts"
 _REGION = "it is in another region; correct region"
 _CONDITIONS = "the store lacks conditional writes; use a store or a release that has them"
 
-_CODES: Mapping[Clue, Meaning] = {
+_SHARED: Mapping[Clue, Meaning] = {
     "AccessDenied": Meaning(AccessDeniedError, _DENIED),
     "AccessDeniedException": Meaning(AccessDeniedError, _DENIED),
     "ExpiredToken": Meaning(AccessDeniedError, _EXPIRED),
@@ -64,6 +64,17 @@ _CODES: Mapping[Clue, Meaning] = {
     "UnrecognizedClientException": Meaning(AccessDeniedError, _CREDENTIALS),
     "RequestExpired": Meaning(AccessDeniedError, _CLOCK),
     "RequestTimeTooSkewed": Meaning(AccessDeniedError, _CLOCK),
+    "InternalError": Meaning(UnavailableError, _AWAY),
+    "RequestTimeout": Meaning(UnavailableError, _NETWORK),
+    "ServiceUnavailable": Meaning(UnavailableError, _AWAY),
+    "RequestLimitExceeded": Meaning(ThrottledError, _BUSY),
+    "Throttling": Meaning(ThrottledError, _BUSY),
+    "ThrottlingException": Meaning(ThrottledError, _BUSY),
+    "TooManyRequestsException": Meaning(ThrottledError, _BUSY),
+}
+"""What every service may say, those that give credentials included."""
+
+_KMS: Mapping[Clue, Meaning] = {
     "NotFoundException": Meaning(
         KekNotFoundError, "there is no such KEK here; check keyName and region"
     ),
@@ -80,6 +91,12 @@ _CODES: Mapping[Clue, Meaning] = {
     "DependencyTimeoutException": Meaning(UnavailableError, _AWAY),
     "KMSInternalException": Meaning(UnavailableError, _AWAY),
     "KeyUnavailableException": Meaning(UnavailableError, _AWAY),
+    "LimitExceededException": Meaning(ThrottledError, _BUSY),
+}
+
+_S3: Mapping[Clue, Meaning] = {
+    301: Meaning(ConfigError, _REGION),
+    501: Meaning(ConfigError, _CONDITIONS),
     "NoSuchBucket": Meaning(
         ConfigError, "there is no such bucket; create it, or set createBucket=true"
     ),
@@ -102,24 +119,14 @@ _CODES: Mapping[Clue, Meaning] = {
     "InvalidObjectState": Meaning(OperationError, "the object is archived; restore it"),
     "BadDigest": Meaning(UnavailableError, _DAMAGED),
     "IncompleteBody": Meaning(UnavailableError, _DAMAGED),
-    "InternalError": Meaning(UnavailableError, _AWAY),
-    "RequestTimeout": Meaning(UnavailableError, _NETWORK),
-    "ServiceUnavailable": Meaning(UnavailableError, _AWAY),
     "XAmzContentSHA256Mismatch": Meaning(UnavailableError, _DAMAGED),
-    "LimitExceededException": Meaning(ThrottledError, _BUSY),
-    "RequestLimitExceeded": Meaning(ThrottledError, _BUSY),
     "SlowDown": Meaning(ThrottledError, _BUSY),
-    "Throttling": Meaning(ThrottledError, _BUSY),
-    "ThrottlingException": Meaning(ThrottledError, _BUSY),
-    "TooManyRequestsException": Meaning(ThrottledError, _BUSY),
 }
 
 _STATUS: Mapping[Clue, Meaning] = {
-    301: Meaning(ConfigError, _REGION),
     401: Meaning(AccessDeniedError, _CREDENTIALS),
     403: Meaning(AccessDeniedError, _DENIED),
     429: Meaning(ThrottledError, _BUSY),
-    501: Meaning(ConfigError, _CONDITIONS),
     "5xx": Meaning(UnavailableError, _AWAY),
 }
 """For codes that the table does not know, as S3-compatible stores have them."""
@@ -180,7 +187,7 @@ def _scrub(error: Any) -> None:
 
 _ERRORS = (sdk.ClientError, sdk.BotoCoreError, ResponseParserError)
 
-CALL = ErrorTable(_ERRORS, {**_STATUS, **_CODES, **_FAILURES}, _find_clues, _scrub)
+CALL = ErrorTable(_ERRORS, {**_STATUS, **_SHARED, **_KMS, **_S3, **_FAILURES}, _find_clues, _scrub)
 """A call of KMS or S3, or the opening of a client."""
 
 _MAY_HIDE = Meaning(AccessDeniedError, _DENIED + _HIDDEN, maybe_missing=True)
@@ -191,7 +198,7 @@ REPLACE = CALL.but({"PreconditionFailed": Meaning(ConflictError, _CHANGED)})
 """Writing or deleting an object that has to be at a revision."""
 
 _NOT_GIVEN = Meaning(AccessDeniedError, _ROLE)
-CREDENTIALS = CALL.but(
+CREDENTIALS = ErrorTable(_ERRORS, {**_STATUS, **_SHARED, **_FAILURES}, _find_clues, _scrub).but(
     {"AccessDenied": _NOT_GIVEN, "AccessDeniedException": _NOT_GIVEN, 403: _NOT_GIVEN}
 )
 """Finding credentials, or renewing them: what a role's or an identity's service says."""
