@@ -68,7 +68,7 @@ def kms_core_local(folder: Path) -> Peer:
     numbers = count()
 
     def seal(dek_id: str = "") -> bytes:
-        dek = kms.get_dek(dek_id or f"volume-{next(numbers)}-of-many")
+        dek = kms.get_dek(dek_id or f"volume-{next(numbers)}-of-many", create=True)
         return AESGCM(dek).encrypt(NONCE, TEXT, DEK_ID.encode())
 
     sealed = seal(DEK_ID)
@@ -76,7 +76,7 @@ def kms_core_local(folder: Path) -> Peer:
         "kms-core",
         "kms_core",
         seal,
-        lambda: AESGCM(kms.get_dek(DEK_ID)).decrypt(NONCE, sealed, DEK_ID.encode()),
+        lambda: AESGCM(kms.get_dek(DEK_ID, create=True)).decrypt(NONCE, sealed, DEK_ID.encode()),
     )
 
 

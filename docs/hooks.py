@@ -51,7 +51,7 @@ def page() -> str:
 
 def hooks_of(spec: type[BackendSpec]) -> list[str]:
     """The hooks that the spec itself adds, in their order."""
-    return [name for name in vars(spec) if name in spec.__abstractmethods__]
+    return [name for name, hook in vars(spec).items() if hasattr(hook, "kms_core_spec")]
 
 
 def _sections() -> Iterator[str]:

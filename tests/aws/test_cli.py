@@ -45,10 +45,10 @@ def dek(*arguments: object, **environment: str) -> bytes:
 
 def test_kek_and_storage_on_aws(cloud: Cloud, config: Path) -> None:
     options = ("--config", config)
-    made = dek(*options, "dek", "get", "volume-42")
+    made = dek(*options, "dek", "get", "--create", "volume-42")
     assert len(made) == 32
-    assert dek(*options, "dek", "get", "volume-42", "--no-create") == made
-    assert dek("dek", "get", "volume-42", "--no-create", KMS_CONFIG=str(config)) == made
+    assert dek(*options, "dek", "get", "volume-42") == made
+    assert dek("dek", "get", "volume-42", KMS_CONFIG=str(config)) == made
     assert kms(*options, "dek", "list").stdout == "volume-42\n"
     shown = kms(*options, "config", "show")
     assert shown.returncode == 0
@@ -57,8 +57,8 @@ def test_kek_and_storage_on_aws(cloud: Cloud, config: Path) -> None:
 
 def test_kek_on_aws_over_a_folder(cloud: Cloud, config: Path) -> None:
     options = ("--config", config, "--storage", f"storage://file?path={config.parent}/deks")
-    made = dek(*options, "dek", "get", "volume-42")
-    assert dek(*options, "dek", "get", "volume-42", "--no-create") == made
+    made = dek(*options, "dek", "get", "--create", "volume-42")
+    assert dek(*options, "dek", "get", "volume-42") == made
     assert [path.name for path in config.parent.glob("deks/*.json")] == ["dek-volume-42.json"]
     bucket = kms("--config", config, "dek", "list")
     assert (bucket.returncode, bucket.stdout) == (0, "")
@@ -73,7 +73,7 @@ def test_error_says_what_to_do(cloud: Cloud, config: Path) -> None:
         "AWS_ACCESS_KEY_ID": cloud.access_key_id,
         "AWS_SECRET_ACCESS_KEY": cloud.access_key,
     }
-    done = kms("--config", config, *options, "dek", "get", "volume-42", **credentials)
+    done = kms("--config", config, *options, "dek", "get", "--create", "volume-42", **credentials)
     assert (done.returncode, done.stdout) == (2, "")  # a ConfigError
     [line] = done.stderr.splitlines()
     assert (

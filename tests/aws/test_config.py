@@ -188,7 +188,7 @@ def test_environment_overrides_nothing(moto: Cloud, contrary: Callable[[], None]
     storage = {"backend": "aws", **moto.parameters, "bucket": bucket}
     contrary()
     with open_kms(kek, storage) as kms:
-        assert kms.get_dek("id") == kms.get_dek("id")
+        assert kms.get_dek("id", create=True) == kms.get_dek("id", create=True)
 
 
 def test_environment_does_not_reach_the_client(contrary: Callable[[], None]) -> None:

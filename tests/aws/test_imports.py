@@ -23,7 +23,7 @@ parameters, path = json.load(sys.stdin), sys.argv[1]
 read = []
 sys.addaudithook(lambda event, args: read.append(str(args[0])) if event == "open" else None)
 with kms_core.open_kms(parameters, f"storage://file?path={path}") as kms:
-    kms.get_dek("id")
+    kms.get_dek("id", create=True)
 print(json.dumps([list(sys.modules), read]))
 """
 

@@ -157,11 +157,11 @@ def test_record_copied_to_another_id(cloud: Cloud) -> None:
     kek = {"backend": "aws", **cloud.parameters, "keyName": cloud.make_key()}
     storage = {"backend": "aws", **cloud.parameters, "bucket": bucket}
     with open_kms(kek, storage) as kms:
-        kms.get_dek("original")
+        kms.get_dek("original", create=True)
         s3 = cloud.admin("s3")
         data = s3.get_object(Bucket=bucket, Key="original.json")["Body"].read()
         copy = data.replace(b'"dek_id":"original"', b'"dek_id":"copied"')
         s3.put_object(Bucket=bucket, Key="copied.json", Body=copy)
         with pytest.raises(UnwrapError):
-            kms.get_dek("copied")
+            kms.get_dek("copied", create=True)
         assert s3.get_object(Bucket=bucket, Key="copied.json")["Body"].read() == copy

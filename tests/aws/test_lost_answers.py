@@ -19,35 +19,35 @@ pytestmark = pytest.mark.timeout(60)  # far above what QUICK allows, far below a
 def test_sdk_tries_again(proxy: FaultProxy, kms: Kms, fault: Fault) -> None:
     for call in ("Encrypt", "Decrypt", "GET", "PUT"):
         proxy.spoil(call, fault, times=1)
-    dek = kms.get_dek("id")
+    dek = kms.get_dek("id", create=True)
     assert kms.get_dek("id", create=False) == dek
 
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_create_whose_answer_is_lost(proxy: FaultProxy, kms: Kms, times: int) -> None:
-    kms.get_dek("another")  # the probe has been made
+    kms.get_dek("another", create=True)  # the probe has been made
     proxy.spoil("PUT", lose_answer, times=times)
-    dek = kms.get_dek("id")
+    dek = kms.get_dek("id", create=True)
     assert kms.get_dek("id", create=False) == dek
 
 
 @pytest.mark.parametrize("fault", [hang, drop, say(500, b""), s3_error("SlowDown", 503)])
 def test_create_that_did_not_land(proxy: FaultProxy, kms: Kms, fault: Fault) -> None:
-    kms.get_dek("another")
+    kms.get_dek("another", create=True)
     proxy.spoil("PUT", fault, times=2)
     with pytest.raises(OperationError) as caught:
-        kms.get_dek("id")
+        kms.get_dek("id", create=True)
     assert caught.value.retryable
     with pytest.raises(DekNotFoundError):
         kms.get_dek("id", create=False)
-    dek = kms.get_dek("id")
+    dek = kms.get_dek("id", create=True)
     assert kms.get_dek("id", create=False) == dek
 
 
 def test_conflicting_create_is_tried_again(proxy: FaultProxy, kms: Kms) -> None:
-    kms.get_dek("another")
+    kms.get_dek("another", create=True)
     proxy.spoil("PUT", s3_error("ConditionalRequestConflict", 409), times=3)
-    dek = kms.get_dek("id")
+    dek = kms.get_dek("id", create=True)
     assert kms.get_dek("id", create=False) == dek
 
 
@@ -73,13 +73,13 @@ def test_missing_record_that_is_hidden(proxy: FaultProxy, kms: Kms) -> None:
     proxy.spoil("GET", hide_missing)
     with pytest.raises(AccessDeniedError, match=r"or there is no such record.*s3:ListBucket"):
         kms.get_dek("id", create=False)
-    dek = kms.get_dek("id")
+    dek = kms.get_dek("id", create=True)
     assert kms.get_dek("id", create=False) == dek
 
 
 def test_record_that_nobody_may_read(proxy: FaultProxy, kms: Kms) -> None:
-    dek = kms.get_dek("id")
+    dek = kms.get_dek("id", create=True)
     proxy.spoil("GET", s3_error("AccessDenied", 403), times=2)
     with pytest.raises(AccessDeniedError, match="s3:GetObject on arn:aws:s3:::"):
-        kms.get_dek("id")
+        kms.get_dek("id", create=True)
     assert kms.get_dek("id", create=False) == dek

@@ -76,7 +76,7 @@ def test_least_policy_is_enough(enforced: Cloud, key: str, bucket: str, calls: s
     storage = {"backend": "aws", **user.parameters, "bucket": bucket}
     with open_kms(kek, storage) as kms:
         assert kms.describe_kek().kek_id == key
-        dek = kms.get_dek("id")
+        dek = kms.get_dek("id", create=True)
     with open_kms(kek, storage) as kms:
         assert kms.get_dek("id", create=False) == dek
     assert calls == {f"kms:{a[4:]}" for a in KMS_ACTIONS} | set(S3_ACTIONS)

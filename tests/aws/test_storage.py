@@ -189,7 +189,7 @@ def test_oversized_object(cloud: Cloud, bucket: str) -> None:
     body = bytes(MAX_RECORD_SIZE + 1)
     cloud.admin("s3").put_object(Bucket=bucket, Key="id.json", Body=body)
     with open_kms(kek, storage) as kms, pytest.raises(RecordError):
-        kms.get_dek("id")
+        kms.get_dek("id", create=True)
 
 
 def test_record_is_whole_in_either_direction(cloud: Cloud, bucket: str) -> None:

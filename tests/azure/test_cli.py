@@ -33,11 +33,11 @@ def config(cloud: Cloud, key: str, tmp_path: Path) -> str:
 
 
 def test_end_to_end(cloud: Cloud, config: str, key: str) -> None:
-    made = run_command("dek", "get", "volume-42", KMS_CONFIG=config)
+    made = run_command("dek", "get", "--create", "volume-42", KMS_CONFIG=config)
     assert (made.code, made.errors) == (0, "")
     assert len(bytes.fromhex(made.output)) == 32
     cloud.vaults[HSM].rotate(key)
-    assert run_command("dek", "get", "volume-42", "--no-create", KMS_CONFIG=config) == made
+    assert run_command("dek", "get", "volume-42", KMS_CONFIG=config) == made
     assert run_command("dek", "list", KMS_CONFIG=config).output == "volume-42\n"
     shown = run_command("config", "show", KMS_CONFIG=config)
     assert shown.code == 0
@@ -46,7 +46,7 @@ def test_end_to_end(cloud: Cloud, config: str, key: str) -> None:
 
 def test_error_is_one_line(cloud: Cloud, config: str, key: str) -> None:
     cloud.vaults[HSM].keys[key][-1].enabled = False
-    failed = run_command("dek", "get", "volume-42", KMS_CONFIG=config)
+    failed = run_command("dek", "get", "--create", "volume-42", KMS_CONFIG=config)
     assert failed.code == 1
     assert failed.error.startswith("kms://azure: wrap_dek of DEK 'volume-42': https://our-vault.")
     assert failed.error.endswith("is disabled; enable it")

@@ -229,20 +229,20 @@ def test_one_failure_is_tried_again_in_time(
 def test_lost_answer_to_a_create(blob_proxy: Proxy, kms: Kms) -> None:
     """The SDK tries again and hears that the blob exists: it is our own."""
     blob_proxy.spoil("PUT blob", lose_answer, times=1)
-    dek = kms.get_dek("id")
+    dek = kms.get_dek("id", create=True)
     assert blob_proxy.seen.count("PUT blob") == 2
     assert kms.get_dek("id", create=False) == dek
 
 
 def test_create_that_never_gets_an_answer(blob_proxy: Proxy, kms: Kms) -> None:
     blob_proxy.spoil("PUT blob", lose_answer)
-    dek = kms.get_dek("id")
+    dek = kms.get_dek("id", create=True)
     assert kms.get_dek("id", create=False) == dek
 
 
 def test_create_that_never_arrives(blob_proxy: Proxy, kms: Kms) -> None:
     blob_proxy.spoil("PUT blob", drop)
-    fails(UnavailableError, lambda: kms.get_dek("id"), retryable=True)
+    fails(UnavailableError, lambda: kms.get_dek("id", create=True), retryable=True)
     fails(DekNotFoundError, lambda: kms.get_dek("id", create=False), retryable=False)
 
 
@@ -254,11 +254,11 @@ def test_somebody_else_created_it_meanwhile(cloud: Cloud, key: str, blob_proxy: 
         winner: list[bytes] = []
 
         def come_first(exchange: Exchange) -> None:
-            winner.append(other.get_dek("id"))
+            winner.append(other.get_dek("id", create=True))
             exchange.answer(exchange.forward())
 
         blob_proxy.spoil("PUT blob", come_first, times=1)
-        assert [ours.get_dek("id")] == winner
+        assert [ours.get_dek("id", create=True)] == winner
 
 
 def test_lost_answer_to_a_replace(behind: Cloud, blob_proxy: Proxy) -> None:

@@ -293,10 +293,10 @@ def test_record_copied_to_another_id(cloud: Cloud) -> None:
     admin = cloud.admin(container)
     kek = cloud.kek_parameters(cloud.vaults[PLAIN].make_key("RSA"))
     with open_kms(kek, cloud.storage_parameters(container)) as kms:
-        kms.get_dek("original")
+        kms.get_dek("original", create=True)
         data = admin.download_blob("original.json").readall()
         copy = data.replace(b'"dek_id":"original"', b'"dek_id":"copied"')
         admin.upload_blob("copied.json", copy)
         with pytest.raises(UnwrapError):
-            kms.get_dek("copied")
+            kms.get_dek("copied", create=True)
         assert admin.download_blob("copied.json").readall() == copy

@@ -53,7 +53,7 @@ def test_oversized_blob(cloud: Cloud, container: str) -> None:
     kek = cloud.kek_parameters(cloud.vaults["vault.azure.net"].make_key("RSA"))
     cloud.admin(container).upload_blob("id.json", bytes(MAX_RECORD_SIZE + 1))
     with open_kms(kek, cloud.storage_parameters(container)) as kms, pytest.raises(RecordError):
-        kms.get_dek("id")
+        kms.get_dek("id", create=True)
 
 
 def test_missing_container(cloud: Cloud) -> None:

@@ -130,7 +130,7 @@ def test_config_show_names_a_broken_plugin(site: Path) -> None:
 
 def test_a_broken_plugin_stops_no_other(site: Path) -> None:
     assert run_command("init", PYTHONPATH=str(site)).code == 0
-    assert run_command("dek", "get", "a", PYTHONPATH=str(site)).code == 0
-    done = run_command("--kek", "kms://raises", "dek", "get", "a", PYTHONPATH=str(site))
+    assert run_command("dek", "get", "--create", "a", PYTHONPATH=str(site)).code == 0
+    done = run_command("--kek", "kms://raises", "dek", "get", "--create", "a", PYTHONPATH=str(site))
     assert done.code == 2
     assert done.error.startswith("kms://raises of raises 7 cannot be loaded (RuntimeError:")

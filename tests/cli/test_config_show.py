@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Kms
+from tests.cli.running import Kms, run_command
 
 SECRET = "bm9ib2R5LW1heS1zZWUtdGhpcy1tYXN0ZXItc2VjcmV0ISE="
 HIDDEN = "**********"
@@ -18,7 +18,7 @@ def test_paths_are_resolved(kms: Kms, folder: Path, monkeypatch: pytest.MonkeyPa
     assert (done.code, done.errors) == (0, "")
     assert tomllib.loads(done.output) == {
         "kek": {"backend": "local", "keyFile": str(folder / "kek.toml")},
-        "storage": {"backend": "file", "path": str(folder / "deks")},
+        "storage": {"backend": "file", "path": str(folder / "deks"), "createFolder": False},
     }
     assert f"[kek]  # {folder / 'kms.toml'}\n" in done.output
 
@@ -26,10 +26,23 @@ def test_paths_are_resolved(kms: Kms, folder: Path, monkeypatch: pytest.MonkeyPa
 def test_what_it_shows_opens_the_same(kms: Kms, folder: Path) -> None:
     kms("init")
     shown = kms("config", "show").output
-    dek = kms("dek", "get", "a").output
+    dek = kms("dek", "get", "--create", "a").output
     (folder / "elsewhere").mkdir()
     (folder / "elsewhere/kms.toml").write_text(shown)
-    assert kms("--config", "elsewhere/kms.toml", "dek", "get", "a").output == dek
+    assert kms("--config", "elsewhere/kms.toml", "dek", "get", "--create", "a").output == dek
+
+
+@pytest.mark.parametrize("forbidden_by", ["config", "environment"])
+def test_that_no_dek_may_be_made_is_shown(kms: Kms, folder: Path, forbidden_by: str) -> None:
+    kms("init")
+    config, environment = folder / "kms.toml", {}
+    if forbidden_by == "config":
+        config.write_text(config.read_text() + 'createDeks = "false"\n')
+    else:
+        environment = {"KMS_CREATE_DEKS": "0"}
+    shown = tomllib.loads(run_command("config", "show", **environment).output)
+    assert shown["storage"]["createDeks"] is False
+    assert "createDeks" not in kms("config", "show").output or forbidden_by == "config"
 
 
 def test_each_part_says_where_it_comes_from(kms: Kms, folder: Path) -> None:

@@ -15,9 +15,9 @@ USAGE = [
     (("config",), "kms config --help"),
     (("unknown",), "kms --help"),
     (("--unknown", "dek", "list"), "kms --help"),
-    (("dek", "get"), "kms dek get --help"),
-    (("dek", "get", "a", "b"), "kms dek get --help"),
-    (("dek", "get", "a", "--format", "pem"), "kms dek get --help"),
+    (("dek", "get", "--create"), "kms dek get --help"),
+    (("dek", "get", "--create", "a", "b"), "kms dek get --help"),
+    (("dek", "get", "--create", "a", "--format", "pem"), "kms dek get --help"),
     (("init", "--kek", "aws"), "kms init --help"),
     (("plugin",), "kms plugin --help"),
     (("plugin", "new", "acme"), "kms plugin new --help"),
@@ -46,7 +46,7 @@ def test_wrong_usage_is_one_line_that_names_the_right_help(
 )
 def test_wrong_config_exits_with_2(kms: Kms, kek: str, says: str) -> None:
     kms("init")
-    done = kms("--kek", kek, "dek", "get", "a")
+    done = kms("--kek", kek, "dek", "get", "--create", "a")
     assert (done.code, done.output) == (2, "")
     assert says in done.error
 
@@ -54,7 +54,7 @@ def test_wrong_config_exits_with_2(kms: Kms, kek: str, says: str) -> None:
 def test_a_config_that_is_not_there_or_not_toml(kms: Kms, folder: Path) -> None:
     (folder / "bad.toml").write_text("[kek")
     for path, says in (("no.toml", "`kms init` writes one"), ("bad.toml", "it is not TOML")):
-        done = kms("--config", path, "dek", "get", "a")
+        done = kms("--config", path, "dek", "get", "--create", "a")
         assert done.code == 2
         assert done.error.startswith(f"{path}: ")
         assert says in done.error
@@ -62,18 +62,20 @@ def test_a_config_that_is_not_there_or_not_toml(kms: Kms, folder: Path) -> None:
 
 def test_a_failed_operation_exits_with_1(kms: Kms, folder: Path) -> None:
     kms("init")
-    kms("dek", "get", "a")
+    kms("dek", "get", "--create", "a")
     [record] = folder.glob("deks/*.json")
     record.write_bytes(record.read_bytes()[:-10])
-    assert kms("dek", "get", "a").code == 1  # RecordError
+    assert kms("dek", "get", "--create", "a").code == 1  # RecordError
     record.unlink()
-    kms("dek", "get", "a")
+    kms("dek", "get", "--create", "a")
     key_file = folder / "kek.toml"
     kek_id = key_file.read_text().partition("kek_id = ")[2].partition("\n")[0]
     key_file.write_text(new_key_file().replace("kek_id = ", f"kek_id = {kek_id} # "))
-    assert kms("dek", "get", "a").code == 1  # UnwrapError: the same KEK by name, another key
+    assert (
+        kms("dek", "get", "--create", "a").code == 1
+    )  # UnwrapError: the same KEK by name, another key
     key_file.unlink()
-    done = kms("dek", "get", "a")  # KekNotFoundError
+    done = kms("dek", "get", "--create", "a")  # KekNotFoundError
     assert (done.code, done.output) == (1, "")
     assert "is not there; restore it from a backup" in done.error
 
@@ -81,7 +83,7 @@ def test_a_failed_operation_exits_with_1(kms: Kms, folder: Path) -> None:
 def test_debug_shows_the_frames_before_the_one_line(kms: Kms) -> None:
     kms("init")
     Path("kek.toml").unlink()
-    *frames, last = kms("--debug", "dek", "get", "a").errors.splitlines()
+    *frames, last = kms("--debug", "dek", "get", "--create", "a").errors.splitlines()
     assert last == f"kms: error: {kms('dek', 'get', 'a').error}"
     assert any("key_file.py" in line for line in frames)
     assert "FileNotFoundError" in frames
@@ -93,7 +95,7 @@ def test_a_full_disk_is_no_success(kms: Kms) -> None:
         pytest.skip("this system has no /dev/full")
     kms("init")
     with Path("/dev/full").open("wb") as full:
-        started = start_command("dek", "get", "a", output=full)
+        started = start_command("dek", "get", "--create", "a", output=full)
         _, errors = started.communicate()
     assert started.returncode == 1
     assert errors == b"kms: error: standard output: No space left on device\n"
@@ -131,7 +133,7 @@ def test_ctrl_c_ends_quietly(folder: Path) -> None:
     os.mkfifo(folder / "kek.toml", mode=0o600)
     waiting = start_command(
         "--kek", "kms://local?keyFile=kek.toml", "--storage", "storage://file?path=d",
-        "dek", "get", "a",
+        "dek", "get", "--create", "a",
     )  # fmt: skip
     with (folder / "kek.toml").open("w"):  # opens once kms reads it, and keeps it waiting
         waiting.send_signal(signal.SIGINT)

@@ -45,7 +45,7 @@ def test_what_it_writes_works_and_is_listed_on_standard_output(
     *_, last = done.errors.splitlines()
     program, *command = shlex.split(last.removeprefix("kms: now try: "))
     assert program == "kms"
-    first, second = kms(*command), kms(*command)
+    first, second = kms(*command), kms("dek", "get", "volume-42")
     assert (first.code, first.errors) == (0, "")
     assert len(bytes.fromhex(first.output)) == 32
     assert first == second
@@ -132,16 +132,16 @@ def test_it_writes_the_config_that_is_named(kms: Kms, folder: Path, way: str) ->
     path = "my conf/a.toml"
     if way == "option":
         done = kms("--config", path, "init")
-        assert done.errors.endswith("try: kms --config 'my conf/a.toml' dek get volume-42\n")
+        assert done.errors.endswith("try: kms --config 'my conf/a.toml' dek create volume-42\n")
     else:
         done = kms("init", KMS_CONFIG=path)
-        assert done.errors.endswith("try: kms dek get volume-42\n")
+        assert done.errors.endswith("try: kms dek create volume-42\n")
     assert done.output.splitlines() == ["my conf/kek.toml", "my conf/deks", path]
 
 
 def test_the_next_command_goes_past_an_environment_that_names_another_kek(kms: Kms) -> None:
     done = kms("init", KMS_KEK_URI="kms://cluster-kms")
-    assert done.errors.endswith("try: kms --config kms.toml dek get volume-42\n")
+    assert done.errors.endswith("try: kms --config kms.toml dek create volume-42\n")
 
 
 def test_a_kek_that_is_not_installed_is_refused(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:

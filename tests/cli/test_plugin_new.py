@@ -234,7 +234,7 @@ def test_a_write_that_fails_leaves_nothing_behind(
 
     monkeypatch.setattr(new_files, "sync_folder", full)
     done = kms("plugin", "new", "my-vault", "--kind", "kek")
-    assert (done.code, done.output) == (1, "")
+    assert (done.code, done.output) == (75, "")  # there may be space later
     assert "No space left on device; free some space" in done.error
     assert not [*Path().iterdir()]
 

@@ -18,8 +18,8 @@ FORMS = [SECRET, SECRET[:20], quote(SECRET), PLAIN.decode(), PLAIN.hex()]
 COMMANDS = [
     ("config", "show"),
     ("dek", "list"),
-    ("dek", "get", "a\nb"),
-    ("dek", "get", "a", "--size", "0"),
+    ("dek", "get", "--create", "a\nb"),
+    ("dek", "get", "--create", "a", "--size", "0"),
     ("backends",),
     ("backends", "--check"),
     ("--help",),
@@ -52,28 +52,30 @@ def test_each_way_to_give_a_secret(
     else:
         text = f'[kek]\nbackend = "cluster-kms"\nkey = "{SECRET}"\nsalt = "{SECRET}"\n'
         (folder / "kms.toml").write_text(text)
-    assert kms(*options, "dek", "get", "a", **environment).code == 0  # the secret is in use
+    assert (
+        kms(*options, "dek", "get", "--create", "a", **environment).code == 0
+    )  # the secret is in use
     assert_hidden(kms(*options, "--debug", *arguments, **environment))
 
 
 MISTAKES = [
-    ("--kek", f"kms://cluster-kms?key={SECRET}!&salt={SECRET}", "dek", "get", "a"),
-    ("--kek", f"kms://cluster-kms?key=a&b{SECRET}=c", "dek", "get", "a"),
-    ("--kek", f"kms://cluster-kms?key={SECRET}&{SECRET}", "dek", "get", "a"),
-    ("--kek", f"kms://cluster-kms?key={SECRET}&key={SECRET}", "dek", "get", "a"),
-    ("--kek", f"kms://cluster-kmz?key={SECRET}", "dek", "get", "a"),
-    ("--kek", f"kms://me:{SECRET}@cluster-kms", "dek", "get", "a"),
-    ("--kek", f"cluster-kms?key={SECRET}", "dek", "get", "a"),
+    ("--kek", f"kms://cluster-kms?key={SECRET}!&salt={SECRET}", "dek", "get", "--create", "a"),
+    ("--kek", f"kms://cluster-kms?key=a&b{SECRET}=c", "dek", "get", "--create", "a"),
+    ("--kek", f"kms://cluster-kms?key={SECRET}&{SECRET}", "dek", "get", "--create", "a"),
+    ("--kek", f"kms://cluster-kms?key={SECRET}&key={SECRET}", "dek", "get", "--create", "a"),
+    ("--kek", f"kms://cluster-kmz?key={SECRET}", "dek", "get", "--create", "a"),
+    ("--kek", f"kms://me:{SECRET}@cluster-kms", "dek", "get", "--create", "a"),
+    ("--kek", f"cluster-kms?key={SECRET}", "dek", "get", "--create", "a"),
     ("--storage", URI, "dek", "list"),
     ("--config", URI, "dek", "list"),
     ("--config", URI, "init"),
     (URI,),
     (f"kms://me:{SECRET}@cluster-kms", "dek"),
-    ("dek", "get", "a", URI),
-    ("dek", "get", "a", "--kek", URI),
-    ("dek", "get", "a", f"--kek={URI}"),
-    ("dek", "get", "a", "--size", URI),
-    ("dek", "get", "a", "--format", URI),
+    ("dek", "get", "--create", "a", URI),
+    ("dek", "get", "--create", "a", "--kek", URI),
+    ("dek", "get", "--create", "a", f"--kek={URI}"),
+    ("dek", "get", "--create", "a", "--size", URI),
+    ("dek", "get", "--create", "a", "--format", URI),
     ("init", "--kek", URI),
     ("--debug", URI, "config", "show"),
 ]
@@ -100,7 +102,7 @@ def test_a_file_that_is_not_toml(kms: Kms, folder: Path, text: str) -> None:
     for name in ("kms.toml", "kek.toml"):
         before = (folder / name).read_text()
         (folder / name).write_text(text)
-        done = kms("--debug", "dek", "get", "a")
+        done = kms("--debug", "dek", "get", "--create", "a")
         assert done.code == 2
         assert "it is not TOML" in done.errors
         assert_hidden(done)
@@ -131,7 +133,7 @@ class Leaky(DeriverSpec):
 def test_an_sdk_whose_errors_repeat_the_secret(tmp_path: Path) -> None:
     install(tmp_path, "leaky", "[kms.kek]\nleaky = leaky_mod:Leaky\n", leaky_mod=LEAKY)
     done = run_command(
-        "--debug", "--kek", f"kms://leaky?key={SECRET}", "dek", "get", "a",
+        "--debug", "--kek", f"kms://leaky?key={SECRET}", "dek", "get", "--create", "a",
         PYTHONPATH=str(tmp_path),
     )  # fmt: skip
     assert done.code == 2

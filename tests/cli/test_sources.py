@@ -26,7 +26,7 @@ def deks(kms: Kms) -> dict[str, str]:
 
 
 def get(kms: Kms, *options: str, **environment: str) -> str:
-    done = kms(*options, "dek", "get", VOLUME, **environment)
+    done = kms(*options, "dek", "get", "--create", VOLUME, **environment)
     assert (done.code, done.errors) == (0, "")
     return done.output.strip()
 
@@ -65,12 +65,12 @@ def test_an_empty_variable_is_none(kms: Kms, folder: Path, deks: dict[str, str])
 
 
 def test_the_installed_command_reads_the_environment(deks: dict[str, str]) -> None:
-    done = run_command("dek", "get", VOLUME, KMS_KEK_URI=cluster(1))
+    done = run_command("dek", "get", "--create", VOLUME, KMS_KEK_URI=cluster(1))
     assert done.output.strip() == deks["1"]
 
 
 def test_nothing_configured(kms: Kms) -> None:
-    done = kms("dek", "get", "a")
+    done = kms("dek", "get", "--create", "a")
     assert (done.code, done.output) == (2, "")
     assert done.error.startswith("no KEK is configured; run `kms init`")
 
@@ -79,15 +79,15 @@ def test_paths_start_at_the_config_file(
     kms: Kms, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kms("init")
-    dek = kms("dek", "get", "a").output
+    dek = kms("dek", "get", "--create", "a").output
     monkeypatch.chdir(tmp_path)
-    assert kms("--config", "here/kms.toml", "dek", "get", "a").output == dek
-    assert kms("dek", "get", "a", KMS_CONFIG=str(folder / "kms.toml")).output == dek
+    assert kms("--config", "here/kms.toml", "dek", "get", "--create", "a").output == dek
+    assert kms("dek", "get", "--create", "a", KMS_CONFIG=str(folder / "kms.toml")).output == dek
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
 def test_paths_in_an_option_start_here(kms: Kms) -> None:
     kms("init")
-    dek = kms("dek", "get", "a").output
+    dek = kms("dek", "get", "--create", "a").output
     uris = ("--kek", "kms://local?keyFile=kek.toml", "--storage", "storage://file?path=deks")
-    assert kms(*uris, "dek", "get", "a").output == dek
+    assert kms(*uris, "dek", "get", "--create", "a").output == dek

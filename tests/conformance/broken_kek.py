@@ -243,6 +243,8 @@ class LetsOut(SmallKek):
 class IgnoresName(SmallKek):
     breaks = ("test_other_field", "test_name_of_the_other_kek")
 
+    def refuse_other(self, wrapped: WrappedDek) -> None: ...
+
     def is_mine(self, wrapped: WrappedDek) -> bool:
         return super().is_mine(replace(wrapped, kek_id=self.kek_id))
 

@@ -29,6 +29,7 @@ from kms_core.backend import (
     check_dek_size,
     encode_context,
     hookimpl,
+    other_kek,
 )
 
 ALGORITHM = "AES-256-GCM"
@@ -97,6 +98,7 @@ class SmallKek(SmallBackend, KekSpec):
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         self.reach()
         self.check_enabled()
+        self.refuse_other(wrapped)
         if self.is_mine(wrapped):
             nonce, sealed = wrapped.ciphertext[:12], wrapped.ciphertext[12:]
             with suppress(InvalidTag, ValueError):
@@ -106,6 +108,14 @@ class SmallKek(SmallBackend, KekSpec):
     @hookimpl
     def describe_kek(self) -> KekInfo:
         return self._describe()
+
+    @hookimpl
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context, new_context: Context) -> WrappedDek:
+        return SmallKek.wrap_dek(self, SmallKek.unwrap_dek(self, wrapped, context), new_context)
+
+    @hookimpl
+    def check_health(self) -> None:
+        self._describe()
 
     def _describe(self) -> KekInfo:
         self.reach()
@@ -120,6 +130,13 @@ class SmallKek(SmallBackend, KekSpec):
 
     def aad(self, context: Context) -> bytes:
         return encode_context(context)
+
+    def refuse_other(self, wrapped: WrappedDek) -> None:
+        if wrapped.kek_id != self.kek_id:
+            raise self.error(self.refusal(wrapped))
+
+    def refusal(self, wrapped: WrappedDek) -> KmsError:
+        return other_kek(wrapped, self.kek_id)
 
     def is_mine(self, wrapped: WrappedDek) -> bool:
         versions = map(str, range(1, len(self.service.keks[self.name]) + 1))

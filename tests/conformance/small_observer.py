@@ -6,7 +6,7 @@ import logging
 import time
 
 from kms_core import UnavailableError
-from kms_core.backend import Event, ObserverSpec, hookimpl
+from kms_core.backend import CallStart, Event, ObserverSpec, hookimpl
 from tests.conformance.small_kms import Service, SmallBackend
 
 
@@ -22,12 +22,25 @@ class SmallObserver(SmallBackend, ObserverSpec):
     service: Notebook
 
     @hookimpl
+    def observe_start(self, start: CallStart) -> None:
+        self.begin(start)
+
+    @hookimpl
     def observe(self, event: Event) -> None:
         self.reach()
         self.note(event)
 
+    def begin(self, start: CallStart) -> None: ...
+
     def note(self, event: Event) -> None:
         self.service.notes.append(f"{event} by {id(self)}")
+
+
+class BeginsSomeOperations(SmallObserver):
+    breaks = ("test_every_start",)
+
+    def begin(self, start: CallStart) -> None:
+        {"get_dek": 1, "load_record": 2}[start.operation] += 1  # type: ignore[unused-ignore]
 
 
 class RefusesFailures(SmallObserver):

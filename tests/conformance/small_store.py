@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from threading import RLock
 
 from kms_core import ConflictError, DekExistsError, DekNotFoundError, StorageInfo
-from kms_core.backend import MAX_RECORD_SIZE, StorageSpec, StoredRecord, hookimpl
+from kms_core.backend import MAX_RECORD_SIZE, ListedRecord, StorageSpec, StoredRecord, hookimpl
 from tests.conformance.small_kms import Service, SmallBackend
 
 
@@ -48,6 +48,20 @@ class SmallStorage(SmallBackend, StorageSpec):
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         return self.ids(prefix)
+
+    @hookimpl
+    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
+        self.reach()
+        ids = sorted(i for i in list(self.service.records) if i.startswith(prefix) and i > after)
+        return (self.listed(dek_id) for dek_id in ids)
+
+    @hookimpl
+    def check_health(self) -> None:
+        self.reach()
+
+    def listed(self, dek_id: str) -> ListedRecord:
+        record = self.service.records[dek_id]
+        return ListedRecord(dek_id, record.revision, record.data)
 
     @hookimpl
     def describe_storage(self) -> StorageInfo:

@@ -21,6 +21,7 @@ from kms_core.testing import (
 from tests.conformance import (
     broken_deriver,
     broken_kek,
+    broken_optional,
     broken_storage,
     broken_storage_ids,
     small_observer,
@@ -158,9 +159,9 @@ class ObserverSuite(ObserverConformance):
 
 
 SUITES: dict[str, tuple[type, type[SmallBackend], tuple[ModuleType, ...]]] = {
-    "kek": (KekSuite, SmallKek, (broken_kek,)),
+    "kek": (KekSuite, SmallKek, (broken_kek, broken_optional)),
     "deriver": (DeriverSuite, SmallDeriver, (broken_deriver,)),
-    "storage": (StorageSuite, SmallStorage, (broken_storage, broken_storage_ids)),
+    "storage": (StorageSuite, SmallStorage, (broken_storage, broken_storage_ids, broken_optional)),
     "observer": (ObserverSuite, SmallObserver, (small_observer,)),
 }
 

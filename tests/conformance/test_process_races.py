@@ -64,7 +64,7 @@ def sources(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "deks").mkdir()
     return {
         "kek": f"kms://local?keyFile={key_file}",
-        "storage": f"storage://file?path={tmp_path}/deks",
+        "storage": f"storage://file?path={tmp_path}/deks&createFolder=true",
     }
 
 
@@ -86,7 +86,7 @@ def broken(
         **{f"{module}_mod": request.param},
     )
     monkeypatch.syspath_prepend(site)
-    return sources | {"storage": f"storage://{name}?path={tmp_path}/deks"}
+    return sources | {"storage": f"storage://{name}?path={tmp_path}/deks&createFolder=true"}
 
 
 @contextmanager

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 import kms_core
 from kms_core import Kms
+from kms_core._events import Observer
 from kms_core._plugins.clients import ObserverClient, bind
-from kms_core.backend import BackendConfig, Event, ObserverSpec, hookimpl
+from kms_core.backend import BackendConfig, CallStart, Event, ObserverSpec, hookimpl
+from kms_core.builtin.memory import MemoryStorage
 
 
 class Recorder(ObserverSpec):
@@ -35,10 +38,22 @@ class Broken(Recorder):
         raise RuntimeError("hunter2")
 
 
-def _observe(name: str, observer: ObserverSpec) -> Callable[[Event], None]:
+class Nested(Recorder):
+    """Hears beginnings as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.starts: list[CallStart] = []
+
+    @hookimpl
+    def observe_start(self, start: CallStart) -> None:
+        self.starts.append(start)
+
+
+def _hears(name: str, observer: ObserverSpec) -> Observer:
     client = bind(f"observer://{name}", observer, "test")
     assert isinstance(client, ObserverClient)
-    return client.observe
+    return client.hears
 
 
 @pytest.fixture
@@ -49,8 +64,8 @@ def recorder() -> Recorder:
 @pytest.fixture
 def watched(kek: Any, storage: Any, recorder: Recorder, open_with: Callable[..., Kms]) -> Kms:
     bound = [
-        _observe("broken", Broken()),
-        _observe("recorder", recorder),
+        _hears("broken", Broken()),
+        _hears("recorder", recorder),
     ]
     return open_with(kek, storage, bound)
 
@@ -60,38 +75,105 @@ def calls(recorder: Recorder) -> list[tuple[str, str, str]]:
 
 
 def test_a_create_and_a_read(watched: Kms, recorder: Recorder) -> None:
-    watched.get_dek("a")
+    watched.get_dek("a", create=True)
     assert calls(recorder) == [
-        ("storage://memory", "load_record", "failed"),
+        ("storage://memory", "load_record", "declined"),
         ("kms://local", "wrap_dek", "done"),
         ("storage://memory", "create_record", "done"),
         ("kms://local", "get_dek", "done"),
     ]
     assert {e.dek_id for e in recorder.events} == {"a"}
     assert recorder.events[0].error == "DekNotFoundError"
+    assert [e.made for e in recorder.events] == [None, None, None, True]
     assert all(e.seconds >= 0 for e in recorder.events)
     recorder.events.clear()
-    dek = watched.get_dek("a")
+    dek = watched.get_dek("a", create=True)
     assert calls(recorder)[1:] == [
         ("kms://local", "unwrap_dek", "done"),
         ("kms://local", "get_dek", "done"),
     ]
+    assert recorder.events[-1].made is False
     assert repr(dek) not in repr(recorder.events)
 
 
 def test_a_bad_record_is_heard_of(watched: Kms, storage: Any, recorder: Recorder) -> None:
     storage.create_record("a", b"not a record")
     with pytest.raises(kms_core.RecordError):
-        watched.get_dek("a")
+        watched.get_dek("a", create=True)
     assert recorder.events[-1].error == "RecordError"
 
 
 def test_a_broken_observer_changes_nothing_and_is_logged(
     watched: Kms, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert len(watched.get_dek("a")) == 32
+    assert len(watched.get_dek("a", create=True)) == 32
     assert recorder.events
     assert "observer://broken failed with RuntimeError" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_a_beginning_and_an_end(
+    kek: Any, storage: Any, open_with: Callable[..., Kms], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nested, order = Nested(), []
+    told = [_hears("nested", nested), Observer("plain", lambda e: order.append(e.operation))]
+    open_with(kek, storage, told).create_dek("a")
+    assert [s.operation for s in nested.starts] == ["create_dek", "wrap_dek", "create_record"]
+    assert [e.operation for e in nested.events] == ["wrap_dek", "create_record", "create_dek"]
+    assert order == ["wrap_dek", "create_record", "create_dek"]
+    assert {e.call for e in nested.events} == {s.call for s in nested.starts}
+    assert nested.events[-1].call == nested.starts[0].call
+
+
+def test_those_told_first_of_a_beginning_are_told_last_of_the_end(
+    kek: Any, storage: Any, open_with: Callable[..., Kms]
+) -> None:
+    told: list[str] = []
+    observers = [
+        Observer(name, lambda e, n=name: told.append(f"end {n}"), lambda s, n=name: told.append(n))  # type: ignore[misc]
+        for name in ("outer", "inner")
+    ]
+    open_with(kek, storage, observers).describe_kek()
+    assert told == ["outer", "inner", "end inner", "end outer"]
+
+
+def test_a_context_variable_of_the_beginning_is_seen_by_the_hook(
+    kek: Any, storage: Any, open_with: Callable[..., Kms]
+) -> None:
+    span: ContextVar[int] = ContextVar("span", default=0)
+    seen: list[int] = []
+    storage.before_load.append(lambda: seen.append(span.get()))
+
+    def start(call: CallStart) -> None:
+        span.set(call.call)
+
+    kms = open_with(kek, storage, [Observer("spans", lambda event: seen.append(event.call), start)])
+    with pytest.raises(kms_core.DekNotFoundError):
+        kms.get_dek("a")
+    assert seen[0] == seen[1], "the span of load_record was open during load_record"
+
+
+def test_a_lost_race_is_no_failure(watched: Kms, storage: Any, recorder: Recorder) -> None:
+    storage.before_create.append(lambda: MemoryStorage.create_record(storage, "b", b"x"))
+    with pytest.raises(kms_core.RecordError):
+        watched.get_dek("b", create=True)
+    [create] = [e for e in recorder.events if e.operation == "create_record"]
+    assert (create.outcome, create.error) == ("declined", "DekExistsError")
+
+
+def test_a_callable_is_an_observer(key_file: Any, caplog: pytest.LogCaptureFixture) -> None:
+    events: list[Event] = []
+
+    def broken(_event: Event) -> None:
+        raise ValueError("hunter2")
+
+    with kms_core.open_kms(
+        f"kms://local?keyFile={key_file}", "storage://memory", observers=[events.append, broken]
+    ) as kms:
+        kms.create_dek("a")
+    assert [e.operation for e in events][-2:] == ["close", "close"]
+    assert "create_dek" in [e.operation for e in events]
+    assert "broken failed with ValueError" in caplog.text
     assert "hunter2" not in caplog.text
 
 
@@ -102,5 +184,7 @@ def test_the_log_observer(key_file: Any, caplog: pytest.LogCaptureFixture) -> No
             f"kms://local?keyFile={key_file}", "storage://memory", observers=["log"]
         ) as kms,
     ):
-        kms.get_dek("volume\u202e42")
+        kms.get_dek("volume\u202e42", create=True)
     assert "kms://local get_dek dek_id='volume\\u202e42' outcome=done" in caplog.text
+    [made] = [r for r in caplog.records if getattr(r, "kms_operation", "") == "get_dek"]
+    assert (made.kms_backend, made.kms_outcome, made.kms_made) == ("kms://local", "done", True)  # type: ignore[attr-defined]

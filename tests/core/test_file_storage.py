@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def storage(folder: Path) -> FileStorage:
-    return FileStorage(FileStorage.Config(path=folder))
+    return FileStorage(FileStorage.Config(path=folder, create_folder=True))
 
 
 @given(st.lists(dek_ids, unique=True))
@@ -57,7 +58,7 @@ def test_ids_come_back_from_their_names(storage: FileStorage) -> None:
 def test_modes_are_private_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        storage = FileStorage(FileStorage.Config(path=tmp_path / "new/deks"))
+        storage = FileStorage(FileStorage.Config(path=tmp_path / "new/deks", create_folder=True))
         revision = storage.create_record("x" * 255, b"1")
         storage.replace_record("x" * 255, b"2", revision)
     finally:
@@ -203,11 +204,11 @@ def test_a_symbolic_link_is_not_followed(storage: FileStorage, folder: Path) -> 
 
 def test_a_folder_that_vanished_is_not_an_empty_store(storage: FileStorage, folder: Path) -> None:
     folder.rmdir()
-    with pytest.raises(kms_core.UnavailableError):
-        storage.load_record("a")
-    for dek_id in ("a", "x" * 255):
-        with pytest.raises(kms_core.UnavailableError):
-            storage.create_record(dek_id, b"1")
-    with pytest.raises(kms_core.UnavailableError):
+    for call in (storage.load_record, partial(storage.create_record, data=b"1")):
+        for dek_id in ("a", "x" * 255):
+            with pytest.raises(kms_core.OperationError, match="mount the disk") as caught:
+                call(dek_id)
+            assert type(caught.value) is kms_core.OperationError
+    with pytest.raises(kms_core.OperationError, match="mount the disk"):
         list(storage.list_dek_ids(""))
     assert not folder.exists()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,30 +25,72 @@ def raising(error: Exception) -> Callable[[], None]:
 
 
 def test_the_same_id_gives_the_same_dek(kms: Kms) -> None:
-    dek = kms.get_dek("volume-42")
+    dek = kms.get_dek("volume-42", create=True)
     assert len(dek) == 32
-    assert kms.get_dek("volume-42") == dek
-    assert kms.get_dek("volume-43") != dek
+    assert kms.get_dek("volume-42", create=True) == dek
+    assert kms.get_dek("volume-43", create=True) != dek
 
 
 @pytest.mark.parametrize("size", [1, 16, 33, 64, 8160])
 def test_any_size_in_range(kms: Kms, size: int) -> None:
-    dek = kms.get_dek("a", size=size)
+    dek = kms.get_dek("a", size=size, create=True)
     assert len(dek) == size
-    assert kms.get_dek("a", size=size) == dek
+    assert kms.get_dek("a", size=size, create=True) == dek
 
 
-@pytest.mark.parametrize("size", [0, -1, 8161, True, 32.0, "32", None])
+@pytest.mark.parametrize("size", [0, -1, 8161])
 def test_a_size_out_of_range_makes_nothing(kms: Kms, storage: Any, size: Any) -> None:
-    with pytest.raises(kms_core.DekSizeError, match="1 to 8160 bytes"):
-        kms.get_dek("a", size=size)
+    for call in (partial(kms.get_dek, create=True), kms.create_dek):
+        with pytest.raises(kms_core.DekSizeError, match="1 to 8160 bytes"):
+            call("a", size=size)
     assert storage.creates == 0
 
 
-def test_another_size_than_the_stored_one(kms: Kms) -> None:
-    kms.get_dek("a", size=64)
-    with pytest.raises(kms_core.DekSizeError, match="DEK 'a': it has 64 bytes, not the 32"):
+@pytest.mark.parametrize("size", [True, 32.0, "32"])
+def test_a_size_that_is_no_int_makes_nothing(kms: Kms, storage: Any, size: Any) -> None:
+    for call in (partial(kms.get_dek, create=True), kms.create_dek):
+        with pytest.raises(kms_core.DekSizeError, match=f"not {type(size).__name__}"):
+            call("a", size=size)
+    assert storage.creates == 0
+
+
+def test_what_is_stored_is_returned_whatever_its_size(kms: Kms) -> None:
+    dek = kms.create_dek("a", size=64)
+    assert kms.get_dek("a") == dek
+    assert kms.get_dek("a", create=True) == dek
+
+
+def test_nothing_is_made_that_was_not_asked_for(kms: Kms, storage: Any) -> None:
+    with pytest.raises(kms_core.DekNotFoundError):
         kms.get_dek("a")
+    assert storage.creates == 0
+
+
+def test_an_id_that_has_a_dek_gets_no_other(kms: Kms, storage: Any) -> None:
+    dek = kms.create_dek("a")
+    with pytest.raises(kms_core.DekExistsError):
+        kms.create_dek("a")
+    assert kms.get_dek("a") == dek
+    storage.after_create.append(raising(kms_core.UnavailableError("the reply was lost")))
+    assert kms.create_dek("b") == kms.get_dek("b")
+
+
+def test_a_lost_create_of_an_id_that_a_rival_took(
+    kms: Kms, storage: Any, kek: Any, open_with: Any
+) -> None:
+    def rival_wins_and_reply_is_lost() -> None:
+        open_with(kek, storage).create_dek("a")
+        raise kms_core.UnavailableError("the reply was lost")
+
+    storage.before_create.append(rival_wins_and_reply_is_lost)
+    with pytest.raises(kms_core.DekExistsError):
+        kms.create_dek("a")
+
+
+def test_another_size_than_the_stored_one(kms: Kms) -> None:
+    kms.get_dek("a", size=64, create=True)
+    with pytest.raises(kms_core.DekSizeError, match="DEK 'a': it has 64 bytes, not the 32"):
+        kms.get_dek("a", size=32)
 
 
 def test_without_create_a_missing_dek_is_an_error(kms: Kms, storage: Any) -> None:
@@ -59,7 +102,7 @@ def test_without_create_a_missing_dek_is_an_error(kms: Kms, storage: Any) -> Non
 
 
 def test_without_create_a_stored_dek_is_returned(kms: Kms) -> None:
-    assert kms.get_dek("a") == kms.get_dek("a", create=False)
+    assert kms.get_dek("a", create=True) == kms.get_dek("a", create=False)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +111,13 @@ def test_without_create_a_stored_dek_is_returned(kms: Kms) -> None:
 )
 def test_what_is_no_dek_id(kms: Kms, storage: Any, dek_id: Any) -> None:
     with pytest.raises(kms_core.DekIdError):
-        kms.get_dek(dek_id)
+        kms.get_dek(dek_id, create=True)
     assert (storage.loads, storage.creates) == (0, 0)
 
 
 @pytest.mark.parametrize("dek_id", ["x" * 255, "日" * 85, "../../x", " ", "a/b", "é", "\u2028"])
 def test_any_text_is_a_dek_id(kms: Kms, dek_id: str) -> None:
-    kms.get_dek(dek_id)
+    kms.get_dek(dek_id, create=True)
     assert list(kms.list_dek_ids()) == [dek_id]
 
 
@@ -88,14 +131,14 @@ def test_a_prefix_without_a_utf8_form_reaches_no_storage(
     kek: Any, open_with: Callable[..., Kms]
 ) -> None:
     kms = open_with(kek, Encodes(Encodes.Config()))
-    kms.get_dek("a")
+    kms.get_dek("a", create=True)
     assert list(kms.list_dek_ids("a")) == ["a"]
     assert list(kms.list_dek_ids("\ud800")) == []
 
 
 def test_a_create_that_landed_but_whose_reply_was_lost(kms: Kms, storage: Any) -> None:
     storage.after_create.append(raising(kms_core.UnavailableError("the reply was lost")))
-    dek = kms.get_dek("a")
+    dek = kms.get_dek("a", create=True)
     assert kms.get_dek("a", create=False) == dek
 
 
@@ -103,7 +146,7 @@ def test_a_create_that_never_landed_returns_no_dek(kms: Kms, storage: Any) -> No
     lost = kms_core.UnavailableError("timed out")
     storage.before_create.append(raising(lost))
     with pytest.raises(kms_core.UnavailableError) as caught:
-        kms.get_dek("a")
+        kms.get_dek("a", create=True)
     assert caught.value is lost
     assert caught.value.retryable
     assert storage.creates == 1, "a lost create is not sent again blindly"
@@ -113,11 +156,11 @@ def test_a_lost_reply_while_a_rival_won(kms: Kms, storage: Any, kek: Any, open_w
     rival_dek: list[bytes] = []
 
     def rival_wins_and_reply_is_lost() -> None:
-        rival_dek.append(open_with(kek, storage).get_dek("a"))
+        rival_dek.append(open_with(kek, storage).get_dek("a", create=True))
         raise kms_core.UnavailableError("the reply was lost")
 
     storage.before_create.append(rival_wins_and_reply_is_lost)
-    assert kms.get_dek("a") == rival_dek[0]
+    assert kms.get_dek("a", create=True) == rival_dek[0]
 
 
 def test_a_lost_reply_and_then_an_unreadable_store(kms: Kms, storage: Any) -> None:
@@ -127,25 +170,27 @@ def test_a_lost_reply_and_then_an_unreadable_store(kms: Kms, storage: Any) -> No
 
     storage.after_create.append(lost)
     with pytest.raises(kms_core.UnavailableError, match="still down"):
-        kms.get_dek("a")
+        kms.get_dek("a", create=True)
 
 
 def test_a_rival_that_was_first(kms: Kms, storage: Any, kek: Any, open_with: Any) -> None:
     rival_dek: list[bytes] = []
-    storage.before_create.append(lambda: rival_dek.append(open_with(kek, storage).get_dek("a")))
-    assert kms.get_dek("a") == rival_dek[0]
+    storage.before_create.append(
+        lambda: rival_dek.append(open_with(kek, storage).get_dek("a", create=True))
+    )
+    assert kms.get_dek("a", create=True) == rival_dek[0]
 
 
 def test_a_conflict_where_nothing_landed_is_tried_again(kms: Kms, storage: Any) -> None:
     storage.before_create += [raising(kms_core.ConflictError("nothing landed"))] * 3
-    assert kms.get_dek("a") == kms.get_dek("a", create=False)
+    assert kms.get_dek("a", create=True) == kms.get_dek("a", create=False)
     assert storage.creates == 4
 
 
 def test_a_conflict_without_end_is_the_callers(kms: Kms, storage: Any) -> None:
     storage.before_create += [raising(kms_core.ConflictError("nothing landed"))] * 99
     with pytest.raises(kms_core.ConflictError) as caught:
-        kms.get_dek("a")
+        kms.get_dek("a", create=True)
     assert caught.value.retryable
     assert storage.creates == 5
 
@@ -161,7 +206,7 @@ def test_a_conflict_without_end_is_the_callers(kms: Kms, storage: Any) -> None:
 def test_a_load_that_fails_never_leads_to_a_create(kms: Kms, storage: Any, error: Any) -> None:
     storage.before_load.append(raising(error))
     with pytest.raises(type(error)):
-        kms.get_dek("a")
+        kms.get_dek("a", create=True)
     assert storage.creates == 0
 
 
@@ -171,7 +216,7 @@ def hidden() -> None:
 
 def test_a_store_that_hides_what_is_missing(kms: Kms, storage: Any) -> None:
     storage.before_load.append(hidden)
-    dek = kms.get_dek("a")
+    dek = kms.get_dek("a", create=True)
     assert kms.get_dek("a", create=False) == dek
     assert storage.creates == 1
 
@@ -181,14 +226,16 @@ def test_a_store_that_hides_what_a_rival_just_created(
 ) -> None:
     rival_dek: list[bytes] = []
     storage.before_load.append(hidden)
-    storage.before_create.append(lambda: rival_dek.append(open_with(kek, storage).get_dek("a")))
-    assert kms.get_dek("a") == rival_dek[0]
+    storage.before_create.append(
+        lambda: rival_dek.append(open_with(kek, storage).get_dek("a", create=True))
+    )
+    assert kms.get_dek("a", create=True) == rival_dek[0]
 
 
 def test_a_dek_that_cannot_be_read_back_is_not_returned(kms: Kms, storage: Any) -> None:
     storage.before_load += [hidden, hidden]
     with pytest.raises(kms_core.AccessDeniedError):
-        kms.get_dek("a")
+        kms.get_dek("a", create=True)
     assert storage.creates == 1
 
 
@@ -196,7 +243,7 @@ def test_a_lost_create_in_a_store_that_hides_what_is_missing(kms: Kms, storage: 
     storage.before_load += [hidden, hidden]
     storage.before_create.append(raising(kms_core.UnavailableError("down")))
     with pytest.raises(kms_core.UnavailableError):
-        kms.get_dek("a")
+        kms.get_dek("a", create=True)
 
 
 def test_without_create_what_is_hidden_is_denied(kms: Kms, storage: Any) -> None:
@@ -212,7 +259,7 @@ def test_a_wrap_that_fails_stores_nothing(kms: Kms, kek: Any, storage: Any) -> N
 
     kek.alter_wrapped = refuse
     with pytest.raises(kms_core.UnavailableError) as caught:
-        kms.get_dek("a")
+        kms.get_dek("a", create=True)
     assert (caught.value.backend, caught.value.operation) == ("kms://local", "wrap_dek")
     assert storage.creates == 0
 
@@ -226,37 +273,37 @@ def test_what_could_not_be_read_again_is_not_stored(
 ) -> None:
     kek.alter_wrapped = lambda wrapped: replace(wrapped, **unfit)
     with pytest.raises(kms_core.BackendContractError, match="what no record can hold"):
-        kms.get_dek("a")
+        kms.get_dek("a", create=True)
     assert storage.creates == 0
 
 
 def test_a_kms_that_returns_another_length(kms: Kms, kek: Any) -> None:
-    kms.get_dek("a")
+    kms.get_dek("a", create=True)
     kek.alter_dek = lambda dek: dek + b"\0"
     with pytest.raises(kms_core.BackendContractError, match="33 bytes instead of 32"):
-        kms.get_dek("a")
+        kms.get_dek("a", create=True)
 
 
 def test_a_record_of_another_provider(kms: Kms, storage: Any) -> None:
-    kms.get_dek("a")
+    kms.get_dek("a", create=True)
     stored = storage.load_record("a")
     storage.replace_record("a", stored.data.replace(b'"local"', b'"azure"'), stored.revision)
     with pytest.raises(kms_core.KekNotFoundError, match="kms://azure") as caught:
-        kms.get_dek("a")
+        kms.get_dek("a", create=True)
     assert str(caught.value).startswith("storage://memory: load_record of DEK 'a': it is wrapped")
 
 
 def test_a_record_copied_to_another_id_is_refused_and_kept(kms: Kms, storage: Any) -> None:
-    kms.get_dek("a")
+    kms.get_dek("a", create=True)
     data = storage.load_record("a").data
     storage.create_record("b", data)
     with pytest.raises(kms_core.RecordError, match="belongs to DEK 'a'") as caught:
-        kms.get_dek("b")
+        kms.get_dek("b", create=True)
     assert caught.value.dek_id == "b"
     forged = data.replace(b'"dek_id":"a"', b'"dek_id":"c"')
     storage.create_record("c", forged)
     with pytest.raises(kms_core.UnwrapError):
-        kms.get_dek("c")
+        kms.get_dek("c", create=True)
     assert storage.load_record("b").data == data
     assert storage.load_record("c").data == forged
 
@@ -264,7 +311,7 @@ def test_a_record_copied_to_another_id_is_refused_and_kept(kms: Kms, storage: An
 def test_threads_share_one_flight(kms: Kms, kek: Any) -> None:
     kek.gate = threading.Event()
     with ThreadPoolExecutor(16) as pool:
-        waiting = [pool.submit(kms.get_dek, "a") for _ in range(16)]
+        waiting = [pool.submit(kms.get_dek, "a", create=True) for _ in range(16)]
         kek.gate.set()
         deks = {future.result() for future in waiting}
     assert len(deks) == 1
@@ -275,7 +322,9 @@ def test_threads_of_several_clients_get_one_dek(kek: Any, storage: Any, open_wit
     clients = [open_with(kek, storage) for _ in range(16)]
     with ThreadPoolExecutor(16) as pool:
         for number in range(50):
-            deks = set(pool.map(lambda client, n=number: client.get_dek(f"id-{n}"), clients))
+            deks = set(
+                pool.map(lambda client, n=number: client.get_dek(f"id-{n}", create=True), clients)
+            )
             assert len(deks) == 1
 
 
@@ -283,6 +332,6 @@ def test_use_after_close(kms: Kms) -> None:
     kms.close()
     kms.close()
     with pytest.raises(kms_core.ClosedError):
-        kms.get_dek("a")
+        kms.get_dek("a", create=True)
     with pytest.raises(kms_core.ClosedError):
         list(kms.list_dek_ids())

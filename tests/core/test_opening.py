@@ -25,7 +25,7 @@ def managers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_contract_is_checked_once(key_file: Path, tmp_path: Path, managers: list[str]) -> None:
-    with kms_core.open_kms(f"kms://local?keyFile={key_file}", f"storage://file?path={tmp_path}/d"):
+    with kms_core.open_kms(f"kms://local?keyFile={key_file}", f"storage://file?path={tmp_path}"):
         assert managers == ["kms_core"] * 2
 
 

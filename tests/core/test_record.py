@@ -16,7 +16,7 @@ from kms_core._deks.record import Record, decode_record
 from kms_core.backend import WrappedDek
 
 WRAPPED = WrappedDek(b"\x00\xffwrapped", "arn:aws:kms:eu-1:1:key/2", "3", "AES")
-RECORD = Record("volume-42", 32, "2026-11-23T21:00:00Z", "aws", WRAPPED)
+RECORD = Record.make("volume-42", 32, "2026-11-23T21:00:00Z", "aws", WRAPPED)
 ENCODED = (
     b'{"format":"kms-core.dek/1","dek_id":"volume-42","size":32,"created":"2026-11-23T21:00:00Z",'
     b'"kek":{"provider":"aws","id":"arn:aws:kms:eu-1:1:key/2","version":"3"},'
@@ -85,17 +85,19 @@ def test_a_record_of_another_id() -> None:
 
 def test_a_record_of_a_hundred_megabytes_is_not_parsed(tmp_path: Path, key_file: Path) -> None:
     folder = tmp_path / "deks"
-    with kms_core.open_kms(f"kms://local?keyFile={key_file}", f"storage://file?path={folder}") as k:
-        k.get_dek("a")
+    with kms_core.open_kms(
+        f"kms://local?keyFile={key_file}", f"storage://file?path={folder}&createFolder=true"
+    ) as k:
+        k.get_dek("a", create=True)
         with (folder / "dek-a.json").open("r+b") as file:
             file.truncate(100_000_000)
         with pytest.raises(kms_core.RecordError, match="longer than 65536 bytes"):
-            k.get_dek("a")
+            k.get_dek("a", create=True)
     assert (folder / "dek-a.json").stat().st_size == 100_000_000
 
 
 def test_every_flipped_bit_is_refused(kms: Kms, storage: Any) -> None:
-    kms.get_dek("a")
+    kms.get_dek("a", create=True)
     stored = storage.load_record("a")
     revision = stored.revision
     for position in range(len(stored.data) * 8):
@@ -103,10 +105,10 @@ def test_every_flipped_bit_is_refused(kms: Kms, storage: Any) -> None:
         altered[position // 8] ^= 1 << position % 8
         revision = storage.replace_record("a", bytes(altered), revision)
         with pytest.raises(kms_core.KmsError):
-            kms.get_dek("a")
+            kms.get_dek("a", create=True)
         assert storage.load_record("a").data == altered, "a bad record is never overwritten"
     storage.replace_record("a", stored.data, revision)
-    assert len(kms.get_dek("a")) == 32
+    assert len(kms.get_dek("a", create=True)) == 32
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
@@ -118,7 +120,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]))
     wrapped=st.builds(WrappedDek, st.binary(), text, text, text),
 )
 def test_what_is_written_is_read(dek_id: str, size: int, wrapped: WrappedDek) -> None:
-    record = Record(dek_id, size, "2026-11-23T21:00:00Z", "aws", wrapped)
+    record = Record.make(dek_id, size, "2026-11-23T21:00:00Z", "aws", wrapped)
     assert decode_record(record.encode(), dek_id) == record
 
 

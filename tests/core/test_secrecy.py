@@ -43,7 +43,7 @@ def test_a_failed_create_leaves_no_dek_in_the_locals(
     kek.alter_wrapped = fail
     monkeypatch.setattr("secrets.token_bytes", lambda size: SECRET.encode()[:size])
     with pytest.raises(BaseException, match=r"no|RuntimeError") as caught:
-        kms.get_dek("a", size=14)
+        kms.get_dek("a", size=14, create=True)
     shown = everything_shown(caught.value)
     assert "in wrap_dek" in shown, "the lines of the traceback are still there"
     for form in (SECRET, SECRET.encode().hex(), b64encode(SECRET.encode()).decode()):
@@ -126,8 +126,8 @@ def test_a_chain_that_bites_its_tail() -> None:
 
 def test_no_log_line_holds_a_dek(kms: Kms, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        dek = kms.get_dek("a")
-        kms.get_dek("a")
+        dek = kms.get_dek("a", create=True)
+        kms.get_dek("a", create=True)
     assert dek.hex() not in caplog.text
     assert repr(dek) not in caplog.text
 

@@ -12,7 +12,7 @@ import pytest
 from kms_core._deks.single_flight import SingleFlight
 
 
-def start_flight(flights: SingleFlight, ending: BaseException | bytes) -> threading.Event:
+def start_flight(flights: SingleFlight[bytes], ending: BaseException | bytes) -> threading.Event:
     """Start a flight in another thread that lands once the returned event is set."""
     land, aloft = threading.Event(), threading.Event()
 
@@ -34,7 +34,9 @@ def start_flight(flights: SingleFlight, ending: BaseException | bytes) -> thread
     return land
 
 
-def follow(flights: SingleFlight, land: threading.Event, answer: bytes) -> bytes:
+def follow(
+    flights: SingleFlight[bytes], land: threading.Event, answer: bytes
+) -> tuple[bytes, bool]:
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(flights.run, "a", lambda: answer)
         land.set()
@@ -42,15 +44,15 @@ def follow(flights: SingleFlight, land: threading.Event, answer: bytes) -> bytes
 
 
 def test_a_follower_gets_the_leaders_result() -> None:
-    flights = SingleFlight()
+    flights: SingleFlight[bytes] = SingleFlight()
     land = start_flight(flights, b"leader")
     follower = threading.Timer(0.2, land.set)
     follower.start()
-    assert flights.run("a", lambda: b"follower") == b"leader"
+    assert flights.run("a", lambda: b"follower") == (b"leader", False)
 
 
 def test_a_follower_gets_the_leaders_error() -> None:
-    flights = SingleFlight()
+    flights: SingleFlight[bytes] = SingleFlight()
     land = start_flight(flights, ValueError("no"))
     threading.Timer(0.2, land.set).start()
     with pytest.raises(ValueError, match="no"):
@@ -58,25 +60,24 @@ def test_a_follower_gets_the_leaders_error() -> None:
 
 
 def test_an_interrupted_leader_does_not_interrupt_the_others() -> None:
-    flights = SingleFlight()
+    flights: SingleFlight[bytes] = SingleFlight()
     land = start_flight(flights, KeyboardInterrupt())
-    assert follow(flights, land, b"follower") == b"follower"
+    assert follow(flights, land, b"follower") == (b"follower", True)
 
 
 def test_the_next_flight_is_a_new_one() -> None:
-    flights = SingleFlight()
-    assert flights.run("a", lambda: b"1") == b"1"
-    assert flights.run("a", lambda: b"2") == b"2"
+    flights: SingleFlight[bytes] = SingleFlight()
+    assert flights.run("a", lambda: b"1") == (b"1", True)
+    assert flights.run("a", lambda: b"2") == (b"2", True)
 
 
 def test_a_fork_does_not_wait_for_its_parents_flights() -> None:
-    flights = SingleFlight()
+    flights: SingleFlight[bytes] = SingleFlight()
     land = start_flight(flights, b"parent")
-    with flights._lock:  # the worst moment to fork
-        child = os.fork()
-        if child == 0:
-            signal.alarm(20)
-            os._exit(0 if flights.run("a", lambda: b"child") == b"child" else 1)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if flights.run("a", lambda: b"child") == (b"child", True) else 1)
     _, status = os.waitpid(child, 0)
     land.set()
     assert os.waitstatus_to_exitcode(status) == 0

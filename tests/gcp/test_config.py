@@ -112,7 +112,7 @@ def test_credentials_path_starts_at_the_config_file(
     (tmp_path / "kms.toml").write_text("\n".join(lines))
     monkeypatch.chdir("/")
     with open_kms(config=tmp_path / "kms.toml") as kms:
-        assert len(kms.get_dek("id")) == 32
+        assert len(kms.get_dek("id", create=True)) == 32
 
 
 ENVIRONMENT = {
@@ -133,7 +133,7 @@ def use(cloud: Cloud, **more: object) -> bool:
     storage = {"backend": "gcp", **cloud.storage_parameters(cloud.make_bucket(), **more)}
     with open_kms(kek, storage) as kms:
         kms.describe_kek()
-        return kms.get_dek("id") == kms.get_dek("id", create=False)
+        return kms.get_dek("id", create=True) == kms.get_dek("id", create=False)
 
 
 @pytest.mark.parametrize("variable", [*ENVIRONMENT, "all"])

@@ -161,7 +161,7 @@ def test_least_permissions_are_enough(cloud: Cloud, name: str) -> None:
     storage = cloud.storage_parameters(cloud.make_bucket()) | who
     with open_kms(kek, storage) as kms:
         assert kms.describe_kek().kek_id == cloud.resource(name)
-        dek = kms.get_dek("id")
+        dek = kms.get_dek("id", create=True)
     with open_kms(kek, storage) as kms:
         assert kms.get_dek("id", create=False) == dek
     assert cloud.accounts.used == {*KEK_PERMISSIONS, *RECORD_PERMISSIONS}

@@ -185,9 +185,9 @@ def test_damage_loses_no_dek(cloud: Cloud, name: str) -> None:
     storage = {"backend": "gcp", **cloud.storage_parameters(cloud.make_bucket())}
     cloud.kms.spoil("Encrypt", change_reply("ciphertext", damaged), times=1)
     with open_kms(kek, storage) as kms:
-        fails(UnavailableError, lambda: kms.get_dek("id"), retryable=True)
+        fails(UnavailableError, lambda: kms.get_dek("id", create=True), retryable=True)
         assert list(kms.list_dek_ids()) == []
-        dek = kms.get_dek("id")
+        dek = kms.get_dek("id", create=True)
         cloud.kms.spoil("Decrypt", change_reply("plaintext", damaged), times=1)
-        fails(UnavailableError, lambda: kms.get_dek("id"), retryable=True)
-        assert kms.get_dek("id") == dek
+        fails(UnavailableError, lambda: kms.get_dek("id", create=True), retryable=True)
+        assert kms.get_dek("id", create=True) == dek

@@ -42,12 +42,12 @@ def run(*arguments: object) -> str:
 
 def test_command_line(uris: tuple[str, str]) -> None:
     environment = {"KMS_KEK_URI": uris[0], "KMS_STORAGE_URI": uris[1]}
-    first = run_command("dek", "get", "volume/42", **environment)
+    first = run_command("dek", "get", "--create", "volume/42", **environment)
     assert (first.code, first.errors, len(first.output)) == (0, "", 65)
-    again = run_command("dek", "get", "volume/42", "--no-create", **environment)
+    again = run_command("dek", "get", "volume/42", **environment)
     assert again.output == first.output
     assert run_command("dek", "list", **environment).output == "volume/42\n"
-    missing = run_command("dek", "get", "volume-43", "--no-create", **environment)
+    missing = run_command("dek", "get", "volume-43", **environment)
     assert missing.code == 1
     assert "no record of this dek_id is stored" in missing.error
     shown = run_command("config", "show", **environment)
@@ -72,12 +72,13 @@ def test_all_processes_get_the_winners_dek(uris: tuple[str, str], *, long: bool)
 FORKED = """
 import os, sys, kms_core
 with kms_core.open_kms(*sys.argv[1:]) as kms:
-    dek = kms.get_dek("id")
+    dek = kms.get_dek("id", create=True)
     child = os.fork()
     if child == 0:
-        os._exit(0 if kms.get_dek("id") == dek and len(kms.get_dek("other")) == 32 else 1)
+        same = kms.get_dek("id") == dek
+        os._exit(0 if same and len(kms.create_dek("other")) == 32 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert kms.get_dek("id") == dek
+    assert kms.get_dek("id", create=True) == dek
 """
 
 
@@ -88,7 +89,7 @@ def test_child_after_a_fork(uris: tuple[str, str]) -> None:
 def test_kek_alone_imports_no_storage_code(uris: tuple[str, str], tmp_path: Path) -> None:
     code = (
         "import json, sys, kms_core\n"
-        "kms_core.open_kms(*sys.argv[1:]).get_dek('id')\n"
+        "kms_core.open_kms(*sys.argv[1:]).get_dek('id', create=True)\n"
         "print(json.dumps(sorted(sys.modules)))"
     )
     modules = set(json.loads(run("-c", code, uris[0], f"storage://file?path={tmp_path}")))
@@ -100,7 +101,7 @@ def test_kek_alone_imports_no_storage_code(uris: tuple[str, str], tmp_path: Path
 def test_storage_alone_imports_no_kms_code(uris: tuple[str, str], tmp_path: Path) -> None:
     code = (
         "import json, sys, kms_core\n"
-        "kms_core.open_kms(*sys.argv[1:]).get_dek('id')\n"
+        "kms_core.open_kms(*sys.argv[1:]).get_dek('id', create=True)\n"
         "print(json.dumps(sorted(sys.modules)))"
     )
     key_file = tmp_path / "kek.toml"

@@ -112,7 +112,7 @@ def test_missing_record_that_the_service_hides(cloud: Cloud, kms: Kms) -> None:
         (say(403, problem) if reply.status == 404 else lambda x: x.answer(reply))(exchange)
 
     cloud.front.spoil(GET, hide)
-    dek = kms.get_dek("id")
+    dek = kms.get_dek("id", create=True)
     assert kms.get_dek("id", create=False) == dek
     error = fails(AccessDeniedError, lambda: kms.get_dek("new", create=False))
     assert "storage.objects.list" in str(error)

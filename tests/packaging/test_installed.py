@@ -16,7 +16,7 @@ import sys, kms_core
 uri, dek_id, size = sys.argv[1:]
 with kms_core.open_kms(uri) as kms:
     dek_id = bytes.fromhex(dek_id).decode("utf-8", "surrogateescape")
-    print(kms.get_dek(dek_id, size=int(size)).hex())
+    print(kms.get_dek(dek_id, size=int(size), create=True).hex())
 """
 
 
@@ -51,7 +51,7 @@ def test_get_dek_gives_the_published_vectors(
 def test_the_command_line_gives_a_published_vector(with_cluster: Path, tmp_path: Path) -> None:
     key, salt, info, dek = VECTORS[0]
     got = run(
-        *(with_cluster / "kms", "--kek", uri(key, salt), "dek", "get", info.decode()),
+        *(with_cluster / "kms", "--kek", uri(key, salt), "dek", "get", "--create", info.decode()),
         folder=tmp_path,
     )
     assert got.stdout.strip() == dek, got.stderr
@@ -60,13 +60,15 @@ def test_the_command_line_gives_a_published_vector(with_cluster: Path, tmp_path:
 def test_a_fresh_environment_inits_and_gets_the_same_dek_twice(alone: Path, tmp_path: Path) -> None:
     made = run(alone / "kms", "init", "--kek", "local", folder=tmp_path)
     assert made.returncode == 0, made.stderr
-    first, second = (run(alone / "kms", "dek", "get", "volume-42", folder=tmp_path) for _ in "12")
+    first, second = (
+        run(alone / "kms", "dek", "get", "--create", "volume-42", folder=tmp_path) for _ in "12"
+    )
     assert first.stdout == second.stdout
     assert len(bytes.fromhex(first.stdout)) == 32
 
 
 def test_core_alone_says_what_to_install(alone: Path, tmp_path: Path) -> None:
-    got = run(alone / "kms", "--kek", uri(), "dek", "get", "a", folder=tmp_path)
+    got = run(alone / "kms", "--kek", uri(), "dek", "get", "--create", "a", folder=tmp_path)
     assert got.returncode != 0
     assert "pip install 'kms-core[cluster]'" in got.stderr
     code = f"import kms_core\nkms_core.open_kms({uri()!r})"

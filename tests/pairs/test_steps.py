@@ -89,7 +89,7 @@ def refused(kek: Any, storage: Any, cloud: str, backend: str) -> None:
         pytest.raises(kms_core.BackendContractError, match=f"kms-{cloud} ") as caught,
         kms_core.open_kms(kek, storage) as kms,
     ):
-        kms.get_dek("id")
+        kms.get_dek("id", create=True)
     assert not caught.value.retryable
     assert backend in str(caught.value)
 
@@ -100,7 +100,7 @@ def test_a_mistake_of_a_kek(
 ) -> None:
     cloud = kek["backend"]
     make_the_mistake(monkeypatch, KEK_STEPS[cloud, step])
-    refused(kek, f"storage://file?path={tmp_path}/deks", cloud, f"kms://{cloud}")
+    refused(kek, f"storage://file?path={tmp_path}/deks&createFolder=true", cloud, f"kms://{cloud}")
 
 
 @pytest.mark.parametrize("step", ["credentials", "call", "reply"])
@@ -112,6 +112,6 @@ def test_a_mistake_of_a_storage(
     key_file.write_text(new_key_file())
     local = f"kms://local?keyFile={key_file}"
     with kms_core.open_kms(local, storage) as kms:
-        kms.get_dek("id")
+        kms.get_dek("id", create=True)
     make_the_mistake(monkeypatch, STORAGE_STEPS[cloud, step])
     refused(local, storage, cloud, f"storage://{cloud}")

@@ -14,8 +14,8 @@ import kms_core
 def outcome(kek: str, storage: str) -> dict[str, str]:
     try:
         with kms_core.open_kms(kek=kek, storage=storage) as kms:
-            dek = kms.get_dek("volume-1")
-            assert kms.get_dek("volume-1") == dek
+            dek = kms.get_dek("volume-1", create=True)
+            assert kms.get_dek("volume-1", create=True) == dek
     except BaseException as error:  # noqa: BLE001 -- SystemExit of a plugin is looked for as well
         return {
             "error": type(error).__name__,

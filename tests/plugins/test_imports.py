@@ -25,7 +25,9 @@ def _backends(modules: set[str]) -> set[str]:
 
 
 def _open(kek: str, storage: str = "storage://no-store") -> str:
-    return f"import kms_core\nkms_core.open_kms({kek!r}, {storage!r}).get_dek('volume-1')"
+    return (
+        f"import kms_core\nkms_core.open_kms({kek!r}, {storage!r}).get_dek('volume-1', create=True)"
+    )
 
 
 def test_importing_kms_core_loads_no_dependency_but_pluggy(run: Run) -> None:

@@ -20,7 +20,7 @@ def create(first: int, output: int, uris: tuple[str, str]) -> None:
     with kms_core.open_kms(*uris) as kms:
         os.write(output, b"\n")
         for number in count(first):
-            dek = kms.get_dek(f"id-{number}")
+            dek = kms.get_dek(f"id-{number}", create=True)
             os.write(output, f"id-{number} {dek.hex()}\n".encode())
 
 

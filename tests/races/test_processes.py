@@ -23,7 +23,10 @@ def uris(tmp_path: Path) -> tuple[str, str]:
     key_file = tmp_path / "kek.toml"
     key_file.touch(mode=0o600)
     key_file.write_text(new_key_file())
-    return f"kms://local?keyFile={key_file}", f"storage://file?path={tmp_path}/deks"
+    return (
+        f"kms://local?keyFile={key_file}",
+        f"storage://file?path={tmp_path}/deks&createFolder=true",
+    )
 
 
 def test_all_processes_get_the_winners_dek(tmp_path: Path, uris: tuple[str, str]) -> None:

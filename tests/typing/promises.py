@@ -13,7 +13,7 @@ from kms_core.backend import BackendConfig, Context, KekSpec, StoredRecord, Wrap
 def a_user() -> None:
     with open_kms(kek="kms://local?keyFile=kek.toml", storage={"backend": "file"}) as kms:
         assert_type(kms, Kms)
-        assert_type(kms.get_dek("volume-42"), bytes)
+        assert_type(kms.get_dek("volume-42", create=True), bytes)
         assert_type(kms.get_dek("volume-42", size=64, create=False), bytes)
         assert_type(kms.list_dek_ids("volume-"), Iterator[str])
         assert_type(kms.describe_kek(), KekInfo)
@@ -28,9 +28,9 @@ def a_careful_user(error: kms_core.OperationError) -> None:
 
 
 def a_careless_user(kms: Kms) -> None:
-    kms.get_dek(42)  # type: ignore[arg-type]
-    kms.get_dek("volume-42", 32)  # type: ignore[call-arg]
-    kms.get_dek("volume-42", size="32")  # type: ignore[arg-type]
+    kms.get_dek(42, create=True)  # type: ignore[arg-type]
+    kms.get_dek("volume-42", 32, create=True)  # type: ignore[call-arg]
+    kms.get_dek("volume-42", size="32", create=True)  # type: ignore[arg-type]
     open_kms("kms://local", observers="log", config=3)  # type: ignore[arg-type]
     KekInfo("id", "1", "AES").kek_id = "another"  # type: ignore[misc]
 

@@ -22,7 +22,7 @@ def ask(answer: Path, ids: int, kms: kms_core.Kms, login: Any, start: Any) -> No
     deks = {}
     for n in range(ids):
         start.wait()
-        deks[f"id-{n}"] = kms.get_dek(f"id-{n}").hex()
+        deks[f"id-{n}"] = kms.get_dek(f"id-{n}", create=True).hex()
     answer.write_text(json.dumps(deks))
 
 
@@ -31,7 +31,7 @@ def main(processes: int, ids: int, folder: Path) -> None:
     fork = multiprocessing.get_context("fork")
     login, start = fork.Lock(), fork.Barrier(processes, timeout=60)
     with kms_core.open_kms(config["kek"], config["storage"]) as kms:
-        kms.get_dek("parent")
+        kms.get_dek("parent", create=True)
         workers = [
             fork.Process(target=ask, args=(folder / f"{n}.json", ids, kms, login, start))
             for n in range(processes)

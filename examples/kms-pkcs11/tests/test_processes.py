@@ -47,7 +47,7 @@ def test_all_processes_get_the_winners_dek(config: dict[str, Any], tmp_path: Pat
 def test_a_fork_amid_calls_of_other_threads_works(config: dict[str, Any]) -> None:
     stop = threading.Event()
     with kms_core.open_kms(config["kek"], config["storage"]) as kms:
-        dek = kms.get_dek("volume-42")
+        dek = kms.get_dek("volume-42", create=True)
 
         def call_on() -> None:
             while not stop.is_set():

@@ -49,7 +49,7 @@ def test_the_error_says_what_to_correct(
     softhsm: SoftHsm, key: str, more: dict[str, str], kind: type[KmsError], says: str
 ) -> None:
     with opened(softhsm, key, **more) as kms, pytest.raises(kind, match=says) as raised:
-        kms.get_dek("volume-42")
+        kms.get_dek("volume-42", create=True)
     shown = "".join(traceback.format_exception(raised.value))
     assert PIN not in shown
     assert WRONG_PIN not in shown
@@ -222,4 +222,4 @@ def test_an_error_that_no_table_knows_is_still_ours(
 
     monkeypatch.setattr("kms_pkcs11.kek.Pkcs11Kek._versions", fail)
     with opened(softhsm, key) as kms, pytest.raises(UnavailableError, match="GeneralError"):
-        kms.get_dek("volume-42")
+        kms.get_dek("volume-42", create=True)

@@ -46,7 +46,7 @@ def test_the_url_may_be_in_a_file(kek: dict[str, str], tmp_path: Path) -> None:
     file.write_text(f"sqlite:///{tmp_path}/deks.db\n")
     storage = f"storage://sql?urlFile={file}&createTable=true"
     with open_kms(kek, storage) as kms:
-        dek = kms.get_dek("volume-42")
+        dek = kms.get_dek("volume-42", create=True)
         assert kms.get_dek("volume-42", create=False) == dek
 
 
@@ -55,7 +55,7 @@ def test_the_url_may_be_in_the_environment(
 ) -> None:
     monkeypatch.setenv("KMS_STORAGE_SQL_URL", f"sqlite:///{tmp_path}/deks.db")
     with open_kms(kek, "storage://sql?createTable=true") as kms:
-        assert len(kms.get_dek("volume-42")) == 32
+        assert len(kms.get_dek("volume-42", create=True)) == 32
 
 
 def test_the_description_has_no_user_password_or_option() -> None:

@@ -30,20 +30,20 @@ def kms(kek: dict[str, str], database: Database) -> Iterator[Kms]:
 def test_a_server_that_crashes_loses_no_dek_that_was_returned(
     kms: Kms, postgresql: PostgreSql
 ) -> None:
-    deks = {dek_id: kms.get_dek(dek_id) for dek_id in ("one", "two", "three")}
+    deks = {dek_id: kms.get_dek(dek_id, create=True) for dek_id in ("one", "two", "three")}
     postgresql.stop("immediate")
     try:
         for dek_id in ("one", "four"):
             with pytest.raises(UnavailableError):
-                kms.get_dek(dek_id)
+                kms.get_dek(dek_id, create=True)
     finally:
         postgresql.start()
     assert {dek_id: kms.get_dek(dek_id, create=False) for dek_id in deks} == deks
-    kms.get_dek("four")
+    kms.get_dek("four", create=True)
 
 
 def test_a_restart_between_two_calls_goes_unnoticed(kms: Kms, postgresql: PostgreSql) -> None:
-    dek = kms.get_dek("volume-42")
+    dek = kms.get_dek("volume-42", create=True)
     postgresql.stop("immediate")
     postgresql.start()
     assert kms.get_dek("volume-42", create=False) == dek
@@ -57,7 +57,7 @@ def test_a_commit_that_did_not_arrive_gives_no_dek(
         connection.commit()
 
     with pytest.raises(UnavailableError), losing_create(lose, monkeypatch):
-        kms.get_dek("volume-42")
+        kms.get_dek("volume-42", create=True)
     assert list(kms.list_dek_ids()) == []
 
 
@@ -70,7 +70,7 @@ def test_a_commit_whose_answer_was_lost_gives_the_stored_dek(
         raise psycopg.OperationalError("server closed the connection unexpectedly")
 
     with losing_create(lose, monkeypatch):
-        dek = kms.get_dek("volume-42")
+        dek = kms.get_dek("volume-42", create=True)
     assert kms.get_dek("volume-42", create=False) == dek
 
 

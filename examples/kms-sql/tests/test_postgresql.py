@@ -56,8 +56,8 @@ def test_select_and_insert_are_enough_to_get_deks(
 ) -> None:
     grant(database, GET_DEK, user)
     with opened(kek, user) as kms:
-        dek = kms.get_dek("volume-42")
-        assert kms.get_dek("volume-42") == dek
+        dek = kms.get_dek("volume-42", create=True)
+        assert kms.get_dek("volume-42", create=True) == dek
         assert list(kms.list_dek_ids()) == ["volume-42"]
 
 
@@ -70,7 +70,7 @@ def test_what_is_missing_is_named(
         opened(kek, user) as kms,
         pytest.raises(AccessDeniedError, match="grant SELECT and INSERT"),
     ):
-        kms.get_dek("volume-42")
+        kms.get_dek("volume-42", create=True)
 
 
 def test_update_and_delete_need_their_own(database: Database, user: Database) -> None:
@@ -106,7 +106,7 @@ def test_a_wrong_url_is_told_what_is_wrong(
 ) -> None:
     url = user.url.replace(*change)
     with pytest.raises(kind, match=says) as raised, opened(kek, Database(url)) as kms:
-        kms.get_dek("volume-42")
+        kms.get_dek("volume-42", create=True)
     assert USERS_PASSWORD not in "".join(traceback.format_exception(raised.value))
 
 
@@ -134,14 +134,14 @@ def test_a_constraint_of_others_is_not_taken_for_an_existing_record(
     database.open_storage().close()
     database.run(f"ALTER TABLE {database.table} ADD CHECK (length(data) < 10)")
     with opened(kek, database) as kms, pytest.raises(ConfigError, match="remove it"):
-        kms.get_dek("volume-42")
+        kms.get_dek("volume-42", create=True)
 
 
 def test_a_standby_is_told_apart(kek: dict[str, str], database: Database, user: Database) -> None:
     grant(database, GET_DEK, user)
     set_for(database, user, "default_transaction_read_only = on")
     with opened(kek, user) as kms, pytest.raises(ConfigError, match="name the primary"):
-        kms.get_dek("volume-42")
+        kms.get_dek("volume-42", create=True)
 
 
 def test_a_locked_table_is_waited_for_and_reported(database: Database) -> None:
@@ -163,7 +163,7 @@ def test_serializable_transactions_lose_nothing(
     set_for(database, user, "default_transaction_isolation = serializable")
     clients = [opened(kek, user) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        seen = set(pool.map(lambda kms: kms.get_dek("volume-42"), clients))
+        seen = set(pool.map(lambda kms: kms.get_dek("volume-42", create=True), clients))
     for kms in clients:
         kms.close()
     assert len(seen) == 1

@@ -9,7 +9,15 @@ from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsKekConfig
 from kms_aws.errors import CALL
 from kms_core import ConfigError, DekSizeError, KekDisabledError, KekInfo, UnwrapError
-from kms_core.backend import Context, KekSpec, WrappedDek, hookimpl, read_part, translate_errors
+from kms_core.backend import (
+    Context,
+    KekSpec,
+    WrappedDek,
+    hookimpl,
+    other_kek,
+    read_part,
+    translate_errors,
+)
 
 if TYPE_CHECKING:  # stubs, which only type checkers need
     from mypy_boto3_kms import KMSClient
@@ -49,8 +57,9 @@ class AwsKek(KekSpec):
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         key_arn = self._find_key()
-        named = (wrapped.kek_id, wrapped.kek_version, wrapped.algorithm)
-        if named != (key_arn, "", _ALGORITHM):
+        if wrapped.kek_id != key_arn:
+            raise other_kek(wrapped, key_arn)
+        if (wrapped.kek_version, wrapped.algorithm) != ("", _ALGORITHM):
             raise UnwrapError
         if not 1 <= len(wrapped.ciphertext) <= _MAX_CIPHERTEXT:
             raise UnwrapError

@@ -36,9 +36,10 @@ class TlsEndpoint(Endpoint):
     __slots__ = ()
 
     def __new__(cls, url: str) -> Self:
-        if urlsplit(url).scheme != "https":
+        endpoint = super().__new__(cls, url.rstrip("/"))
+        if urlsplit(endpoint).scheme != "https":
             raise ValueError("is not https, and the Azure SDK sends tokens over nothing else")
-        return super().__new__(cls, url.rstrip("/"))
+        return endpoint
 
 
 class VaultType(str):

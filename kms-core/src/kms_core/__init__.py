@@ -4,7 +4,7 @@ This is the door for programs that use DEKs. Who writes a backend goes through
 :mod:`kms_core.backend` as well.
 """
 
-from kms_core._opening import open_kms
+from kms_core._opening import open_kek, open_kms
 from kms_core._values import MAX_DEK_ID_SIZE, MAX_DEK_SIZE, KekInfo, StorageInfo, UriOrMapping
 from kms_core.errors import (
     AccessDeniedError,
@@ -14,9 +14,11 @@ from kms_core.errors import (
     BackendLoadError,
     BackendNotFoundError,
     BackendVersionError,
+    BlobError,
     ClosedError,
     ConfigError,
     ConflictError,
+    ContextError,
     DekExistsError,
     DekIdError,
     DekNotFoundError,
@@ -30,6 +32,7 @@ from kms_core.errors import (
     UnavailableError,
     UnwrapError,
 )
+from kms_core.kek import Kek
 from kms_core.kms import Kms
 
 __all__ = [
@@ -42,13 +45,16 @@ __all__ = [
     "BackendLoadError",
     "BackendNotFoundError",
     "BackendVersionError",
+    "BlobError",
     "ClosedError",
     "ConfigError",
     "ConflictError",
+    "ContextError",
     "DekExistsError",
     "DekIdError",
     "DekNotFoundError",
     "DekSizeError",
+    "Kek",
     "KekDisabledError",
     "KekInfo",
     "KekNotFoundError",
@@ -61,5 +67,6 @@ __all__ = [
     "UnavailableError",
     "UnwrapError",
     "UriOrMapping",
+    "open_kek",
     "open_kms",
 ]

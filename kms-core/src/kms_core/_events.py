@@ -2,53 +2,101 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
-from kms_core._values import Event
-from kms_core.errors import KmsError
-
-Observer: TypeAlias = Callable[[Event], None]
+from kms_core._values import CallStart, Event
+from kms_core.errors import (
+    AccessDeniedError,
+    ConflictError,
+    DekExistsError,
+    DekNotFoundError,
+    KmsError,
+)
 
 _log = logging.getLogger("kms_core")
+_calls = itertools.count(1)
+
+ToldT = TypeVar("ToldT", CallStart, Event)
 
 
-_unobserved = nullcontext()
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Who is told of calls.
+
+    Attributes:
+        name: ``observer://NAME``, or what a callable calls itself.
+        end: gets each call that has ended.
+        start: gets each call that begins, if that is wanted.
+    """
+
+    name: str
+    end: Callable[[Event], object]
+    start: Callable[[CallStart], object] | None = None
 
 
-def observe(
-    observers: Sequence[Observer], operation: str, backend: str, dek_id: str | None
-) -> AbstractContextManager[None]:
-    """A block whose outcome each observer is told of."""
-    # Most programs have no observers, and this is on the path of every DEK.
-    return _observing(observers, operation, backend, dek_id) if observers else _unobserved
+Observers: TypeAlias = Sequence[Observer]
+
+_ANSWERS: Mapping[str, tuple[type[KmsError], ...]] = {
+    "load_record": (DekNotFoundError,),
+    "create_record": (DekExistsError, ConflictError),
+    "replace_record": (ConflictError, DekNotFoundError),
+    "delete_record": (ConflictError, DekNotFoundError),
+}
+"""The errors by which a hook answers a question of core."""
+
+
+@dataclass(slots=True)
+class Observed:
+    """What only the block knows of its call."""
+
+    made: bool | None = None
 
 
 @contextmanager
-def _observing(
-    observers: Sequence[Observer], operation: str, backend: str, dek_id: str | None
-) -> Iterator[None]:
-    outcome: Literal["done", "failed"] = "done"
+def observe(
+    observers: Observers, operation: str, backend: str, dek_id: str | None
+) -> Iterator[Observed]:
+    """A block of whose beginning and end each observer is told.
+
+    Those who are told of the beginning first are told of the end last, as blocks nest.
+    """
+    start = CallStart(next(_calls), operation, backend, dek_id)
+    for observer in observers:
+        if observer.start is not None:
+            _tell(observer, observer.start, start)
+    observed = Observed()
+    outcome: Literal["done", "declined", "failed"] = "done"
     failure: str | None = None
     started = perf_counter()
     try:
-        yield
+        yield observed
     except BaseException as error:
-        outcome, failure = "failed", type(error).__name__
+        outcome = "declined" if _is_answer(operation, error) else "failed"
+        failure = type(error).__name__
         raise
     finally:
         seconds = perf_counter() - started
-        event = Event(operation, backend, dek_id, outcome, seconds, failure)
-        for observer in observers:
-            _notify(observer, event)
+        made = observed.made if outcome == "done" else None
+        event = Event(start.call, operation, backend, dek_id, outcome, seconds, failure, made)
+        for observer in reversed(observers):
+            _tell(observer, observer.end, event)
 
 
-def _notify(observer: Observer, event: Event) -> None:
+def _is_answer(operation: str, error: BaseException) -> bool:
+    if isinstance(error, AccessDeniedError):
+        return operation == "load_record" and error.maybe_missing
+    return isinstance(error, _ANSWERS.get(operation, ()))
+
+
+def _tell(observer: Observer, hear: Callable[[ToldT], object], told: ToldT) -> None:
     try:
-        observer(event)
-    except KmsError as error:  # an observer cannot refuse, so its failure is not the caller's
-        cause = error.__cause__ or error
-        _log.warning("%s failed with %s", error.backend, type(cause).__name__)
+        hear(told)
+    except Exception as error:  # noqa: BLE001 -- it cannot refuse, so its failure is not the caller's
+        # Its message could show anything.
+        _log.warning("%s failed with %s", observer.name, type(error.__cause__ or error).__name__)

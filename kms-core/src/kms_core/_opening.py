@@ -1,19 +1,24 @@
-"""Opens a KEK and its storage."""
+"""Opens a KEK, with its storage or alone."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kms_core._tracebacks import without_locals
 from kms_core._values import UriOrMapping
+from kms_core.errors import ConfigError
+from kms_core.kek import Kek
 from kms_core.kms import Kms
 
 if TYPE_CHECKING:
-    from kms_core._config.choices import Choices, ChosenBackend
-    from kms_core._events import Observer
+    from kms_core._config.choices import ChosenBackend
+    from kms_core._events import Observer, Observers
+    from kms_core._values import Event
+
+    ChosenObserver: TypeAlias = UriOrMapping | Callable[[Event], object]
 
 
 # The modules that load stevedore and msgspec are imported when a backend is opened, not by
@@ -23,7 +28,7 @@ def open_kms(
     kek: UriOrMapping | None = None,
     storage: UriOrMapping | None = None,
     *,
-    observers: Sequence[UriOrMapping] = (),
+    observers: Sequence[ChosenObserver] = (),
     config: str | os.PathLike[str] | None = None,
 ) -> Kms:
     """Open a KEK and its storage.
@@ -35,8 +40,11 @@ def open_kms(
     Args:
         kek: a URI such as ``kms://local?keyFile=kek.toml``, or a mapping with ``backend``.
         storage: a URI such as ``storage://file?path=deks``, or a mapping with ``backend``. A KEK
-            that derives its DEKs needs none, and opens none.
-        observers: names of observers, or mappings with ``backend``.
+            that derives its DEKs needs none, and opens none. ``createDeks=false`` among the
+            parameters of any storage, or ``KMS_CREATE_DEKS=false`` in the environment, lets no
+            DEK be made.
+        observers: names of observers, or mappings with ``backend``, or callables that take each
+            :class:`~kms_core.backend.Event`.
         config: a TOML file with the tables ``kek`` and ``storage``, and ``observers``.
 
     Raises:
@@ -45,28 +53,78 @@ def open_kms(
         OperationError: a backend could not be opened.
     """
     from kms_core._config.choices import load_choices
-
-    chosen = load_choices(kek=kek, storage=storage, observers=observers, config=config)
-    with ExitStack() as resources:
-        return _open(chosen, resources)
-
-
-def _open(chosen: Choices, resources: ExitStack) -> Kms:
     from kms_core._deks.derived import DerivedDeks
     from kms_core._deks.stored import StoredDeks
     from kms_core._plugins.clients import DeriverClient
+
+    named, callables = _part(observers)
+    chosen = load_choices(kek=kek, storage=storage, observers=named, config=config)
+    with ExitStack() as resources:
+        told = [*_open_observers(chosen.observers, resources), *callables]
+        opened = _open(chosen.kek, resources, told)
+        if isinstance(opened, DeriverClient):
+            return Kms(DerivedDeks(opened), resources.pop_all(), told)
+        store = _open(chosen.storage, resources, told)
+        deks = StoredDeks(opened, store, chosen.kek.name, may_create=chosen.may_create)
+        return Kms(deks, resources.pop_all(), told)
+
+
+@without_locals
+def open_kek(
+    kek: UriOrMapping | None = None,
+    *,
+    observers: Sequence[ChosenObserver] = (),
+    config: str | os.PathLike[str] | None = None,
+) -> Kek:
+    """Open a KEK alone, to wrap data that the caller keeps.
+
+    Args:
+        kek: as for :func:`open_kms`; without it the config file's, or else the environment's.
+        observers: as for :func:`open_kms`.
+        config: as for :func:`open_kms`; its storage is not opened.
+
+    Raises:
+        ConfigError: the configuration is incomplete or wrong, or the KEK derives DEKs.
+        BackendError: the backend is not installed, broken, or claimed by two distributions.
+        OperationError: it could not be opened.
+    """
+    from kms_core._config.choices import load_choices
+    from kms_core._plugins.clients import DeriverClient
+
+    named, callables = _part(observers)
+    chosen = load_choices(kek=kek, observers=named, config=config)
+    with ExitStack() as resources:
+        told = [*_open_observers(chosen.observers, resources), *callables]
+        opened = _open(chosen.kek, resources, told)
+        if isinstance(opened, DeriverClient):
+            raise ConfigError(
+                f"{chosen.kek.backend} derives DEKs and wraps nothing; use it with open_kms"
+            )
+        return Kek(opened, chosen.kek.name, resources.pop_all(), told)
+
+
+def _part(observers: Sequence[ChosenObserver]) -> tuple[list[UriOrMapping], list[Observer]]:
+    """Tell the observers that a plugin has from those that are callables."""
+    from kms_core._events import Observer
+
+    named: list[UriOrMapping] = []
+    callables: list[Observer] = []
+    for observer in observers:
+        if callable(observer):
+            callables.append(Observer(getattr(observer, "__qualname__", repr(observer)), observer))
+        else:
+            named.append(observer)
+    return named, callables
+
+
+def _open_observers(chosen: Sequence[ChosenBackend], resources: ExitStack) -> list[Observer]:
+    return [_open(observer, resources).hears for observer in chosen]
+
+
+def _open(chosen: ChosenBackend, resources: ExitStack, observers: Observers = ()) -> Any:
+    """A client, of the kind that the scheme says; it is closed with the resources."""
     from kms_core._plugins.prepared import prepare
 
-    def opened(backend: ChosenBackend, observers: Sequence[Observer] = ()) -> Any:
-        client = prepare(backend).open(observers)  # of the kind that the scheme says
-        resources.callback(client.close)
-        return client
-
-    observers = [opened(observer).observe for observer in chosen.observers]
-    kek = opened(chosen.kek, observers)
-    deks: StoredDeks | DerivedDeks
-    if isinstance(kek, DeriverClient):
-        deks = DerivedDeks(kek)
-    else:
-        deks = StoredDeks(kek, opened(chosen.storage, observers), chosen.kek.name)
-    return Kms(deks, resources.pop_all(), observers)
+    client = prepare(chosen).open(observers)
+    resources.callback(client.close)
+    return client

@@ -15,6 +15,15 @@ MAX_DEK_SIZE = 8160
 MAX_DEK_ID_SIZE = 255
 """Most bytes of a dek_id in UTF-8."""
 
+DEFAULT_DEK_SIZE = 32
+"""Bytes of a new DEK of which nobody says the size."""
+
+MAX_DATA_SIZE = 4096
+"""Most bytes that a KEK alone wraps: what AWS KMS takes in one call."""
+
+MAX_CONTEXT_SIZE = 2048
+"""Most bytes of a caller's context as canonical JSON."""
+
 MAX_RECORD_SIZE = 65536
 """Most bytes of a record. A storage backend reads at most one byte more than this."""
 
@@ -87,24 +96,59 @@ class StoredRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One ``get_dek``, or one call of a hook. Never holds key bytes or a credential.
+class ListedRecord:
+    """A record as a listing shows it; ``data`` is None where the service lists no content."""
+
+    dek_id: str
+    revision: str
+    data: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        _expect(str, self.dek_id, self.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class CallStart:
+    """A call of the façade or of a hook, as it begins. Never holds key bytes or a credential.
 
     Attributes:
-        operation: ``get_dek``, or the hook's name.
+        call: a number that this process gives to no other call; the call's Event has it too.
+        operation: ``get_dek``, ``create_dek``, ``wrap``, ``unwrap``, or the hook's name.
         backend: ``kms://NAME`` or ``storage://NAME``.
         dek_id: the DEK concerned, if any.
-        outcome: whether it returned or raised.
-        seconds: how long it took.
-        error: the error's class name when it failed.
     """
 
+    call: int
     operation: str
     backend: str
     dek_id: str | None
-    outcome: Literal["done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A call of the façade or of a hook, as it has ended, in the thread that began it.
+
+    Attributes:
+        call: as in its CallStart.
+        operation: as in its CallStart.
+        backend: as in its CallStart.
+        dek_id: as in its CallStart.
+        outcome: ``done``, or ``failed`` with an error; or ``declined``, when a hook answered as it
+            should with an error that core goes by: no such record, or one that is there already.
+        seconds: how long it took.
+        error: the class name of what it raised, if it raised.
+        made: whether this very call made the DEK; None unless it is a ``get_dek`` or
+            ``create_dek`` that is done.
+    """
+
+    call: int
+    operation: str
+    backend: str
+    dek_id: str | None
+    outcome: Literal["done", "declined", "failed"]
     seconds: float
-    error: str | None
+    error: str | None = None
+    made: bool | None = None
 
 
 def check_dek_id(dek_id: str, *, errors: Literal["strict", "surrogateescape"] = "strict") -> bytes:
@@ -135,5 +179,7 @@ def check_dek_id(dek_id: str, *, errors: Literal["strict", "surrogateescape"] = 
 
 def check_dek_size(size: int) -> None:
     """Raise :class:`DekSizeError` unless size is a whole number of bytes from 1 to 8160."""
-    if type(size) is not int or not 1 <= size <= MAX_DEK_SIZE:
+    if type(size) is not int:
+        raise DekSizeError(f"the size is an int, in bytes, and not {type(size).__name__}")
+    if not 1 <= size <= MAX_DEK_SIZE:
         raise DekSizeError(f"a DEK has 1 to {MAX_DEK_SIZE} bytes; ask for a size in that range")

@@ -83,7 +83,7 @@ class AccessDeniedError(OperationError):
 
 
 class KekNotFoundError(OperationError):
-    """The KEK does not exist, or is not the one that is configured."""
+    """The KEK or a version of it does not exist, or another KEK wrapped than is configured."""
 
 
 class KekDisabledError(OperationError):
@@ -146,14 +146,22 @@ class RecordError(KmsError):
     """
 
 
+class BlobError(KmsError):
+    """What is to be unwrapped is not a blob of ours, or of an unknown version."""
+
+
+class ContextError(KmsError):
+    """The context of a blob is not text, too long, or has a key that is not allowed."""
+
+
 class UnwrapError(KmsError):
-    """The wrapped DEK did not authenticate. One message for every cause, so that it tells an
-    attacker nothing about which check failed.
+    """The wrapped DEK or data did not authenticate. One message for every cause, so that it tells
+    an attacker nothing about which check failed.
     """
 
     def __init__(
         self,
-        message: str = "the wrapped DEK cannot be unwrapped: it was altered, belongs to another "
-        "dek_id, or was wrapped by another KEK; check the configured KEK, then restore the record",
+        message: str = "it cannot be unwrapped: it was altered, or belongs to another dek_id or "
+        "context; restore the record from a backup, or give the blob's own context",
     ) -> None:
         super().__init__(message)

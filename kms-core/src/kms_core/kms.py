@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
-from kms_core._events import Observer, observe
+from kms_core._events import Observers, observe
 from kms_core._tracebacks import IteratorWithoutLocals, without_locals
-from kms_core._values import KekInfo, StorageInfo, check_dek_size
+from kms_core._values import DEFAULT_DEK_SIZE, KekInfo, StorageInfo, check_dek_size
 from kms_core.errors import ConfigError
 
 if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
@@ -28,35 +28,61 @@ class Kms:
         self,
         deks: StoredDeks | DerivedDeks,
         resources: ExitStack,
-        observers: Sequence[Observer] = (),
+        observers: Observers = (),
     ) -> None:
         self._deks = deks
         self._observers = observers
         self._resources = resources
 
     @without_locals
-    def get_dek(self, dek_id: str, *, size: int = 32, create: bool = True) -> bytes:
-        """Return the DEK of this id; make it if there is none.
+    def get_dek(self, dek_id: str, *, size: int | None = None, create: bool = False) -> bytes:
+        """Return the DEK of this id; with ``create`` make it if there is none.
 
         Whoever asks for an id, in whatever process, gets the same bytes. They are returned only
-        once the DEK is known to be stored.
+        once the DEK is known to be stored. A KEK that derives its DEKs has one for every id.
 
         Args:
             dek_id: 1 to 255 bytes in UTF-8, without control characters. Never a path.
-            size: the DEK's size, 1 to 8160 bytes.
-            create: False to raise instead of making a new DEK.
+            size: the size that the DEK must have, 1 to 8160 bytes; a new one gets 32 without it.
+            create: whether a DEK that is not there is made.
 
         Raises:
-            DekNotFoundError: there is none, and ``create`` is False.
+            DekNotFoundError: there is none, and ``create`` or the configuration lets none be made.
             DekSizeError: the size is out of range, or the stored DEK has another one.
             DekIdError: the dek_id is not one.
-            UnwrapError: the record was altered, or wrapped by another KEK.
+            KekNotFoundError: the DEK was wrapped by another KEK, or by a version that is gone.
+            UnwrapError: the record was altered.
             RecordError: what is stored is not a record of this DEK; it is left as it is.
             OperationError: the KMS or the store refused or failed; see ``retryable``.
         """
-        with observe(self._observers, "get_dek", self._deks.kek.backend, dek_id):
+        if size is not None:
             check_dek_size(size)
-            return self._deks.get_dek(dek_id, size, create=create)
+        deks = self._deks
+        if not self._observers:
+            return deks.get_dek(dek_id, size, create=create)[0]
+        with observe(self._observers, "get_dek", deks.kek.backend, dek_id) as call:
+            dek, call.made = deks.get_dek(dek_id, size, create=create)
+            return dek
+
+    @without_locals
+    def create_dek(self, dek_id: str, *, size: int = DEFAULT_DEK_SIZE) -> bytes:
+        """Make a DEK of an id that has none, and return it once it is stored.
+
+        Args:
+            dek_id: as for :meth:`get_dek`.
+            size: the DEK's size, 1 to 8160 bytes.
+
+        Raises:
+            DekExistsError: there is one already, and it is as before.
+            ConfigError: the configuration lets no DEK be made, or the KEK derives its DEKs.
+            DekSizeError: the size is out of range.
+            DekIdError: the dek_id is not one.
+            OperationError: the KMS or the store refused or failed; see ``retryable``.
+        """
+        check_dek_size(size)
+        with observe(self._observers, "create_dek", self._deks.kek.backend, dek_id) as call:
+            dek, call.made = self._deks.create_dek(dek_id, size), True
+            return dek
 
     @without_locals
     def list_dek_ids(self, prefix: str = "") -> Iterator[str]:
@@ -89,6 +115,15 @@ class Kms:
         return self._deks.storage.describe_storage()
 
     @without_locals
+    def check_health(self) -> None:
+        """Ask the KMS and the store whether they would serve a call now. Nothing is changed.
+
+        Raises:
+            OperationError: one of them would not; see ``retryable``.
+        """
+        self._deks.check_health()
+
+    @without_locals
     def close(self) -> None:
         """Close the backends; a second time does nothing."""
         self._resources.close()
@@ -103,6 +138,10 @@ class Kms:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: connections and keys stay in their process."""
+        raise TypeError("a Kms cannot be pickled; open it in the process that uses it")
 
     def __repr__(self) -> str:
         storage = self._deks.storage.backend if self._deks.storage else "storage://no-store"

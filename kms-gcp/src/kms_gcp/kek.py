@@ -33,6 +33,7 @@ from kms_core.backend import (
     WrappedDek,
     encode_context,
     hookimpl,
+    other_kek,
     translate_errors,
 )
 from kms_gcp.client import Calls, Credentials, GcpClient, muted
@@ -77,9 +78,9 @@ class GcpKek(KekSpec):
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         version = wrapped.kek_version
-        if wrapped.kek_id != self._key or not (version.isascii() and version.isdigit()):
-            raise UnwrapError
-        if not wrapped.ciphertext:
+        if wrapped.kek_id != self._key:
+            raise other_kek(wrapped, self._key)
+        if not (wrapped.ciphertext and version.isascii() and version.isdigit()):
             raise UnwrapError
         bound = _bind(context, version)
         request = DecryptRequest(

@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kms_core._config.environment import read_environment
+from kms_core._config.environment import environment_may_create, read_environment, read_switch
 from kms_core._config.uri import parse_uri
 from kms_core._values import UriOrMapping
 from kms_core.errors import ConfigError
+
+CREATE_DEKS = "createDeks"
+"""What may stand beside the parameters of any storage: whether DEKs may be made in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,12 @@ class ChosenBackend:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The backends of one :class:`~kms_core.Kms`."""
+    """The backends of one :class:`~kms_core.Kms`, and whether it may make DEKs."""
 
     kek: ChosenBackend
     storage: ChosenBackend
     observers: tuple[ChosenBackend, ...] = ()
+    may_create: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,11 @@ def load_choices(
             "no KEK is configured; run `kms init`, or name one by config=, kek= or the "
             "environment variables KMS_CONFIG or KMS_KEK_URI"
         )
-    no_store = ChosenBackend("storage", "no-store", {})
-    return Choices(base.kek, base.storage or no_store, base.observers)
+    chosen = base.storage or ChosenBackend("storage", "no-store", {})
+    said = chosen.parameters.get(CREATE_DEKS, True)
+    may_create = read_switch(said, f"{chosen.backend}: {CREATE_DEKS}") and environment_may_create()
+    others = {name: value for name, value in chosen.parameters.items() if name != CREATE_DEKS}
+    return Choices(base.kek, replace(chosen, parameters=others), base.observers, may_create)
 
 
 def _read_file(path: Path) -> _Part:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NoReturn
 
 from kms_core._deks.checks import check_unwrapped_size
 from kms_core._plugins.clients import DeriverClient
-from kms_core._values import check_dek_id
+from kms_core._values import DEFAULT_DEK_SIZE, check_dek_id
 from kms_core.errors import ConfigError
 
 
@@ -17,13 +18,22 @@ class DerivedDeks:
         self.kek = kek
         self.storage = None
 
-    def get_dek(self, dek_id: str, size: int, *, create: bool) -> bytes:  # noqa: ARG002 -- a derived DEK is neither created nor missing
+    def get_dek(self, dek_id: str, size: int | None, *, create: bool) -> tuple[bytes, bool]:  # noqa: ARG002 -- a derived DEK is neither created nor missing
         """Derive the DEK. An id that is not text is allowed here, as in HKDF's own info."""
         check_dek_id(dek_id, errors="surrogateescape")
+        size = size or DEFAULT_DEK_SIZE
         dek = self.kek.derive_dek(dek_id, size)
         check_unwrapped_size(self.kek, dek, size)
-        return dek
+        return dek, False
+
+    def create_dek(self, dek_id: str, size: int) -> NoReturn:  # noqa: ARG002 -- there is none to create
+        """Refuse: every dek_id has a DEK."""
+        raise ConfigError(f"{self.kek.backend} derives its DEKs: get_dek gives one of any dek_id")
 
     def list_dek_ids(self, prefix: str) -> Iterator[str]:  # noqa: ARG002 -- there is none to list
         """Refuse: derived DEKs are not stored."""
         raise ConfigError(f"{self.kek.backend} derives its DEKs, so no dek_id is stored to list")
+
+    def check_health(self) -> None:
+        """Do what the deriver does for it."""
+        self.kek.check_health()

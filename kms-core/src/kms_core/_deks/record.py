@@ -7,37 +7,55 @@ here or by the KEK.
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode, b64encode
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Self
+
+import msgspec
 
 from kms_core._values import MAX_RECORD_SIZE, Context, WrappedDek
 from kms_core.errors import RecordError
 
 FORMAT = "kms-core.dek/1"
 
-_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _CURE = "restore it from a backup, or delete it if the DEK is not needed"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A wrapped DEK with what is needed to unwrap it.
+class _Kek(msgspec.Struct, frozen=True):
+    provider: str
+    id: str
+    version: str
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A wrapped DEK with what is needed to unwrap it. Fields are written in this order.
 
     Attributes:
+        format: the version of this document.
         dek_id: the DEK's id.
         size: the DEK's size in bytes.
         created: when it was created, in UTC, to the second: ``2026-01-31T23:59:59Z``.
-        provider: the KEK backend's name, which must be the configured one.
-        wrapped: the wrapped DEK.
+        kek: the KEK backend's name, which must be the configured one; the KEK, and its version.
+        algorithm: how the KEK wrapped.
+        wrapped_dek: the ciphertext, written in base64 (RFC 4648, section 4).
     """
 
+    format: str
     dek_id: str
     size: int
     created: str
-    provider: str
-    wrapped: WrappedDek = field(repr=False)
+    kek: _Kek
+    algorithm: str
+    wrapped_dek: bytes
+
+    @classmethod
+    def make(cls, dek_id: str, size: int, created: str, provider: str, wrapped: WrappedDek) -> Self:
+        """A record of this version."""
+        kek = _Kek(provider, wrapped.kek_id, wrapped.kek_version)
+        return cls(FORMAT, dek_id, size, created, kek, wrapped.algorithm, wrapped.ciphertext)
+
+    @property
+    def wrapped(self) -> WrappedDek:
+        """The wrapped DEK."""
+        return WrappedDek(self.wrapped_dek, self.kek.id, self.kek.version, self.algorithm)
 
     @property
     def context(self) -> Context:
@@ -46,21 +64,13 @@ class Record:
 
     def encode(self) -> bytes:
         """The record's bytes: one JSON object in UTF-8, in this order, without white space."""
-        wrapped = self.wrapped
-        document = {
-            "format": FORMAT,
-            "dek_id": self.dek_id,
-            "size": self.size,
-            "created": self.created,
-            "kek": {
-                "provider": self.provider,
-                "id": wrapped.kek_id,
-                "version": wrapped.kek_version,
-            },
-            "algorithm": wrapped.algorithm,
-            "wrapped_dek": b64encode(wrapped.ciphertext).decode(),
-        }
-        return _encoder.encode(document).encode()
+        return msgspec.json.encode(self)
+
+    def __repr__(self) -> str:
+        return f"<Record of DEK {self.dek_id!r}>"
+
+
+_decoder = msgspec.json.Decoder(Record)
 
 
 def record_context(dek_id: str, size: int, created: str) -> Context:
@@ -77,36 +87,30 @@ def decode_record(data: bytes, dek_id: str) -> Record:
     if len(data) > MAX_RECORD_SIZE:
         raise RecordError(f"the record is longer than {MAX_RECORD_SIZE} bytes; {_CURE}")
     try:
-        record = _parse(json.loads(data))
-        canonical = record.encode()
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RecordError(f"the record is malformed ({type(error).__name__}); {_CURE}") from error
-    if canonical != data:
+        record = _decoder.decode(data)
+    except (ValueError, RecursionError) as error:
+        raise _malformed(data, error) from error
+    if record.format != FORMAT:
+        raise _unknown()
+    if record.size < 1 or record.encode() != data:
         raise RecordError(f"the record is not in canonical form; {_CURE}")
     if record.dek_id != dek_id:
         raise RecordError(f"the record belongs to DEK {record.dek_id!r}; {_CURE}")
     return record
 
 
-def _parse(document: Any) -> Record:
-    if document["format"] != FORMAT:
-        raise RecordError("the record is of an unknown version; a newer kms-core may read it")
-    kek = document["kek"]
-    record = Record(
-        dek_id=document["dek_id"],
-        size=document["size"],
-        created=document["created"],
-        provider=kek["provider"],
-        wrapped=WrappedDek(
-            ciphertext=b64decode(document["wrapped_dek"], validate=True),
-            kek_id=kek["id"],
-            kek_version=kek["version"],
-            algorithm=document["algorithm"],
-        ),
-    )
-    if type(record.size) is not int or record.size < 1:
-        raise ValueError("size")
-    for text in (record.dek_id, record.created, record.provider):
-        if type(text) is not str:
-            raise TypeError("text")
-    return record
+class _AnyVersion(msgspec.Struct):
+    format: str
+
+
+def _malformed(data: bytes, error: Exception) -> RecordError:
+    try:
+        if msgspec.json.decode(data, type=_AnyVersion).format != FORMAT:
+            return _unknown()
+    except (ValueError, RecursionError):
+        pass
+    return RecordError(f"the record is malformed ({type(error).__name__}); {_CURE}")
+
+
+def _unknown() -> RecordError:
+    return RecordError("the record is of an unknown version; a newer kms-core may read it")

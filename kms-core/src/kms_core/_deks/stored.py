@@ -11,10 +11,11 @@ from kms_core._deks.checks import check_unwrapped_size
 from kms_core._deks.record import Record, decode_record, record_context
 from kms_core._deks.single_flight import SingleFlight
 from kms_core._plugins.clients import KekClient, StorageClient
-from kms_core._values import check_dek_id
+from kms_core._values import DEFAULT_DEK_SIZE, check_dek_id
 from kms_core.errors import (
     AccessDeniedError,
     BackendContractError,
+    ConfigError,
     ConflictError,
     DekExistsError,
     DekNotFoundError,
@@ -29,19 +30,46 @@ _ATTEMPTS = 5
 
 
 class StoredDeks:
-    """Reads and creates DEKs so that all callers, in all processes, get the one that is stored."""
+    """Reads and creates DEKs so that all callers, in all processes, get the one that is stored.
 
-    def __init__(self, kek: KekClient, storage: StorageClient, provider: str) -> None:
+    Args:
+        kek: wraps them.
+        storage: keeps their records.
+        provider: the KEK backend's name, for records.
+        may_create: whether the configuration lets a DEK be made.
+    """
+
+    def __init__(
+        self, kek: KekClient, storage: StorageClient, provider: str, *, may_create: bool = True
+    ) -> None:
         self.kek = kek
         self.storage = storage
         self._provider = provider
-        self._flights = SingleFlight()
+        self._may_create = may_create
+        self._flights: SingleFlight[tuple[bytes, bool]] = SingleFlight()
 
-    def get_dek(self, dek_id: str, size: int, *, create: bool) -> bytes:
-        """Return the stored DEK, or store a new one first."""
+    def get_dek(self, dek_id: str, size: int | None, *, create: bool) -> tuple[bytes, bool]:
+        """Return the stored DEK, and whether this call made it, if ``create`` lets it."""
         check_dek_id(dek_id)
-        call = self._get_or_create if create else self._read
-        return self._flights.run((dek_id, size, create), partial(call, dek_id, size))
+        call = self._get_or_create if create else self._get
+        (dek, made), led = self._flights.run((dek_id, size, create), partial(call, dek_id, size))
+        return dek, made and led
+
+    def create_dek(self, dek_id: str, size: int) -> bytes:
+        """Store a new DEK, of an id that has none."""
+        check_dek_id(dek_id)
+        if not self._may_create:
+            raise ConfigError(
+                "createDeks=false forbids making a DEK; allow it in the storage's parameters, "
+                "or in KMS_CREATE_DEKS if that says so"
+            )
+        dek, data = self._make(dek_id, size)
+        try:
+            self.storage.create_record(dek_id, data)
+        except UnavailableError as failure:
+            if self._load_after_lost_reply(dek_id, failure) != data:
+                raise DekExistsError from failure
+        return dek
 
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         """Yield the ids of the stored DEKs that start with ``prefix``."""
@@ -51,58 +79,76 @@ class StoredDeks:
             return iter(())
         return self.storage.list_dek_ids(prefix)
 
-    def _get_or_create(self, dek_id: str, size: int) -> bytes:
+    def check_health(self) -> None:
+        """Ask the KMS and the store whether they would serve a call now."""
+        self.kek.check_health()
+        self.storage.check_health()
+
+    def _get(self, dek_id: str, size: int | None) -> tuple[bytes, bool]:
+        return self._open(dek_id, self.storage.load_record(dek_id).data, size), False
+
+    def _get_or_create(self, dek_id: str, size: int | None) -> tuple[bytes, bool]:
         for attempt in range(1, _ATTEMPTS + 1):
             hidden = False
             try:
-                return self._read(dek_id, size)
-            except DekNotFoundError:
-                pass
+                return self._get(dek_id, size)
+            except DekNotFoundError as error:
+                self._refuse_to_create(error)
             except AccessDeniedError as error:
-                if attempt > 1 or not error.maybe_missing:
+                if attempt > 1 or not error.maybe_missing or not self._may_create:
                     raise
                 hidden = True
-            dek, data = self._make(dek_id, size)
+            dek, data = self._make(dek_id, size or DEFAULT_DEK_SIZE)
             try:
                 self.storage.create_record(dek_id, data)
                 if not hidden:
-                    return dek
+                    return dek, True
                 # Stored, but perhaps readable by nobody: the next attempt has to read it.
             except UnavailableError as failure:
-                return self._read_after_lost_reply(dek_id, size, failure)
+                stored = self._load_after_lost_reply(dek_id, failure)
+                return self._open(dek_id, stored, size), stored == data
             except (DekExistsError, ConflictError):
                 continue  # what is stored now is the truth: read it
         raise ConflictError(
             f"others created and deleted DEK {dek_id!r} {_ATTEMPTS} times in a row; try again"
         )
 
-    def _read_after_lost_reply(self, dek_id: str, size: int, failure: UnavailableError) -> bytes:
+    def _refuse_to_create(self, missing: DekNotFoundError) -> None:
+        if not self._may_create:
+            raise DekNotFoundError(
+                "no record of this dek_id is stored, and createDeks=false forbids making a DEK; "
+                "look at the dek_id and at the storage"
+            ) from missing
+
+    def _load_after_lost_reply(self, dek_id: str, failure: UnavailableError) -> bytes:
         """The create may or may not have landed, here or at a rival: what is stored decides."""
         try:
-            return self._read(dek_id, size)
+            return self.storage.load_record(dek_id).data
         except (DekNotFoundError, AccessDeniedError):
             raise failure from failure.__cause__
 
-    def _read(self, dek_id: str, size: int) -> bytes:
-        stored = self.storage.load_record(dek_id)
-        with self.storage.only_kms_errors("load_record", dek_id):
-            record = self._check(decode_record(stored.data, dek_id), size)
+    def _open(self, dek_id: str, data: bytes, size: int | None) -> bytes:
+        try:
+            record = decode_record(data, dek_id)
+            self._check(record, size)
+        except (RecordError, KekNotFoundError, DekSizeError) as error:
+            error.locate(backend=self.storage.backend, operation="load_record", dek_id=dek_id)
+            raise
         dek = self.kek.unwrap_dek(record.wrapped, record.context)
-        check_unwrapped_size(self.kek, dek, size)
+        check_unwrapped_size(self.kek, dek, record.size)
         return dek
 
-    def _check(self, record: Record, size: int) -> Record:
-        if record.provider != self._provider:
+    def _check(self, record: Record, size: int | None) -> None:
+        if record.kek.provider != self._provider:
             raise KekNotFoundError(
-                f"it is wrapped by a kms://{record.provider} KEK, and {self.kek.backend} is "
+                f"it is wrapped by a kms://{record.kek.provider} KEK, and {self.kek.backend} is "
                 "configured; open it with the KEK that wrapped it"
             )
-        if record.size != size:
+        if size is not None and record.size != size:
             raise DekSizeError(
                 f"it has {record.size} bytes, not the {size} asked for; "
-                f"ask for size={record.size}, or use another dek_id"
+                f"ask for size={record.size} or for no size, or use another dek_id"
             )
-        return record
 
     def _make(self, dek_id: str, size: int) -> tuple[bytes, bytes]:
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -110,7 +156,7 @@ class StoredDeks:
         dek = secrets.token_bytes(size)
         wrapped = self.kek.wrap_dek(dek, context)
         try:
-            data = Record(dek_id, size, created, self._provider, wrapped).encode()
+            data = Record.make(dek_id, size, created, self._provider, wrapped).encode()
             decode_record(data, dek_id)  # what could not be read again must not be stored
         except (RecordError, ValueError) as error:
             raise BackendContractError(

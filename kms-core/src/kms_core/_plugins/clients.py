@@ -5,15 +5,24 @@ tells observers, and says where an error happened.
 from __future__ import annotations
 
 from abc import ABCMeta
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 import pluggy
 
-from kms_core._events import Observer, observe
+from kms_core._events import Observer, Observers, observe
 from kms_core._plugins.contract import register_class, register_object, spec_of
-from kms_core._values import Context, Event, KekInfo, StorageInfo, StoredRecord, WrappedDek
+from kms_core._values import (
+    CallStart,
+    Context,
+    Event,
+    KekInfo,
+    ListedRecord,
+    StorageInfo,
+    StoredRecord,
+    WrappedDek,
+)
 from kms_core.backend.hookspecs import (
     BackendSpec,
     DeriverSpec,
@@ -21,7 +30,13 @@ from kms_core.backend.hookspecs import (
     ObserverSpec,
     StorageSpec,
 )
-from kms_core.errors import BackendContractError, ClosedError, KmsError
+from kms_core.errors import (
+    AccessDeniedError,
+    BackendContractError,
+    ClosedError,
+    DekNotFoundError,
+    KmsError,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,16 +47,24 @@ Operation: TypeAlias = Literal[
     "unwrap_dek",
     "derive_dek",
     "describe_kek",
+    "rewrap_dek",
+    "check_health",
     "load_record",
     "create_record",
     "replace_record",
     "delete_record",
     "list_dek_ids",
+    "list_records",
     "describe_storage",
+    "observe_start",
     "observe",
     "close",
 ]
 """The hooks' names, as errors and events tell them."""
+
+
+_HARDLY_THERE = "kms-core asks for its health"
+"""A dek_id to ask a store for that has no hook of its own to ask after its health."""
 
 
 class Client(Generic[SpecT]):
@@ -59,7 +82,7 @@ class Client(Generic[SpecT]):
         backend: str,
         distribution: str,
         hooks: pluggy.HookRelay,
-        observers: Sequence[Observer] = (),
+        observers: Observers = (),
     ) -> None:
         self.backend = backend
         self.distribution = distribution
@@ -67,6 +90,10 @@ class Client(Generic[SpecT]):
         self._hooks = cast("SpecT", hooks)
         self._observers = observers
         self._closed = False
+
+    def offers(self, operation: Operation) -> bool:
+        """Whether the backend has this hook, which is optional."""
+        return bool(getattr(self._hooks, operation).get_hookimpls())
 
     def close(self) -> None:
         """Close the backend; a second time does nothing."""
@@ -104,20 +131,34 @@ class Client(Generic[SpecT]):
             BackendContractError: it raised anything else, or returned another type.
             ClosedError: it was closed.
         """
+        if not self._observers:  # as in most programs, and this is on the path of every DEK
+            return self._answer(operation, hook, kind, dek_id, *args, **kwargs)
         with observe(self._observers, operation, self.backend, dek_id):
-            if self._closed:
-                raise self._located(ClosedError("it is closed; open it again"), operation, dek_id)
-            # As in only_kms_errors, which would be slow here: this is on the path of every DEK.
-            try:
-                result = hook(*args, **kwargs)
-            except KmsError as error:
-                self._located(error, operation, dek_id)
-                raise
-            except Exception as error:
-                raise self._violation(error, operation, dek_id) from error
-            if not isinstance(result, kind):
-                raise self._wrong_type(result, kind, operation, dek_id)
-            return result
+            return self._answer(operation, hook, kind, dek_id, *args, **kwargs)
+
+    def _answer(
+        self,
+        operation: Operation,
+        hook: Callable[P, T],
+        kind: type[T],
+        dek_id: str | None,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        if self._closed:
+            raise self._located(ClosedError("it is closed; open it again"), operation, dek_id)
+        # As in only_kms_errors, which would be slow here.
+        try:
+            result = hook(*args, **kwargs)
+        except KmsError as error:
+            self._located(error, operation, dek_id)
+            raise
+        except Exception as error:
+            raise self._violation(error, operation, dek_id) from error
+        if not isinstance(result, kind):
+            raise self._wrong_type(result, kind, operation, dek_id)
+        return result
 
     def _violation(self, error: Exception, operation: Operation, dek_id: str | None) -> KmsError:
         problem = f"it raised {type(error).__name__}, which is not a KmsError"
@@ -155,6 +196,28 @@ class KekClient(Client[KekSpec]):
         """Ask the KMS for the KEK."""
         return self._call("describe_kek", self._hooks.describe_kek, KekInfo, None)
 
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context, new_context: Context) -> WrappedDek:
+        """Wrap again, inside the KMS if the backend can have that done."""
+        hook, dek_id = self._hooks.rewrap_dek, context.get("dek_id")
+        if not self.offers("rewrap_dek"):
+            return self.wrap_dek(self.unwrap_dek(wrapped, context), new_context)
+        return self._call(
+            "rewrap_dek",
+            hook,
+            WrappedDek,
+            dek_id,
+            wrapped=wrapped,
+            context=context,
+            new_context=new_context,
+        )
+
+    def check_health(self) -> None:
+        """Ask whether the KMS would serve a call now."""
+        if not self.offers("check_health"):
+            self.describe_kek()
+            return
+        self._call("check_health", self._hooks.check_health, type(None), None)
+
 
 class DeriverClient(Client[DeriverSpec]):
     """An opened KEK that derives DEKs."""
@@ -167,6 +230,9 @@ class DeriverClient(Client[DeriverSpec]):
     def describe_kek(self) -> KekInfo:
         """Name the secret's kind."""
         return self._call("describe_kek", self._hooks.describe_kek, KekInfo, None)
+
+    def check_health(self) -> None:
+        """Do nothing: the secret is in this process."""
 
 
 class StorageClient(Client[StorageSpec]):
@@ -204,18 +270,48 @@ class StorageClient(Client[StorageSpec]):
         hook = self._hooks.list_dek_ids
         kind: type[Any] = Iterator
         found: Iterator[str] = self._call("list_dek_ids", hook, kind, None, prefix=prefix)
-        return self._read_ids(found)
+        return self._read_on(found, str, "list_dek_ids")
 
-    def _read_ids(self, found: Iterator[str]) -> Iterator[str]:
+    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
+        """Return records behind ``after``; each step is guarded like a call."""
+        hook = self._hooks.list_records
+        if not self.offers("list_records"):
+            return self._load_each(sorted(i for i in self.list_dek_ids(prefix) if i > after))
+        kind: type[Any] = Iterator
+        found: Iterator[ListedRecord] = self._call(
+            "list_records", hook, kind, None, prefix=prefix, after=after
+        )
+        return self._read_on(found, ListedRecord, "list_records")
+
+    def _load_each(self, dek_ids: list[str]) -> Iterator[ListedRecord]:
+        for dek_id in dek_ids:
+            with suppress(DekNotFoundError):  # deleted since it was listed
+                stored = self.load_record(dek_id)
+                yield ListedRecord(dek_id, stored.revision, stored.data)
+
+    def _read_on(self, found: Iterator[T], kind: type[T], operation: Operation) -> Iterator[T]:
         while True:
-            with self.only_kms_errors("list_dek_ids", None):
+            with self.only_kms_errors(operation, None):
                 try:
-                    dek_id = next(found)
+                    item = next(found)
                 except StopIteration:
                     return
-                if not isinstance(dek_id, str):
-                    raise self._wrong_type(dek_id, str, "list_dek_ids", None)
-            yield dek_id
+                if not isinstance(item, kind):
+                    raise self._wrong_type(item, kind, operation, None)
+            yield item
+
+    def check_health(self) -> None:
+        """Ask whether the store would serve a call now."""
+        if self.offers("check_health"):
+            self._call("check_health", self._hooks.check_health, type(None), None)
+            return
+        try:
+            self.load_record(_HARDLY_THERE)
+        except DekNotFoundError:
+            pass
+        except AccessDeniedError as error:
+            if not error.maybe_missing:
+                raise
 
     def describe_storage(self) -> StorageInfo:
         """Say where the records are."""
@@ -225,8 +321,18 @@ class StorageClient(Client[StorageSpec]):
 class ObserverClient(Client[ObserverSpec]):
     """An opened observer."""
 
+    @property
+    def hears(self) -> Observer:
+        """What it is told."""
+        start = self.observe_start if self.offers("observe_start") else None
+        return Observer(self.backend, self.observe, start)
+
+    def observe_start(self, start: CallStart) -> None:
+        """Tell it of a call that begins."""
+        self._call("observe_start", self._hooks.observe_start, type(None), None, start=start)
+
     def observe(self, event: Event) -> None:
-        """Tell it of a call."""
+        """Tell it of a call that has ended."""
         self._call("observe", self._hooks.observe, type(None), None, event=event)
 
 
@@ -241,7 +347,7 @@ CLIENTS: Mapping[ABCMeta, type[AnyClient]] = {
 
 
 def bind(
-    backend: str, opened: BackendSpec, distribution: str, observers: Sequence[Observer] = ()
+    backend: str, opened: BackendSpec, distribution: str, observers: Observers = ()
 ) -> AnyClient:
     """Check the class of an opened backend against its hookspec, and call it through core.
 

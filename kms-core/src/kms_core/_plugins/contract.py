@@ -42,11 +42,17 @@ def register_class(backend: type, spec: ABCMeta, distribution: str) -> pluggy.Pl
         # pluggy's last two lines name the hook and what is wrong with it.
         lines = str(error).splitlines()[-2:]
         raise _violation(backend, distribution, "; ".join(lines)) from error
-    for name in sorted(spec.__abstractmethods__):
-        problem = _hook_problem(backend, name, getattr(manager.hook, name))
-        if problem is not None:
-            raise _violation(backend, distribution, problem)
+    for name in sorted(vars(manager.hook)):
+        if name in spec.__abstractmethods__ or _is_overridden(backend, spec, name):
+            problem = _hook_problem(backend, name, getattr(manager.hook, name))
+            if problem is not None:
+                raise _violation(backend, distribution, problem)
     return manager
+
+
+def _is_overridden(backend: type, spec: ABCMeta, name: str) -> bool:
+    """Whether the backend has an optional hook."""
+    return getattr(backend, name, None) not in {None, getattr(spec, name)}
 
 
 def register_object(manager: pluggy.PluginManager, opened: object) -> pluggy.HookRelay:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 
 from msgspec.structs import fields
 
-from kms_core._config.choices import ChosenBackend
+from kms_core._config.choices import CREATE_DEKS, ChosenBackend
 from kms_core.backend.parameters import BackendConfig, locate_path
 from kms_core.backend.secret import Secret
 from kms_core.errors import ConfigError
@@ -29,7 +29,8 @@ def read_parameters(model: type[ConfigT], chosen: ChosenBackend) -> ConfigT:
     """
     parameters = dict(chosen.parameters)
     secrets = secret_names(model)
-    _refuse_unknown(chosen.backend, parameters, known_names(model, secrets))
+    also = [CREATE_DEKS] if chosen.scheme == "storage" else []  # which core itself takes
+    _refuse_unknown(chosen.backend, parameters, known_names(model, secrets) + also)
     for name in secrets:
         _find_secret(name, parameters, chosen)
     try:

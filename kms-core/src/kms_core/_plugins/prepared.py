@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kms_core._config.choices import ChosenBackend
-from kms_core._events import Observer
+from kms_core._events import Observers
 from kms_core._plugins.clients import CLIENTS, AnyClient
 from kms_core._plugins.contract import register_class, register_object, spec_of
 from kms_core._plugins.loader import load_backend
@@ -37,7 +36,7 @@ class PreparedBackend:
     implementation: Any
     config: BackendConfig
 
-    def open(self, observers: Sequence[Observer] = ()) -> AnyClient:
+    def open(self, observers: Observers = ()) -> AnyClient:
         """Check the class against its hookspec, and open a client of it.
 
         Raises:

@@ -3,17 +3,26 @@
 The errors that a backend raises, and what it says of a KEK or a store, are in :mod:`kms_core`.
 """
 
+from kms_core._context import encode_context
 from kms_core._values import (
     MAX_RECORD_SIZE,
+    CallStart,
     Context,
     Event,
+    ListedRecord,
     StoredRecord,
     WrappedDek,
     check_dek_id,
     check_dek_size,
 )
-from kms_core.backend.context import encode_context
-from kms_core.backend.errors import Clue, ErrorTable, Meaning, translate_errors
+from kms_core.backend.errors import (
+    Clue,
+    ErrorTable,
+    Meaning,
+    missing_version,
+    other_kek,
+    translate_errors,
+)
 from kms_core.backend.hookspecs import (
     BackendSpec,
     DeriverSpec,
@@ -46,6 +55,7 @@ __all__ = [
     "Attempts",
     "BackendConfig",
     "BackendSpec",
+    "CallStart",
     "Clue",
     "Context",
     "DeriverSpec",
@@ -53,6 +63,7 @@ __all__ = [
     "ErrorTable",
     "Event",
     "KekSpec",
+    "ListedRecord",
     "Meaning",
     "ObserverSpec",
     "PerProcess",
@@ -70,7 +81,9 @@ __all__ = [
     "encode_object_name",
     "encode_object_prefix",
     "hookimpl",
+    "missing_version",
     "mute_logging",
+    "other_kek",
     "parse_json",
     "read_part",
     "seal_dek",

@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from kms_core.errors import AccessDeniedError, KmsError, OperationError, UnwrapError
+from kms_core._values import WrappedDek
+from kms_core.errors import (
+    AccessDeniedError,
+    KekNotFoundError,
+    KmsError,
+    OperationError,
+    UnwrapError,
+)
 
 Clue: TypeAlias = str | int | type[BaseException]
 """What an error is looked up by: a code of the service, a status, or a class of the SDK."""
@@ -87,6 +94,35 @@ class ErrorTable:
         first = clues[0]
         name = first.__name__ if isinstance(first, type) else str(first)
         return name, next(known, _REFUSED)
+
+
+_LONGEST_NAME = 300
+"""Most characters shown of a name in a record, which anybody may have written."""
+
+
+def other_kek(wrapped: WrappedDek, kek_id: str) -> KekNotFoundError:
+    """What to raise for a DEK that another KEK wrapped, before any call.
+
+    Args:
+        wrapped: names the KEK that wrapped.
+        kek_id: the configured KEK's full name.
+    """
+    return KekNotFoundError(
+        f"it is wrapped by the KEK {_shown(wrapped.kek_id)}, and {kek_id!r} is configured; "
+        "configure the KEK that wrapped it"
+    )
+
+
+def missing_version(wrapped: WrappedDek) -> KekNotFoundError:
+    """What to raise for a DEK that was wrapped by a version which the KEK does not have."""
+    return KekNotFoundError(
+        f"it is wrapped by version {_shown(wrapped.kek_version)} of the KEK, which has no such "
+        "version; restore that version, or the record if it was altered"
+    )
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…")
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """The contract of a backend: subclass one of these, and mark each method with ``@hookimpl``.
 
+A hook that says "Optional" may be left out; what core does then is written beside it.
+
 Core calls every hook with all its arguments by name, checks the type of what comes back, says where
 an error happened, tells observers, and closes. A backend only talks to its service: it keeps no
 cache, locks nothing but what its SDK cannot share, and retries nothing beyond what its SDK retries
@@ -19,7 +21,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pluggy
 
-from kms_core._values import Context, Event, KekInfo, StorageInfo, StoredRecord, WrappedDek
+from kms_core._values import (
+    CallStart,
+    Context,
+    Event,
+    KekInfo,
+    ListedRecord,
+    StorageInfo,
+    StoredRecord,
+    WrappedDek,
+)
 
 if TYPE_CHECKING:  # the contract does not need to know how parameters are read
     from kms_core.backend.parameters import BackendConfig
@@ -89,6 +100,8 @@ class KekSpec(BackendSpec):
         Raises:
             KekNotFoundError: the KMS has no such KEK.
             KekDisabledError: the KEK may not be used.
+            AccessDeniedError: with ``maybe_missing=True`` where the service says the same of a KEK
+                that is not there.
             DekSizeError: the KMS takes no DEK of this size.
         """
 
@@ -109,8 +122,9 @@ class KekSpec(BackendSpec):
             Every field of ``wrapped`` and all of ``context`` are as they were when it was wrapped.
 
         Raises:
-            UnwrapError: anything about it does not match.
-            KekNotFoundError: the KEK is gone from the KMS.
+            KekNotFoundError: ``kek_id`` is not the configured KEK's, or the KMS has no such KEK, or
+                no such version of it; see :func:`other_kek` and :func:`missing_version`.
+            UnwrapError: it does not authenticate.
             KekDisabledError: the version that wrapped is disabled.
         """
 
@@ -129,6 +143,44 @@ class KekSpec(BackendSpec):
             KekNotFoundError: the KMS has no such KEK.
             KekDisabledError: the KEK may not be used.
         """
+
+    @hookspec(firstresult=True)
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context, new_context: Context) -> WrappedDek:
+        """Wrap again, inside the KMS, what ``wrap_dek`` of the same KEK returned.
+
+        Optional. Without it core calls ``unwrap_dek`` and ``wrap_dek``, with the DEK in its hands.
+
+        Args:
+            wrapped: as for ``unwrap_dek``.
+            context: equal to the one under which it was wrapped.
+            new_context: what the DEK is bound to from now on.
+
+        Returns:
+            The same DEK, as ``wrap_dek`` would wrap it under ``new_context`` now.
+
+        Guarantees:
+            The DEK is never in this process.
+
+        Raises:
+            KekNotFoundError: as for ``unwrap_dek``.
+            UnwrapError: it does not authenticate.
+            KekDisabledError: a version that it takes is disabled.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def check_health(self) -> None:
+        """Ask whether the KMS would serve a call now.
+
+        Optional. Without it core calls ``describe_kek``.
+
+        Guarantees:
+            It is cheap and changes nothing.
+
+        Raises:
+            OperationError: the KMS would not.
+        """
+        raise NotImplementedError
 
 
 class DeriverSpec(BackendSpec):
@@ -307,6 +359,40 @@ class StorageSpec(BackendSpec):
         """
 
     @hookspec(firstresult=True)
+    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
+        """List the stored records with their revisions, in an order of the store's own.
+
+        Optional. Without it core sorts the ids of ``list_dek_ids`` and loads each record.
+
+        Args:
+            prefix: as for ``list_dek_ids``.
+            after: the dek_id at which an earlier listing of this prefix stopped, to go on behind it
+                whether it is still there or not; empty to begin.
+
+        Returns:
+            Each record whose dek_id starts with the prefix, once, with its data where the service
+            gives that with the listing.
+
+        Guarantees:
+            The order is the same each time. Memory does not grow with the store.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def check_health(self) -> None:
+        """Ask whether the store would serve a call now.
+
+        Optional. Without it core calls ``load_record`` for an id that is hardly there.
+
+        Guarantees:
+            It is cheap and changes nothing.
+
+        Raises:
+            OperationError: the store would not.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
     @abstractmethod
     def describe_storage(self) -> StorageInfo:
         """Say where the records are.
@@ -320,7 +406,11 @@ class StorageSpec(BackendSpec):
 
 
 class ObserverSpec(BackendSpec):
-    """Receives an event for each DEK asked for and each hook called (group ``kms.observer``).
+    """Hears of each DEK asked for and each hook called (entry-point group ``kms.observer``).
+
+    Beginning and end of a call are told in the same thread and the same context (PEP 567) as the
+    call itself, so a context variable that is set at the beginning is seen by the hook, and what is
+    made at the beginning, such as a span, can be found again by ``call`` at the end.
 
     Example::
 
@@ -341,9 +431,23 @@ class ObserverSpec(BackendSpec):
     """
 
     @hookspec(firstresult=True)
+    def observe_start(self, start: CallStart) -> None:
+        """Hear of a call that begins.
+
+        Optional. Without it only ends are told.
+
+        Args:
+            start: what is called. It holds no key bytes.
+
+        Guarantees:
+            What this raises changes nothing about the call: core logs the error's class name.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
     @abstractmethod
     def observe(self, event: Event) -> None:
-        """Receive an event.
+        """Hear of a call that has ended.
 
         Args:
             event: what was called, how it ended and how long it took. It holds no key bytes.

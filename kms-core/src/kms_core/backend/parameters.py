@@ -149,9 +149,13 @@ class BackendConfig(
 
 
 def _read(folder: Path, kind: type[Any], value: object) -> object:
+    if kind is Path and isinstance(value, (str, Path)):
+        return locate_path(Path(value), folder)
+    if isinstance(value, kind):  # from Python code, which made it itself
+        return value
     if not isinstance(value, str) and not issubclass(kind, type(value)):
         raise ValueError("is not text")  # noqa: TRY004 -- msgspec says where, and it is a user's mistake
-    return locate_path(Path(str(value)), folder) if kind is Path else kind(value)
+    return kind(value)
 
 
 def locate_path(path: Path, folder: Path) -> Path:

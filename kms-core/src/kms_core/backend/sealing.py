@@ -12,8 +12,8 @@ from __future__ import annotations
 import hmac
 import secrets
 
+from kms_core._context import encode_context
 from kms_core._values import Context
-from kms_core.backend.context import encode_context
 from kms_core.errors import UnwrapError
 
 SEALING_KEY_SIZE = 32

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 
 from kms_core.backend import BackendConfig, Event, ObserverSpec, hookimpl
 
 
 class LogObserver(ObserverSpec):
-    """Writes each event to a logger, as INFO: that a DEK was not found may be no failure at all."""
+    """Writes each event to a logger, as INFO: that a DEK was not found may be no failure at all.
+
+    A log record carries the event's fields too, as ``kms_operation``, ``kms_dek_id`` and so on.
+    """
 
     class Config(BackendConfig):
         """``logger``: the logger's name."""
@@ -20,14 +24,17 @@ class LogObserver(ObserverSpec):
 
     @hookimpl
     def observe(self, event: Event) -> None:
+        fields = {f"kms_{name}": value for name, value in asdict(event).items()}
         self._log.info(
-            "%s %s dek_id=%r outcome=%s seconds=%.6f error=%s",
+            "%s %s dek_id=%r outcome=%s seconds=%.6f error=%s made=%s",
             event.backend,
             event.operation,
             event.dek_id,
             event.outcome,
             event.seconds,
             event.error,
+            event.made,
+            extra=fields,
         )
 
     @hookimpl

@@ -38,6 +38,7 @@ def show(session: Session) -> None:
 
 
 def _sections(sources: Sources) -> Iterator[str]:
+    from kms_core._config.choices import CREATE_DEKS
     from kms_core._plugins.contract import spec_of
     from kms_core._plugins.loader import load_backend
     from kms_core.backend import DeriverSpec
@@ -50,6 +51,8 @@ def _sections(sources: Sources) -> Iterator[str]:
         yield f"\n# {storage.backend} is not used: {chosen.kek.backend} derives its DEKs"
     else:
         yield from _section("\n[storage]", sources.origin("storage"), storage)
+        if not chosen.may_create:
+            yield f"{CREATE_DEKS} = false"
     for observer in chosen.observers:
         yield from _section("\n[[observers]]", sources.origin("observers"), observer)
 

@@ -1,60 +1,105 @@
-"""``kms dek``: get and list DEKs."""
+"""``kms dek``: create, get and list DEKs."""
 
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec
 
 import click
 
 from kms_core import MAX_DEK_SIZE, DekIdError
-from kms_core._values import check_dek_id
+from kms_core._values import DEFAULT_DEK_SIZE, check_dek_id
 from kms_core.cli.failures import one_line
+from kms_core.cli.output import output_option, write_output
 from kms_core.cli.session import Session
+
+P = ParamSpec("P")
+
+_ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "hex": lambda dek: dek.hex().encode() + b"\n",
+    "base64": lambda dek: b64encode(dek) + b"\n",
+    "raw": bytes,
+}
 
 
 @click.group(no_args_is_help=False)
 def dek() -> None:
-    """Get and list data encryption keys."""
+    """Create, get and list data encryption keys."""
+
+
+def _writes_dek(command: Callable[P, bytes]) -> Callable[..., None]:
+    """Give a command that returns a DEK the options that say how and where to write it."""
+
+    @wraps(command)
+    def written(*args: Any, encoding: str, output: Path | None, **kwargs: Any) -> None:
+        write_output(_ENCODERS[encoding](command(*args, **kwargs)), output)
+
+    encoding = click.option(
+        "--format",
+        "encoding",
+        type=click.Choice(list(_ENCODERS)),
+        default="hex",
+        show_default=True,
+        help="How to write it. raw is its bytes and nothing else: a program that reads a line, as "
+        "of a passphrase, cuts it at a NUL or a line break; give that one hex or base64.",
+    )
+    return click.argument("dek_id", metavar="ID")(encoding(output_option(written)))
+
+
+_size: Any = click.IntRange(1, MAX_DEK_SIZE)
+_CREATE_EXAMPLES = """\b
+Examples:
+  kms dek create volume-42
+  kms dek create volume-42 --size 64 --format base64
+"""
+
+
+@dek.command(epilog=_CREATE_EXAMPLES)
+@_writes_dek
+@click.option(
+    "--size",
+    type=_size,
+    default=DEFAULT_DEK_SIZE,
+    show_default=True,
+    help="The DEK's size in bytes.",
+)
+@click.pass_obj
+def create(session: Session, dek_id: str, size: int) -> bytes:
+    """Make a DEK of this ID, and write it to standard output once it is stored.
+
+    Fails if there is one already. Whoever can read the output has the DEK.
+    """
+    with session.sources().open() as kms:
+        return kms.create_dek(dek_id, size=size)
 
 
 _GET_EXAMPLES = """\b
 Examples:
   kms dek get volume-42
-  kms dek get volume-42 --no-create --format base64
+  kms dek get volume-42 --create --output volume-42.key
   kms dek get volume-42 --format raw | cryptsetup open --key-file=- /dev/vdb data
 """
 
 
 @dek.command(epilog=_GET_EXAMPLES)
-@click.argument("dek_id", metavar="ID")
+@_writes_dek
+@click.option("--create", is_flag=True, help="Make the DEK first if there is none.")
 @click.option(
     "--size",
-    type=click.IntRange(1, MAX_DEK_SIZE),
-    default=32,
-    show_default=True,
-    help="The DEK's size in bytes.",
+    type=_size,
+    help=f"The size in bytes that the DEK must have. A new one has {DEFAULT_DEK_SIZE} without it.",
 )
-@click.option(
-    "--format",
-    "encoding",
-    type=click.Choice(["hex", "base64", "raw"]),
-    default="hex",
-    show_default=True,
-    help="How to write it; raw is its bytes and nothing else.",
-)
-@click.option("--no-create", is_flag=True, help="Fail if there is no such DEK yet.")
 @click.pass_obj
-def get(session: Session, dek_id: str, size: int, encoding: str, *, no_create: bool) -> None:
-    """Write the DEK of this ID to standard output; make it first if there is none.
+def get(session: Session, dek_id: str, size: int | None, *, create: bool) -> bytes:
+    """Write the DEK of this ID to standard output.
 
     Whoever can read the output has the DEK.
     """
     with session.sources().open() as kms:
-        dek_bytes = kms.get_dek(dek_id, size=size, create=not no_create)
-    if encoding == "raw":
-        click.echo(dek_bytes, nl=False)
-    else:
-        click.echo(dek_bytes.hex() if encoding == "hex" else b64encode(dek_bytes))
+        return kms.get_dek(dek_id, size=size, create=create)
 
 
 _LIST_EXAMPLES = """\b

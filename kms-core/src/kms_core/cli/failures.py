@@ -12,7 +12,7 @@ import click
 
 from kms_core import BackendError, ConfigError, KmsError
 
-_FAILED, _WRONG, _INTERRUPTED = 1, 2, 130
+_FAILED, _WRONG, _TRY_LATER, _INTERRUPTED = 1, 2, 75, 130  # 75 is EX_TEMPFAIL of sysexits.h
 _URI_PARAMETERS = re.compile(r"(\w://[\w.-]*).*", re.DOTALL)
 
 
@@ -38,12 +38,18 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, click.ClickException):
         return _explain_usage(error), _WRONG
     if isinstance(error, KmsError):
-        return str(error), _WRONG if isinstance(error, (ConfigError, BackendError)) else _FAILED
+        return str(error), _code(error)
     if isinstance(error, OSError):
         return f"{error.filename or 'standard output'}: {error.strerror}", _FAILED
     return (
         f"unexpected {type(error).__name__}; run it again with --debug, and report what that shows"
     ), _FAILED
+
+
+def _code(error: KmsError) -> int:
+    if error.retryable:
+        return _TRY_LATER
+    return _WRONG if isinstance(error, (ConfigError, BackendError)) else _FAILED
 
 
 def _explain_usage(error: click.ClickException) -> str:

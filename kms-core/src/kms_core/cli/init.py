@@ -61,7 +61,7 @@ def init(session: Session, kek: str) -> None:
     create_all(plan, private=True)
     secret_files = " and ".join(path.name for path, text in plan[:-1] if text)
     click.echo(f"kms: keep a backup of {secret_files}: without it no DEK can be read", err=True)
-    click.echo(f"kms: now try: {_next_command(config)}", err=True)
+    click.echo(f"kms: now try: {_next_command(config, kek)}", err=True)
 
 
 def _check_installed(kek: str) -> None:
@@ -82,8 +82,10 @@ def _new_secret() -> str:
     return urlsafe_b64encode(secrets.token_bytes(_SECRET_SIZE)).decode() + "\n"
 
 
-def _next_command(config: Path) -> str:
+def _next_command(config: Path, kek: str) -> str:
+    # A derived DEK need not be made.
+    command = "dek create volume-42" if kek == "local" else "dek get volume-42"
     default = environment()
     if set(default.values) == {"config"} and Path(default.values["config"]) == config:
-        return "kms dek get volume-42"
-    return f"kms --config {shlex.quote(str(config))} dek get volume-42"
+        return f"kms {command}"
+    return f"kms --config {shlex.quote(str(config))} {command}"

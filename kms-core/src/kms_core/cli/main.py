@@ -6,28 +6,31 @@ import sys
 
 import click
 
-from kms_core.cli.backends import backends
-from kms_core.cli.config import config
-from kms_core.cli.dek import dek
 from kms_core.cli.failures import report
-from kms_core.cli.init import init
-from kms_core.cli.plugin import plugin
+from kms_core.cli.lazy import LazyGroup
 from kms_core.cli.session import Session
+
+_PLACES = {
+    "init": "init:init",
+    "dek": "dek:dek",
+    "wrap": "wrap:wrap",
+    "unwrap": "wrap:unwrap",
+    "backends": "backends:backends",
+    "config": "config:config",
+    "plugin": "plugin:plugin",
+}
 
 _EXAMPLES = """\b
 Examples:
   kms init
+  kms dek create volume-42
   kms dek get volume-42
   kms --config /etc/kms.toml dek list
   kms --kek 'kms://local?keyFile=kek.toml' --storage 'storage://file?path=deks' dek get a
 """
 
 
-@click.group(
-    no_args_is_help=False,
-    epilog=_EXAMPLES,
-    commands=[init, dek, backends, config, plugin],
-)
+@click.group(cls=LazyGroup, places=_PLACES, no_args_is_help=False, epilog=_EXAMPLES)
 @click.option("--config", "config_file", metavar="PATH", help="The config file, in TOML.")
 @click.option(
     "--kek",
@@ -54,7 +57,7 @@ def kms(
 
 
 def main() -> None:
-    """Run ``kms`` and exit: 0 done, 1 the operation failed, 2 wrong usage or config."""
+    """Run ``kms`` and exit: 0 done, 1 it failed, 2 wrong usage or config, 75 try again later."""
     session = Session()
     try:
         code = kms.main(prog_name="kms", obj=session, standalone_mode=False)

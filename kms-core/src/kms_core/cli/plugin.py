@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from kms_core.cli.plugin_check import check
-from kms_core.cli.plugin_new import new
+from kms_core.cli.lazy import LazyGroup
+
+_PLACES = {"new": "plugin_new:new", "check": "plugin_check:check"}
 
 
-@click.group(no_args_is_help=False, commands=[new, check])
+@click.group(cls=LazyGroup, places=_PLACES, no_args_is_help=False)
 def plugin() -> None:
     """Write a backend, and check it."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kms_core import ConfigError, Kms, open_kms
+from kms_core import ConfigError, Kek, Kms, open_kek, open_kms
 from kms_core._config.choices import Choices, load_choices
 from kms_core._config.environment import VARIABLES, read_environment
 
@@ -38,8 +38,12 @@ class Sources:
         return f"option --{part}" if self.kind == "option" else f"environment {VARIABLES[part]}"
 
     def open(self) -> Kms:
-        """Open what they name."""
+        """Open the KEK and the storage that they name."""
         return open_kms(**self.values)
+
+    def open_kek(self) -> Kek:
+        """Open the KEK alone."""
+        return open_kek(**{part: v for part, v in self.values.items() if part != "storage"})
 
     def choices(self) -> Choices:
         """What they name, unopened."""

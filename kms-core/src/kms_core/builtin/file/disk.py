@@ -21,6 +21,9 @@ _ERRORS: dict[int | None, tuple[type[OperationError], str]] = {
     errno.EPERM: (AccessDeniedError, "use a file system that has hard links and POSIX modes"),
     errno.EROFS: (AccessDeniedError, "mount the file system for writing"),
     errno.ELOOP: (AccessDeniedError, "a symbolic link is not followed; put the file itself there"),
+    errno.ENOENT: (OperationError, "create the folder, or mount the disk that it is on"),
+    errno.ENAMETOOLONG: (OperationError, "use a shorter name or path"),
+    errno.ENOTDIR: (OperationError, "a file stands where a folder should be; move it away"),
     errno.ENOSPC: (UnavailableError, "free some space"),
     errno.EDQUOT: (UnavailableError, "free some space or raise the quota"),
 }

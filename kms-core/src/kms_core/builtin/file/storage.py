@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kms_core import ConflictError, DekExistsError, DekNotFoundError, StorageInfo
+from kms_core import ConfigError, ConflictError, DekExistsError, DekNotFoundError, StorageInfo
 from kms_core.backend import (
     MAX_RECORD_SIZE,
     BackendConfig,
@@ -35,14 +35,26 @@ class FileStorage(StorageSpec):
     """Records as files of mode 0600 in folders of mode 0700."""
 
     class Config(BackendConfig):
-        """``path``: the folder. It is created if it is not there when the storage is opened."""
+        """Where the records are.
+
+        Attributes:
+            path: the folder.
+            create_folder: create the folder when the storage is opened, if it is missing.
+        """
 
         path: Path
+        create_folder: bool = False
 
     def __init__(self, config: Config) -> None:
         self._folder = config.path.absolute()
         with translate_os_errors():
-            make_folder(self._folder)
+            if config.create_folder:
+                make_folder(self._folder)
+            elif not self._folder.is_dir():
+                raise ConfigError(
+                    f"there is no folder {str(self._folder)!r}; mount the disk that it is on, "
+                    "correct path, or set createFolder=true to create it"
+                )
 
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:

@@ -20,6 +20,8 @@ from kms_core.backend import (
     WrappedDek,
     encode_context,
     hookimpl,
+    missing_version,
+    other_kek,
 )
 from kms_core.builtin.local.key_file import read_key_file
 
@@ -49,13 +51,15 @@ class LocalKek(KekSpec):
 
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
-        if (wrapped.kek_id, wrapped.algorithm) != (self._key_file.kek_id, _ALGORITHM):
+        if wrapped.kek_id != self._key_file.kek_id:
+            raise other_kek(wrapped, self._key_file.kek_id)
+        if wrapped.algorithm != _ALGORITHM:
             raise UnwrapError
+        key = self._find_key(wrapped)
         nonce, sealed = wrapped.ciphertext[:_NONCE_SIZE], wrapped.ciphertext[_NONCE_SIZE:]
         try:
-            key = self._find_key(wrapped.kek_version)
             return AESGCM(key).decrypt(nonce, sealed, encode_context(context))
-        except (InvalidTag, KeyError, ValueError) as error:  # ValueError: the nonce is too short
+        except (InvalidTag, ValueError) as error:  # ValueError: the nonce is too short
             raise UnwrapError from error
 
     @hookimpl
@@ -66,7 +70,10 @@ class LocalKek(KekSpec):
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _find_key(self, version: str) -> bytes:
-        if version not in self._key_file.keys:
+    def _find_key(self, wrapped: WrappedDek) -> bytes:
+        if wrapped.kek_version not in self._key_file.keys:
             self._key_file = read_key_file(self._path)  # rotated by another process, it may be
-        return self._key_file.keys[version]
+        try:
+            return self._key_file.keys[wrapped.kek_version]
+        except KeyError:
+            raise missing_version(wrapped) from None

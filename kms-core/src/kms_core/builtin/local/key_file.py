@@ -82,8 +82,8 @@ def _read_private(path: Path) -> str:
             return file.read()
     except FileNotFoundError as error:
         raise KekNotFoundError(
-            f"key file {str(path)!r} is not there; restore it from a backup, or make a new KEK "
-            "with `kms init --kek local`"
+            f"key file {str(path)!r} is not there; restore it from a backup. A new KEK "
+            "(`kms init` in an empty folder) opens no DEK of the old one"
         ) from error
     except OSError as error:
         raise AccessDeniedError(f"key file {str(path)!r}: {error.strerror}") from error

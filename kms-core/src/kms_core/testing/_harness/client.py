@@ -58,7 +58,7 @@ class Client:
 
     def finish(self, operation: str, /, **arguments: Any) -> Any:
         """Call a hook, and read what it yields to its end."""
-        if operation == "list_dek_ids":
+        if operation in {"list_dek_ids", "list_records"}:
             return list(self.call(operation, **arguments))
         return self.call(operation, **arguments)
 

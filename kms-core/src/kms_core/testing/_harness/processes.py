@@ -83,7 +83,7 @@ def assert_forks_share_no_connection(kek: Source, storage: Source, *, children: 
     """
     names = [f"fork-{token_hex(4)}-{number}" for number in range(2 * children)]
     with open_kms(kek, storage) as kms:
-        deks = {name: kms.get_dek(name) for name in names}
+        deks = {name: kms.get_dek(name, create=True) for name in names}
         started = [_fork(kms, deks, first) for first in names[:children]]
         right = _are_right(kms, deks, names)
         ended = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in started]

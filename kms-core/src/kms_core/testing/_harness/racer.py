@@ -25,7 +25,7 @@ def run(number: int, plan: dict[str, Any], start: Any) -> None:
         with _around(plan["around"]) as noted, open_kms(*plan["sources"]) as kms:
             for dek_id in plan["ids"]:
                 start.wait()
-                deks[dek_id] = sha256(kms.get_dek(dek_id)).hexdigest()
+                deks[dek_id] = sha256(kms.get_dek(dek_id, create=True)).hexdigest()
     except BaseException:
         start.abort()  # nobody waits for this one
         raise

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from secrets import token_bytes
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,10 +15,11 @@ from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
 from kms_core.testing.checks.errors import ErrorChecks, Requests
 from kms_core.testing.checks.kek_integrity import CONTEXT, KekIntegrityChecks, copy_record
 from kms_core.testing.checks.kek_wrapping import KekWrappingChecks, OpenKek, round_trip
+from kms_core.testing.checks.optional import KekOptionalChecks
 from kms_core.testing.checks.shared import Provoked
 
 
-class KekConformance(KekWrappingChecks, KekIntegrityChecks, ErrorChecks):
+class KekConformance(KekWrappingChecks, KekIntegrityChecks, KekOptionalChecks, ErrorChecks):
     """Subclass it, and define ``open_kek`` and ``open_other_kek``; the other fixtures are optional.
 
     Each opens a fresh client whenever it is called.
@@ -74,11 +75,14 @@ class KekConformance(KekWrappingChecks, KekIntegrityChecks, ErrorChecks):
         """Wrap, unwrap what is wrapped, and describe."""
         dek = token_bytes(32)
         wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
-        return {
+        requests: dict[str, Mapping[str, Any]] = {
             "describe_kek": {},
             "wrap_dek": {"dek": dek, "context": CONTEXT},
             "unwrap_dek": {"wrapped": wrapped, "context": CONTEXT},
+            "rewrap_dek": {"wrapped": wrapped, "context": CONTEXT, "new_context": CONTEXT},
+            "check_health": {},
         }
+        return {hook: needs for hook, needs in requests.items() if client.bound.offers(hook)}
 
     def provoke(self, fresh: Fresh) -> Provoked:
         """Unwrap what was altered, and a record that was copied, through the façade."""

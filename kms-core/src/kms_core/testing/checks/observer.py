@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 import pytest
 
-from kms_core._values import Event
+from kms_core._values import CallStart, Event
 from kms_core.backend.hookspecs import BackendSpec, ObserverSpec
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients, expect, skip_without
@@ -27,7 +27,7 @@ def _event(
     outcome: Literal["done", "failed"] = "done",
 ) -> Event:
     error = None if outcome == "done" else "UnavailableError"
-    return Event(operation, "kms://under-test", dek_id, outcome, 0.25, error)
+    return Event(7, operation, "kms://under-test", dek_id, outcome, 0.25, error)
 
 
 class ObserverConformance(BackendChecks):
@@ -64,6 +64,18 @@ class ObserverConformance(BackendChecks):
         """Take note; an observer raises no error of its own."""
         self.use(fresh())
         return Provoked([], [])
+
+    @clause(ObserverSpec.observe_start)
+    def test_every_start(self, fresh: Fresh) -> None:
+        """Takes every beginning, also of an operation that it does not know, and its end."""
+        client = fresh()
+        if not client.bound.offers("observe_start"):
+            pytest.skip("observe_start is optional, and this backend has none")
+        for call, operation in enumerate(("get_dek", "of-tomorrow", "load_record")):
+            for dek_id in (None, *STRANGE_IDS):
+                start = CallStart(call, operation, "kms://under-test", dek_id)
+                client.answer("observe_start", f"of {start}", start=start)
+                client.answer("observe", f"of {start}", event=_event(dek_id, operation))
 
     @clause(ObserverSpec.observe)
     def test_every_event(self, fresh: Fresh) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import ClassVar, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, TypeAlias
 
 import pytest
 
@@ -11,6 +11,7 @@ from kms_core.backend.hookspecs import StorageSpec
 from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
 from kms_core.testing.checks.errors import ErrorChecks, Requests
+from kms_core.testing.checks.optional import StorageOptionalChecks
 from kms_core.testing.checks.shared import Provoked
 from kms_core.testing.checks.storage_listing import StorageListingChecks
 from kms_core.testing.checks.storage_races import StorageRaceChecks
@@ -19,7 +20,13 @@ from kms_core.testing.checks.storage_records import PlantRecord, StorageRecordCh
 OpenStorage: TypeAlias = Callable[[], StorageSpec]
 
 
-class StorageConformance(StorageRecordChecks, StorageListingChecks, StorageRaceChecks, ErrorChecks):
+class StorageConformance(
+    StorageRecordChecks,
+    StorageListingChecks,
+    StorageRaceChecks,
+    StorageOptionalChecks,
+    ErrorChecks,
+):
     """Subclass it, and define ``open_storage``; the other fixtures are optional.
 
     It opens a fresh client of one store, which is empty when a test begins. Clients of a store in
@@ -55,13 +62,16 @@ class StorageConformance(StorageRecordChecks, StorageListingChecks, StorageRaceC
         """Load, list, create, replace and delete; a storage may describe itself without asking."""
         there = {"dek_id": "there"}
         revision = client.answer("create_record", **there, data=b"data")
-        return {
+        requests: dict[str, Mapping[str, Any]] = {
             "load_record": there,
             "list_dek_ids": {"prefix": ""},
+            "list_records": {"prefix": "", "after": ""},
+            "check_health": {},
             "create_record": {"dek_id": "new", "data": b"data"},
             "replace_record": {**there, "data": b"data", "revision": revision},
             "delete_record": {**there, "revision": revision},
         }
+        return {hook: needs for hook, needs in requests.items() if client.bound.offers(hook)}
 
     def provoke(self, fresh: Fresh) -> Provoked:
         """Ask for what is not there, already there, or no longer so."""

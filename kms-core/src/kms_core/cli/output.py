@@ -1,0 +1,26 @@
+"""Writes what a command gives: to standard output, or to a file for its owner alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+output_option = click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write to this file, of mode 0600, in place of standard output. It is there whole or not "
+    "at all.",
+)
+
+
+def write_output(data: bytes, output: Path | None) -> None:
+    """Write data; a file that is there is replaced at once."""
+    from kms_core.builtin.file.disk import publish_over, translate_os_errors, write_temporary
+
+    if output is None:
+        click.echo(data, nl=False)
+        return
+    with translate_os_errors():
+        publish_over(write_temporary(output.parent, data), output)

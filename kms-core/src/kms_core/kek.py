@@ -1,0 +1,130 @@
+"""The façade of a KEK alone: it wraps data that the caller keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn, Self
+
+from kms_core._blob import blob_context, decode_blob, encode_blob
+from kms_core._events import Observers, observe
+from kms_core._tracebacks import without_locals
+from kms_core._values import MAX_DATA_SIZE, KekInfo
+from kms_core.errors import BackendContractError, DekSizeError, KekNotFoundError
+
+if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
+    from kms_core._plugins.clients import KekClient
+
+
+class Kek:
+    """An opened KEK. Get one from :func:`kms_core.open_kek`.
+
+    One Kek may be used by many threads, and by a child after a fork. Every error is a
+    :class:`~kms_core.KmsError`, and carries no local variables of the frames below the caller's.
+    """
+
+    def __init__(
+        self, kek: KekClient, provider: str, resources: ExitStack, observers: Observers = ()
+    ) -> None:
+        self._kek = kek
+        self._provider = provider
+        self._resources = resources
+        self._observers = observers
+
+    @without_locals
+    def wrap(self, data: bytes, context: Mapping[str, str]) -> bytes:
+        """Wrap data under the newest version of the KEK.
+
+        Args:
+            data: 1 to 4096 bytes, such as a key.
+            context: what the data is bound to; not secret. Its canonical JSON has at most 2048
+                bytes, and no key is empty or ``format``.
+
+        Returns:
+            A blob, not secret, to be kept by the caller. It has the data's size and, on each KEK,
+            a number of bytes more that docs/concepts.md says.
+
+        Raises:
+            DekSizeError: the data is empty or too long.
+            ContextError: the context is not one.
+            OperationError: the KMS refused or failed; see ``retryable``.
+        """
+        with observe(self._observers, "wrap", self._kek.backend, None):
+            bound = blob_context(context)
+            if not 1 <= len(data) <= MAX_DATA_SIZE:
+                raise DekSizeError(f"1 to {MAX_DATA_SIZE} bytes can be wrapped, not {len(data)}")
+            wrapped = self._kek.wrap_dek(bytes(data), bound)
+            return encode_blob(self._provider, wrapped)
+
+    @without_locals
+    def unwrap(self, blob: bytes, context: Mapping[str, str]) -> bytes:
+        """Unwrap what :meth:`wrap` returned, by this KEK and under an equal context.
+
+        Args:
+            blob: may come from anybody; a KEK that it names is compared, and never followed.
+            context: equal to the one under which it was wrapped.
+
+        Raises:
+            BlobError: it is not a blob of ours, or of an unknown version.
+            KekNotFoundError: another KEK wrapped it, or a version that is gone.
+            UnwrapError: it was altered, or the context is another.
+            ContextError: the context is not one.
+            OperationError: the KMS refused or failed; see ``retryable``.
+        """
+        with observe(self._observers, "unwrap", self._kek.backend, None):
+            bound = blob_context(context)
+            provider, wrapped = decode_blob(blob)
+            if provider != self._provider:
+                raise KekNotFoundError(
+                    f"the blob is wrapped by a kms://{provider} KEK, and {self._kek.backend} is "
+                    "configured; open it with the KEK that wrapped it"
+                )
+            data = self._kek.unwrap_dek(wrapped, bound)
+            if not 1 <= len(data) <= MAX_DATA_SIZE:
+                raise BackendContractError(
+                    f"{self._kek.distribution}: unwrap_dek returned {len(data)} bytes, which "
+                    "nobody wrapped; report it to the plugin's author"
+                )
+            return data
+
+    @without_locals
+    def describe_kek(self) -> KekInfo:
+        """Ask the KMS for the KEK: its name, its newest version and how it wraps.
+
+        Raises:
+            OperationError: the KMS refused or failed, or has no such KEK.
+        """
+        return self._kek.describe_kek()
+
+    @without_locals
+    def check_health(self) -> None:
+        """Ask the KMS whether it would serve a call now. Nothing is changed.
+
+        Raises:
+            OperationError: it would not; see ``retryable``.
+        """
+        self._kek.check_health()
+
+    @without_locals
+    def close(self) -> None:
+        """Close the backend; a second time does nothing."""
+        self._resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: connections and keys stay in their process."""
+        raise TypeError("a Kek cannot be pickled; open it in the process that uses it")
+
+    def __repr__(self) -> str:
+        return f"<Kek {self._kek.backend}>"

@@ -1,0 +1,82 @@
+"""KEKs and storages with a defect of an optional hook each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kms_core import KmsError, UnavailableError, UnwrapError
+from kms_core.backend import Context, ListedRecord, WrappedDek, hookimpl
+from tests.conformance.small_kms import SmallKek
+from tests.conformance.small_store import SmallStorage
+
+
+class KeepsOldContext(SmallKek):
+    breaks = ("test_rewrap",)
+
+    @hookimpl
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context, new_context: Context) -> WrappedDek:
+        return super().rewrap_dek(wrapped, context, {**new_context, **context})
+
+
+class RewrapsAnything(SmallKek):
+    breaks = ("test_rewrap_under_another_context",)
+
+    @hookimpl
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context, new_context: Context) -> WrappedDek:
+        try:
+            return super().rewrap_dek(wrapped, context, new_context)
+        except UnwrapError:
+            return self.wrap_dek(bytes(32), new_context)
+
+
+class TellsOtherKekAsAltered(SmallKek):
+    breaks = ("test_other_kek", "test_name_of_the_other_kek", "test_other_field")
+
+    def refusal(self, wrapped: WrappedDek) -> KmsError:
+        return UnwrapError()
+
+
+class IsNeverWell(SmallKek):
+    breaks = ("test_health",)
+
+    @hookimpl
+    def check_health(self) -> None:
+        raise UnavailableError("it is never well")
+
+
+class ListsSomeRecords(SmallStorage):
+    breaks = ("test_listed_records",)
+
+    @hookimpl
+    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
+        return (r for r in super().list_records(prefix, after) if r.dek_id != "other")
+
+
+class ListsWrongRevision(SmallStorage):
+    breaks = ("test_listed_records",)
+
+    def listed(self, dek_id: str) -> ListedRecord:
+        return ListedRecord(dek_id, "r0", None)
+
+
+class ListsOthersData(SmallStorage):
+    breaks = ("test_listed_records",)
+
+    def listed(self, dek_id: str) -> ListedRecord:
+        return ListedRecord(dek_id, self.service.records[dek_id].revision, b"data")
+
+
+class BeginsAgain(SmallStorage):
+    breaks = ("test_resumed_listing",)
+
+    @hookimpl
+    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
+        return super().list_records(prefix, after if after in self.service.records else "")
+
+
+class ProbesByWriting(SmallStorage):
+    breaks = ("test_health",)
+
+    @hookimpl
+    def check_health(self) -> None:
+        self.put("probe", b"probe")

@@ -1,0 +1,134 @@
+// A reader of records and blobs in nothing but Go's standard library: it says what each vector is.
+package main
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+	"unicode/utf8"
+)
+
+type vector struct {
+	Name, Record, Dek, Blob, Data string
+	DekID                         string `json:"dek_id"`
+	Context                       map[string]string
+}
+
+type record struct {
+	Format, Created, Algorithm string
+	DekID                      string `json:"dek_id"`
+	Size                       int
+	Kek                        struct{ Provider, ID, Version string }
+	WrappedDek                 string `json:"wrapped_dek"`
+}
+
+var all struct {
+	Kek struct {
+		ID   string
+		Keys map[string]string
+	}
+	Records, Blobs []vector
+}
+
+// quote writes text as canonical JSON does: only what must be escaped is.
+func quote(text string) string {
+	escapes := []string{`\`, `\\`, `"`, `\"`, "\b", `\b`, "\f", `\f`, "\n", `\n`, "\r", `\r`, "\t", `\t`}
+	for c := rune(0); c < ' '; c++ {
+		escapes = append(escapes, string(c), fmt.Sprintf(`\u%04x`, c))
+	}
+	return `"` + strings.NewReplacer(escapes...).Replace(text) + `"`
+}
+
+func canonical(context map[string]string) []byte {
+	var names, pairs []string
+	for name := range context {
+		names = append(names, name)
+	}
+	sort.Strings(names) // by their bytes in UTF-8, and so by code point
+	for _, name := range names {
+		pairs = append(pairs, quote(name)+":"+quote(context[name]))
+	}
+	return []byte("{" + strings.Join(pairs, ",") + "}")
+}
+
+func unwrap(provider, id, version, algorithm string, wrapped []byte, context map[string]string, want string) string {
+	key, _ := hex.DecodeString(all.Kek.Keys[version])
+	if provider != "local" || id != all.Kek.ID || len(key) == 0 {
+		return "other-kek"
+	}
+	block, _ := aes.NewCipher(key)
+	gcm, _ := cipher.NewGCM(block)
+	if algorithm != "AES-256-GCM" || len(wrapped) < 12 {
+		return "altered"
+	}
+	data, err := gcm.Open(nil, wrapped[:12], wrapped[12:], canonical(context))
+	if err != nil {
+		return "altered"
+	}
+	if hex.EncodeToString(data) != want {
+		return "opened, but as something else"
+	}
+	return "ok"
+}
+
+func readRecord(v vector) string {
+	var r record
+	data, _ := hex.DecodeString(v.Record)
+	if json.Unmarshal(data, &r) != nil {
+		return "malformed"
+	}
+	wrapped, err := base64.StdEncoding.Strict().DecodeString(r.WrappedDek)
+	written := fmt.Sprintf(
+		`{"format":"kms-core.dek/1","dek_id":%s,"size":%d,"created":%s,"kek":{"provider":%s,"id":%s,"version":%s},"algorithm":%s,"wrapped_dek":%s}`,
+		quote(r.DekID), r.Size, quote(r.Created), quote(r.Kek.Provider), quote(r.Kek.ID), quote(r.Kek.Version), quote(r.Algorithm), quote(r.WrappedDek))
+	if err != nil || r.Size < 1 || written != string(data) || !utf8.Valid(data) {
+		return "malformed"
+	}
+	if r.DekID != v.DekID {
+		return "other-id"
+	}
+	context := map[string]string{"format": r.Format, "dek_id": r.DekID, "size": fmt.Sprint(r.Size), "created": r.Created}
+	return unwrap(r.Kek.Provider, r.Kek.ID, r.Kek.Version, r.Algorithm, wrapped, context, v.Dek)
+}
+
+func readBlob(v vector) string {
+	data, _ := hex.DecodeString(v.Blob)
+	if !strings.HasPrefix(string(data), "KMS\x01") {
+		return "malformed"
+	}
+	var parts []string
+	for rest := data[4:]; len(rest) > 0; {
+		if len(rest) < 2 || len(rest)-2 < int(binary.BigEndian.Uint16(rest)) {
+			return "malformed"
+		}
+		end := 2 + int(binary.BigEndian.Uint16(rest))
+		parts, rest = append(parts, string(rest[2:end])), rest[end:]
+	}
+	if len(parts) != 5 || !utf8.ValidString(strings.Join(parts[:4], "")) {
+		return "malformed"
+	}
+	context := map[string]string{"format": "kms-core.blob/1"}
+	for name, text := range v.Context {
+		context[name] = text
+	}
+	return unwrap(parts[0], parts[1], parts[2], parts[3], []byte(parts[4]), context, v.Data)
+}
+
+func main() {
+	if err := json.NewDecoder(os.Stdin).Decode(&all); err != nil {
+		panic(err)
+	}
+	for _, v := range all.Records {
+		fmt.Printf("%s\t%s\n", v.Name, readRecord(v))
+	}
+	for _, v := range all.Blobs {
+		fmt.Printf("%s\t%s\n", v.Name, readBlob(v))
+	}
+}
