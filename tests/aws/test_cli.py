@@ -56,7 +56,12 @@ def test_kek_and_storage_on_aws(cloud: Cloud, config: Path) -> None:
 
 
 def test_kek_on_aws_over_a_folder(cloud: Cloud, config: Path) -> None:
-    options = ("--config", config, "--storage", f"storage://file?path={config.parent}/deks")
+    options = (
+        "--config",
+        config,
+        "--storage",
+        f"storage://file?path={config.parent}/deks&createFolder=true",
+    )
     made = dek(*options, "dek", "get", "--create", "volume-42")
     assert dek(*options, "dek", "get", "volume-42") == made
     assert [path.name for path in config.parent.glob("deks/*.json")] == ["dek-volume-42.json"]

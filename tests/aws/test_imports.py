@@ -22,7 +22,7 @@ import kms_core
 parameters, path = json.load(sys.stdin), sys.argv[1]
 read = []
 sys.addaudithook(lambda event, args: read.append(str(args[0])) if event == "open" else None)
-with kms_core.open_kms(parameters, f"storage://file?path={path}") as kms:
+with kms_core.open_kms(parameters, f"storage://file?path={path}&createFolder=true") as kms:
     kms.get_dek("id", create=True)
 print(json.dumps([list(sys.modules), read]))
 """

@@ -15,6 +15,7 @@ from kms_core import (
     DekSizeError,
     KekDisabledError,
     KekInfo,
+    KekNotFoundError,
     UnwrapError,
     open_kms,
 )
@@ -130,7 +131,7 @@ def test_key_of_another_purpose(cloud: Cloud) -> None:
 def test_record_is_no_address(cloud: Cloud, kek: GcpKek) -> None:
     other = cloud.open_kek(cloud.make_key()).wrap_dek(DEK, CONTEXT)
     cloud.kms.seen.clear()
-    fails(UnwrapError, lambda: kek.unwrap_dek(other, CONTEXT))
+    fails(KekNotFoundError, lambda: kek.unwrap_dek(other, CONTEXT))
     evil = replace(kek.wrap_dek(DEK, CONTEXT), kek_version="1/../../evil")
     fails(UnwrapError, lambda: kek.unwrap_dek(evil, CONTEXT))
     assert cloud.kms.seen == ["Encrypt"]
