@@ -22,7 +22,7 @@ KEK_PERMISSIONS = (
 )
 RECORD_PERMISSIONS = ("storage.objects.create", "storage.objects.get")
 MORE_PERMISSIONS = ("storage.objects.delete", "storage.objects.list")
-QUICK = {"timeout": 1.5, "deadline": 3.0}
+QUICK = {"connectTimeout": 0.5, "readTimeout": 1, "deadline": 3.0}
 
 
 @dataclass

@@ -41,7 +41,7 @@ WRONG = [
     (f"{KEK}&keyVersion=latest", "keyVersion"),
     (f"{KEK}&endpoint=http://127.0.0.1:1", "endpoint is not https://HOST"),
     (f"{KEK}&endpoint=https://host/path", "endpoint is not https://HOST"),
-    (f"{KEK}&timeout=0", "timeout"),
+    (f"{KEK}&readTimeout=0", "readTimeout"),
     (f"{KEK}&deadline=inf", "deadline"),
     (f"{KEK}&keyring=r", "did you mean 'keyRing'"),
     (KEK.replace("keyName=k", "keyName=k%2FcryptoKeyVersions%2F1"), "keyName"),

@@ -12,7 +12,7 @@ from kms_gcp.storage import GcpStorage
 from tests.gcp.cloud import Cloud
 from tests.gcp.kms_server import Algorithm, Level, State
 
-AT_ONCE = {"timeout": 0.5, "deadline": 0.5}
+AT_ONCE = {"connectTimeout": 0.25, "readTimeout": 0.25, "deadline": 0.5}
 
 
 class GcpKekConformance(KekConformance):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import boto3.session
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import ReadTimeoutError
 from botocore.loaders import create_loader
 
 from kms_aws.config import AwsConfig
@@ -89,6 +91,7 @@ def _open(service: str, config: AwsConfig) -> _Opened:
         session.register_component("data_loader", _models)
         options = {"endpoint_url": config.endpoint, "config": _client_config(config)}
         client = made.client(service, region_name=config.region, **options)
+    _keep_deadline(client, config.deadline)
     if service == "s3":
         _stay_in_region(client)
     return _Opened(client, credentials)
@@ -113,6 +116,7 @@ def _client_config(config: AwsConfig) -> Config:
     return Config(
         connect_timeout=config.connect_timeout,
         read_timeout=config.read_timeout,
+        max_pool_connections=config.max_connections,
         retries={"mode": "standard", "total_max_attempts": config.max_attempts},
         ignore_configured_endpoint_urls=True,  # type: ignore[call-arg] # the stubs lack it
         request_checksum_calculation="when_required",  # storage.py adds its own, which all take
@@ -124,6 +128,20 @@ def _client_config(config: AwsConfig) -> Config:
         },
         proxies={} if plain else None,  # unencrypted calls must not leave this machine
     )
+
+
+def _keep_deadline(client: Any, seconds: float) -> None:
+    """Make no attempt of a call once its deadline is over; the SDK only counts attempts."""
+
+    def begin(context: dict[str, Any], **_: object) -> None:
+        context["kms_core_deadline"] = monotonic() + seconds
+
+    def attempt(request: Any, **_: object) -> None:
+        if monotonic() > request.context["kms_core_deadline"]:
+            raise ReadTimeoutError(endpoint_url=client.meta.endpoint_url)
+
+    client.meta.events.register("before-call", begin)
+    client.meta.events.register("request-created", attempt)
 
 
 def _stay_in_region(client: Any) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 from msgspec import Meta, field
 
-from kms_core.backend import Attempts, BackendConfig, Endpoint, RecordPrefix, Seconds, SecretStr
+from kms_core.backend import Endpoint, RecordPrefix, SecretStr, ServiceConfig
 
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:(key|alias)/.+")
 
@@ -35,8 +35,8 @@ def _parse_tags(text: str) -> list[tuple[str, str]]:
 Text = Annotated[str, Meta(min_length=1)]
 
 
-class AwsConfig(BackendConfig):
-    """The service's place, AWS credentials, and how long to wait.
+class AwsConfig(ServiceConfig):
+    """The service's place, and AWS credentials.
 
     Without ``accessKeyID`` and ``profile`` the SDK's own chain finds the credentials.
 
@@ -46,9 +46,6 @@ class AwsConfig(BackendConfig):
         session_token: for temporary static credentials.
         profile: a profile of the local AWS directory.
         endpoint: replaces the region's public endpoint.
-        connect_timeout: seconds to wait for a connection.
-        read_timeout: seconds to wait for each answer.
-        max_attempts: how often a call is made at most, the first one included.
     """
 
     region: Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z")]
@@ -57,9 +54,6 @@ class AwsConfig(BackendConfig):
     session_token: SecretStr | None = None
     profile: Text | None = None
     endpoint: Endpoint | None = None
-    connect_timeout: Seconds = 5
-    read_timeout: Seconds = 10
-    max_attempts: Attempts = 3
 
     def __post_init__(self) -> None:
         if (self.access_key_id is None) != (self.access_key is None):

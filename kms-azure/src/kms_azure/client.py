@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from http import HTTPStatus
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from azure.core.exceptions import HttpResponseError
@@ -16,9 +17,11 @@ from azure.identity import (
     DefaultAzureCredential,
     ManagedIdentityCredential,
 )
+from requests.adapters import HTTPAdapter
 
 from kms_azure.config import AzureConfig, AzureKekConfig, AzureStorageConfig
 from kms_azure.errors import CREDENTIALS, strange_reply
+from kms_core import UnavailableError
 from kms_core.backend import translate_errors
 
 if TYPE_CHECKING:
@@ -102,6 +105,7 @@ class Transport(RequestsTransport):  # type: ignore[misc] # the SDK exports it u
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send a request; refuse headers that the SDK reads as numbers without a look at them."""
+        self._keep_deadline(request)
         response = super().send(request, **options)
         _check_headers(request, response)
         return response
@@ -109,6 +113,16 @@ class Transport(RequestsTransport):  # type: ignore[misc] # the SDK exports it u
     def sleep(self, duration: float) -> None:
         """Wait for the next attempt; a service may ask for hours by Retry-After."""
         super().sleep(min(duration, self._config.read_timeout))
+
+    def _keep_deadline(self, request: Any) -> None:
+        """Stop a call whose deadline is over. All its attempts send one request."""
+        now = monotonic()
+        end = vars(request).setdefault("kms_core_deadline", now + self._config.deadline)
+        if now > end:
+            raise UnavailableError(
+                f"no answer within {self._config.deadline:g} seconds; check endpoint, network and "
+                "proxy, or try again later"
+            )
 
 
 class TokenTransport(Transport):
@@ -149,6 +163,9 @@ def _open_session(config: AzureConfig) -> Any:
     plain.open()
     # Or else a .netrc that names the host would replace our token by a password.
     plain.session.auth = lambda request: request
+    for prefix, adapter in list(plain.session.adapters.items()):
+        pool = HTTPAdapter(pool_maxsize=config.max_connections, max_retries=adapter.max_retries)
+        plain.session.mount(prefix, pool)
     return plain.session
 
 

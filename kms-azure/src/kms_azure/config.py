@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, field
 
-from kms_core.backend import Attempts, BackendConfig, Endpoint, RecordPrefix, Seconds, SecretStr
+from kms_core.backend import Endpoint, RecordPrefix, SecretStr, ServiceConfig
 
 _PUBLIC, _CHINA = "login.microsoftonline.com", "login.chinacloudapi.cn"
 _US_GOVERNMENT, _GERMANY = "login.microsoftonline.us", "login.microsoftonline.de"
@@ -36,7 +36,7 @@ class TlsEndpoint(Endpoint):
     __slots__ = ()
 
     def __new__(cls, url: str) -> Self:
-        endpoint = super().__new__(cls, url.rstrip("/"))
+        endpoint = super().__new__(cls, url)
         if urlsplit(endpoint).scheme != "https":
             raise ValueError("is not https, and the Azure SDK sends tokens over nothing else")
         return endpoint
@@ -53,8 +53,8 @@ class VaultType(str):
         return super().__new__(cls, suffix)
 
 
-class AzureConfig(BackendConfig):
-    """Azure credentials, and how long to wait.
+class AzureConfig(ServiceConfig):
+    """Azure credentials, and the service's place.
 
     ``tenantID``, ``clientID`` and ``clientSecret`` together are a service principal;
     ``managedIdentity=true`` is the identity of the machine, the user-assigned one of ``clientID``
@@ -67,9 +67,6 @@ class AzureConfig(BackendConfig):
         managed_identity: use a managed identity.
         authority: who issues tokens, if not the cloud's own authority.
         endpoint: replaces the service's public endpoint.
-        connect_timeout: seconds to wait for a connection.
-        read_timeout: seconds to wait for each answer, and at most between two attempts.
-        max_attempts: how often a call is made at most, the first one included.
     """
 
     tenant_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]+\Z")] | None = field(
@@ -80,9 +77,6 @@ class AzureConfig(BackendConfig):
     managed_identity: bool = False
     authority: TlsEndpoint | None = None
     endpoint: TlsEndpoint | None = None
-    connect_timeout: Seconds = 5
-    read_timeout: Seconds = 10
-    max_attempts: Attempts = 3
 
     def __post_init__(self) -> None:
         principal = (self.tenant_id, self.client_id, self.client_secret)

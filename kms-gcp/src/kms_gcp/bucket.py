@@ -8,10 +8,11 @@ from typing import Any
 from google.api_core import exceptions as sdk
 from google.cloud.storage import Bucket, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
+from requests.adapters import HTTPAdapter
 
 from kms_core import ConfigError, ConflictError
 from kms_core.backend import translate_errors
-from kms_gcp.client import Credentials, GcpClient, muted
+from kms_gcp.client import Credentials, GcpClient, limit_attempts, muted
 from kms_gcp.config import GcpStorageConfig
 from kms_gcp.errors import STORAGE
 
@@ -19,9 +20,17 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
 def call_arguments(config: GcpStorageConfig) -> dict[str, Any]:
-    """The SDK's own retry, on purpose: every call here is a read, or carries a condition."""
-    retry = DEFAULT_RETRY.with_timeout(config.deadline).with_delay(0.2, 5.0, 2.0)
-    return {"retry": retry, "timeout": config.timeout}
+    """The arguments of one call of Cloud Storage.
+
+    They have the SDK's own retry, on purpose: every call here is a read, or carries a condition.
+    """
+    is_transient = DEFAULT_RETRY._predicate  # noqa: SLF001 -- the SDK has no other name for it
+    retry = (
+        DEFAULT_RETRY.with_predicate(limit_attempts(is_transient, config.max_attempts))
+        .with_timeout(config.deadline)
+        .with_delay(0.2, 5.0, 2.0)
+    )
+    return {"retry": retry, "timeout": (config.connect_timeout, config.read_timeout)}
 
 
 def open_storage(config: GcpStorageConfig) -> GcpClient[Client]:
@@ -45,6 +54,8 @@ def _open(config: GcpStorageConfig, credentials: Credentials) -> Client:
     client._bucket_metadata_cache = None  # noqa: SLF001 -- likewise
     session = client._http  # noqa: SLF001 -- likewise
     session.auth = lambda request: request  # or ~/.netrc replaces the token
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=config.max_connections))
     session.trust_env = not endpoint.startswith("http:")  # no proxy for this machine
     return client
 
@@ -55,13 +66,14 @@ def check_bucket(client: Client, config: GcpStorageConfig) -> None:
     Raises:
         ConfigError: the bucket is another project's.
     """
-    arguments = call_arguments(config)
-    look_up = partial(_look_up, client, config, arguments)
+    look_up = partial(_look_up, client, config)
     bucket = look_up()
     if bucket is None:
         try:
             with muted(), translate_errors(STORAGE, "storage.buckets.create", config.bucket):
-                bucket = client.create_bucket(config.bucket, project=config.project_id, **arguments)
+                bucket = client.create_bucket(
+                    config.bucket, project=config.project_id, **call_arguments(config)
+                )
         except ConflictError:  # somebody else has just created it, or we have, twice
             bucket = look_up()
     if bucket is None or int(bucket.project_number) != config.project_number:
@@ -71,9 +83,9 @@ def check_bucket(client: Client, config: GcpStorageConfig) -> None:
         )
 
 
-def _look_up(client: Client, config: GcpStorageConfig, arguments: dict[str, Any]) -> Bucket | None:
+def _look_up(client: Client, config: GcpStorageConfig) -> Bucket | None:
     with muted(), translate_errors(STORAGE, "storage.buckets.get", config.bucket):
         try:
-            return client.get_bucket(config.bucket, **arguments)
+            return client.get_bucket(config.bucket, **call_arguments(config))
         except sdk.NotFound:
             return None

@@ -66,7 +66,7 @@ class GcpClient(Generic[ClientT]):
             return open_client(credentials), credentials
 
         self._opened = PerProcess(open_with_credentials, lambda opened: close_client(opened[0]))
-        self._request = partial(Request(), timeout=config.timeout)
+        self._request = partial(Request(), timeout=config.connect_timeout + config.read_timeout)
 
     def get(self) -> ClientT:
         """The client, once there are credentials that have not expired.
@@ -120,24 +120,33 @@ def _read_service_account(path: Path, scope: str) -> Credentials:
     raise ConfigError(f"credentialsPath: {str(path)!r} {problem}")
 
 
-class Calls:
-    """The arguments of each call, from the config.
+def limit_attempts(
+    is_transient: Callable[[Exception], bool], attempts: int
+) -> Callable[[Exception], bool]:
+    """A predicate for the SDK's retry of one call: it tries so often and no more."""
+    left = iter(range(attempts - 1, 0, -1))
+    return lambda error: is_transient(error) and next(left, 0) > 0
+
+
+_is_transient = if_exception_type(sdk.DeadlineExceeded, sdk.ServiceUnavailable)
+
+
+def kms_arguments(config: GcpConfig) -> dict[str, Any]:
+    """The arguments of one call of Cloud KMS.
 
     Encrypt, Decrypt and GetCryptoKeyVersion change nothing, so they are tried again after a
     time-out or when the service is unavailable, as the SDK does by itself.
     """
-
-    def __init__(self, config: GcpConfig) -> None:
-        retry = Retry(
-            predicate=if_exception_type(sdk.DeadlineExceeded, sdk.ServiceUnavailable),
-            initial=0.1,
-            multiplier=1.3,
-            maximum=5.0,
-            timeout=config.deadline,
-        )
-        # A plain number would be the time for all tries together.
-        timeout = ConstantTimeout(config.timeout)  # type: ignore[no-untyped-call] # the SDK lacks types
-        self.grpc: dict[str, Any] = {"retry": retry, "timeout": timeout}
+    retry = Retry(
+        predicate=limit_attempts(_is_transient, config.max_attempts),
+        initial=0.1,
+        multiplier=1.3,
+        maximum=5.0,
+        timeout=config.deadline,
+    )
+    # A plain number would be the time for all tries together.
+    each = ConstantTimeout(config.connect_timeout + config.read_timeout)  # type: ignore[no-untyped-call] # the SDK lacks types
+    return {"retry": retry, "timeout": each}
 
 
 def muted() -> AbstractContextManager[None]:

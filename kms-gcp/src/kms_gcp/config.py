@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, field
 
-from kms_core.backend import BackendConfig, Endpoint, RecordPrefix, Seconds
+from kms_core.backend import Endpoint, RecordPrefix, ServiceConfig
 
 
 class TlsHost(Endpoint):
@@ -26,20 +26,16 @@ class TlsHost(Endpoint):
 KmsName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,63}\Z")]
 
 
-class GcpConfig(BackendConfig):
-    """The project, Google credentials, and how long to wait.
+class GcpConfig(ServiceConfig):
+    """The project, and Google credentials.
 
     Attributes:
         project_id: the project's id, not its number.
         credentials_path: a service account file. Without it, application default credentials.
-        timeout: seconds to wait for each answer.
-        deadline: seconds after which the SDK tries a call no more.
     """
 
     project_id: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]*\Z")] = field(name="projectID")
     credentials_path: Path | None = None
-    timeout: Seconds = 10
-    deadline: Seconds = 30
 
 
 class GcpKekConfig(GcpConfig):

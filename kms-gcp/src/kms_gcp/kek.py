@@ -36,7 +36,7 @@ from kms_core.backend import (
     other_kek,
     translate_errors,
 )
-from kms_gcp.client import Calls, Credentials, GcpClient, muted
+from kms_gcp.client import Credentials, GcpClient, kms_arguments, muted
 from kms_gcp.config import GcpKekConfig
 from kms_gcp.errors import KEK, UNWRAP
 
@@ -60,7 +60,7 @@ class GcpKek(KekSpec):
 
     def __init__(self, config: GcpKekConfig) -> None:
         self._key = config.resource_name
-        self._calls = Calls(config)
+        self._config = config
         self._client = GcpClient(partial(_open, config), _close, config, _SCOPE, signs_tokens=True)
         self._pinned = str(config.key_version) if config.key_version else None
         self._version = self._pinned or _FIRST_VERSION
@@ -92,7 +92,7 @@ class GcpKek(KekSpec):
         )
         client, name = self._client.get(), self._name(version)
         with muted(), translate_errors(UNWRAP, "cloudkms.cryptoKeyVersions.useToDecrypt", name):
-            reply = client.decrypt(request, **self._calls.grpc)
+            reply = client.decrypt(request, **kms_arguments(self._config))
         if reply.plaintext_crc32c != crc32c(reply.plaintext):
             raise _damaged("Decrypt", "the CRC32C of the plaintext differs")
         if wrapped.algorithm != _algorithm(reply.protection_level):
@@ -104,7 +104,7 @@ class GcpKek(KekSpec):
         version = self._pinned or self._version_of(self._encrypt(None, _PROBE, _PROBE))
         client, name = self._client.get(), self._name(version)
         with muted(), translate_errors(KEK, "cloudkms.cryptoKeyVersions.get", name):
-            found = client.get_crypto_key_version({"name": name}, **self._calls.grpc)
+            found = client.get_crypto_key_version({"name": name}, **kms_arguments(self._config))
         if found.name != name:
             raise _damaged("GetCryptoKeyVersion", "the answer is about another version")
         if found.state != CryptoKeyVersion.CryptoKeyVersionState.ENABLED:
@@ -128,7 +128,7 @@ class GcpKek(KekSpec):
         )
         try:
             with muted(), translate_errors(KEK, "cloudkms.cryptoKeyVersions.useToEncrypt", name):
-                reply = client.encrypt(request, **self._calls.grpc)
+                reply = client.encrypt(request, **kms_arguments(self._config))
         except ConfigError as error:
             if len(plaintext) + len(bound) <= _MAX_HSM_INPUT:
                 raise

@@ -40,7 +40,6 @@ class GcpStorage(StorageSpec):
         self._config = config
         self._prefix = config.prefix or ""
         self._place = f"gs://{config.bucket}/{self._prefix}"
-        self._arguments = call_arguments(config)
         self._client = open_storage(config)
         if config.create_bucket:
             check_bucket(self._client.get(), config)
@@ -56,10 +55,13 @@ class GcpStorage(StorageSpec):
         ):
             try:
                 data = blob.download_as_bytes(
-                    end=MAX_RECORD_SIZE, raw_download=True, checksum=None, **self._arguments
+                    end=MAX_RECORD_SIZE,
+                    raw_download=True,
+                    checksum=None,
+                    **call_arguments(self._config),
                 )
             except sdk.RequestRangeNotSatisfiable:  # an empty object has no first byte
-                blob.reload(**self._arguments)
+                blob.reload(**call_arguments(self._config))
                 data = b""
         if len(data) <= MAX_RECORD_SIZE:
             _check(blob, data)
@@ -84,7 +86,7 @@ class GcpStorage(StorageSpec):
     def delete_record(self, dek_id: str, revision: str) -> None:
         blob, place = self._blob(dek_id), self._place + encode_object_name(dek_id)
         with muted(), translate_errors(DELETE, "storage.objects.delete", place):
-            blob.delete(if_generation_match=_parse(revision), **self._arguments)
+            blob.delete(if_generation_match=_parse(revision), **call_arguments(self._config))
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
@@ -93,7 +95,7 @@ class GcpStorage(StorageSpec):
             self._config.bucket,
             prefix=start,
             fields="items(name),nextPageToken",
-            **self._arguments,
+            **call_arguments(self._config),
         )
         blobs = iter(found)
         while True:
@@ -128,7 +130,7 @@ class GcpStorage(StorageSpec):
                 content_type="application/json",
                 checksum="crc32c",
                 if_generation_match=_parse(revision),
-                **self._arguments,
+                **call_arguments(self._config),
             )
         _check(blob, data)
         return _generation(blob)

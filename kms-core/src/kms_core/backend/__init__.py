@@ -44,6 +44,7 @@ from kms_core.backend.parameters import (
     Seconds,
     SecretBytes,
     SecretStr,
+    ServiceConfig,
 )
 from kms_core.backend.replies import parse_json, read_part
 from kms_core.backend.sdk import PerProcess, mute_logging
@@ -71,6 +72,7 @@ __all__ = [
     "Seconds",
     "SecretBytes",
     "SecretStr",
+    "ServiceConfig",
     "StorageSpec",
     "StoredRecord",
     "WrappedDek",

@@ -31,6 +31,7 @@ __all__ = [
     "Seconds",
     "SecretBytes",
     "SecretStr",
+    "ServiceConfig",
 ]
 
 
@@ -39,7 +40,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 
 
 class Endpoint(str):
-    """The URL of a service. Plain http is refused except to this machine."""
+    """The URL of a service, without a slash at its end. Plain http is for this machine only."""
 
     __slots__ = ()
 
@@ -53,7 +54,7 @@ class Endpoint(str):
             raise ValueError("holds more than scheme, host, port and path; leave credentials out")
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
             raise ValueError("is plain http to another machine; use https")
-        return super().__new__(cls, url)
+        return super().__new__(cls, url.rstrip("/"))
 
 
 def _is_loopback(host: str) -> bool:
@@ -146,6 +147,25 @@ class BackendConfig(
                 problem = _describe(error)
         # Raised here and not above: what a field's class raised may hold the value.
         raise ConfigError(problem)
+
+
+class ServiceConfig(BackendConfig):
+    """For a backend that calls a service: how long it waits, and what it keeps open.
+
+    Attributes:
+        connect_timeout: seconds to wait for a connection.
+        read_timeout: seconds to wait for more of an answer.
+        max_attempts: how often a call is made at most, the first one included.
+        deadline: seconds after which a call is not made again.
+        max_connections: how many connections are kept for the next calls; one for each thread that
+            calls at once is enough.
+    """
+
+    connect_timeout: Seconds = 5
+    read_timeout: Seconds = 10
+    max_attempts: Attempts = 3
+    deadline: Seconds = 60
+    max_connections: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
 
 
 def _read(folder: Path, kind: type[Any], value: object) -> object:
