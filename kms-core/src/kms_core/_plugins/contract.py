@@ -7,6 +7,7 @@ one answer, made from all the arguments, so the class is checked before it is us
 from __future__ import annotations
 
 from abc import ABCMeta
+from typing import Any
 
 import pluggy
 
@@ -20,6 +21,18 @@ from kms_core.backend.hookspecs import (
 from kms_core.errors import BackendContractError
 
 
+class _Manager(pluggy.PluginManager):
+    """Looks at all attributes of a class, and then of its object only at the hooks."""
+
+    class_is_checked = False
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        """What pluggy calls for each attribute."""
+        if self.class_is_checked and not hasattr(self.hook, name):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
 def spec_of(scheme: str, backend: type) -> ABCMeta:
     """The hookspec that a class has to keep. A KEK that has ``derive_dek`` is a deriver."""
     if scheme == "kms":
@@ -27,13 +40,13 @@ def spec_of(scheme: str, backend: type) -> ABCMeta:
     return StorageSpec if scheme == "storage" else ObserverSpec
 
 
-def register_class(backend: type, spec: ABCMeta, distribution: str) -> pluggy.PluginManager:
+def register_class(backend: type, spec: ABCMeta, distribution: str) -> _Manager:
     """Register the class alone with a PluginManager that nobody else can reach.
 
     Raises:
         BackendContractError: it does not implement every hook as specified.
     """
-    manager = pluggy.PluginManager(PROJECT)
+    manager = _Manager(PROJECT)
     manager.add_hookspecs(spec)
     try:
         manager.register(backend)
@@ -47,6 +60,7 @@ def register_class(backend: type, spec: ABCMeta, distribution: str) -> pluggy.Pl
             problem = _hook_problem(backend, name, getattr(manager.hook, name))
             if problem is not None:
                 raise _violation(backend, distribution, problem)
+    manager.class_is_checked = True
     return manager
 
 
@@ -55,7 +69,7 @@ def _is_overridden(backend: type, spec: ABCMeta, name: str) -> bool:
     return getattr(backend, name, None) not in {None, getattr(spec, name)}
 
 
-def register_object(manager: pluggy.PluginManager, opened: object) -> pluggy.HookRelay:
+def register_object(manager: _Manager, opened: object) -> pluggy.HookRelay:
     """Put an object in place of its class, and return what calls the object's hooks."""
     manager.unregister(type(opened))
     manager.register(opened)

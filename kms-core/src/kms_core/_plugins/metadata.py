@@ -7,11 +7,16 @@ file is read by itself, and only where it names the group.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from configparser import ConfigParser, Error
+from functools import cache, lru_cache
 from importlib import metadata
 
 from packaging.utils import canonicalize_name
+
+_PREFIX = "kms."
+"""What the names of our groups begin with."""
 
 _UNREADABLE = (OSError, ValueError)
 """What importlib.metadata raises of a file that is not there, or is no text."""
@@ -23,8 +28,8 @@ def entry_points(group: str) -> Iterator[tuple[str, str, metadata.Distribution]]
     Each is its name, ``MODULE:CLASS`` or whatever stands in its place, and who registered it.
     """
     seen = set()
-    for distribution in metadata.distributions():
-        section = _section(distribution, group)
+    for distribution, text in _registering(tuple(sys.path)):
+        section = _section(text, group)
         if section:
             name = field(distribution, "Name")
             key = canonicalize_name(name) if name else distribution
@@ -33,6 +38,32 @@ def entry_points(group: str) -> Iterator[tuple[str, str, metadata.Distribution]]
             seen.add(key)
 
 
+def forget() -> None:
+    """Read everything again: something may have been installed since."""
+    _registering.cache_clear()
+
+
+@lru_cache(maxsize=1)
+def _registering(_path: tuple[str, ...]) -> list[tuple[metadata.Distribution, str]]:
+    """The distributions that register a backend of any kind, with their entry_points.txt.
+
+    To read the files of all distributions is most of what opening a backend would cost, so a
+    process does that once for each ``sys.path``.
+    """
+    texts = (
+        (distribution, _entry_points_of(distribution)) for distribution in metadata.distributions()
+    )
+    return [(distribution, text) for distribution, text in texts if f"[{_PREFIX}" in text]
+
+
+def _entry_points_of(distribution: metadata.Distribution) -> str:
+    try:
+        return distribution.read_text("entry_points.txt") or ""
+    except _UNREADABLE:
+        return ""
+
+
+@cache
 def field(distribution: metadata.Distribution, name: str) -> str | None:
     """A field of the distribution's metadata, if that can be read."""
     try:
@@ -49,15 +80,15 @@ def requirements(distribution: metadata.Distribution) -> list[str]:
         return []
 
 
-def _section(distribution: metadata.Distribution, group: str) -> Mapping[str, str | None]:
+def _section(text: str, group: str) -> Mapping[str, str | None]:
     """Read entry_points.txt as far as it is what packaging.python.org specifies."""
     try:
-        text = distribution.read_text("entry_points.txt") or ""
         return _parse(text, group) if f"[{group}]" in text else {}
-    except (Error, *_UNREADABLE):
+    except (Error, ValueError):
         return {}
 
 
+@cache
 def _parse(text: str, group: str) -> Mapping[str, str | None]:
     parser = ConfigParser(
         delimiters=("=",), allow_no_value=True, strict=False, interpolation=None, default_section=""

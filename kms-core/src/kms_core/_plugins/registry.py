@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.machinery import ModuleSpec
 
-from kms_core._plugins.metadata import entry_points, field
+from kms_core._plugins.metadata import entry_points, field, forget
 from kms_core._plugins.requirement import CORE, unmet_requirement
 from kms_core.errors import (
     BackendAmbiguousError,
@@ -101,8 +101,10 @@ def find_backend(scheme: str, name: str) -> FoundBackend:
         BackendNotFoundError: no distribution provides it.
         BackendAmbiguousError: several do.
     """
-    # Once: reading all metadata is most of what opening a backend costs.
     matches = [f for f in _of_scheme(scheme) if f.name == name]
+    if not matches:
+        forget()
+        matches = [f for f in _of_scheme(scheme) if f.name == name]
     if not matches:
         raise BackendNotFoundError(_not_found(scheme, name, find_backends()))
     if len(matches) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import metadata
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -12,6 +13,7 @@ from kms_core._plugins.metadata import requirements
 CORE = "kms-core"
 
 
+@cache
 def unmet_requirement(distribution: metadata.Distribution) -> str | None:
     """Say which versions of kms-core the distribution is for, if this one is not among them."""
     on_core = [found for found in map(_on_core, requirements(distribution)) if found]
