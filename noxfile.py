@@ -89,7 +89,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session(python=INTERPRETERS)
 def providers(session: nox.Session) -> None:
     """Run the tests of the cloud providers on their servers; `-- --long` runs the long forms."""
-    _install(session, "test", "servers", *(() if shutil.which("npm") else ("node",)))
+    _install(session, "test", "servers", "spans", *(() if shutil.which("npm") else ("node",)))
     session.run("pytest", *SHARED_OUT, *session.posargs, *PROVIDERS)
 
 

@@ -76,7 +76,7 @@ def kms_core_local(folder: Path) -> Peer:
         "kms-core",
         "kms_core",
         seal,
-        lambda: AESGCM(kms.get_dek(DEK_ID, create=True)).decrypt(NONCE, sealed, DEK_ID.encode()),
+        lambda: AESGCM(kms.get_dek(DEK_ID)).decrypt(NONCE, sealed, DEK_ID.encode()),
     )
 
 

@@ -233,6 +233,7 @@ def test_a_role_that_is_not_given_is_no_missing_permission_on_the_key(
         raise denied
 
     monkeypatch.setattr(Credentials, "get_frozen_credentials", refuse)
+    monkeypatch.setattr("kms_aws.client.RefreshableCredentials", Credentials)
     with pytest.raises(AccessDeniedError) as caught:
         kek.describe_kek() if kind == "kek" else storage.load_record("id")
     assert str(caught.value).startswith("finding credentials on this machine: AccessDenied: ")

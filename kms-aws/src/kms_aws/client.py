@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import boto3.session
 import botocore.session
 from botocore.config import Config
+from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import ReadTimeoutError
 from botocore.loaders import create_loader
 
@@ -62,10 +63,11 @@ class AwsClient(Generic[ClientT]):
             KmsError: there are no credentials, or they cannot be renewed.
         """
         client, credentials = self._opened.get()
-        with muted(), translate_errors(CREDENTIALS, *_FINDING):
-            if credentials is None:
-                raise no_credentials()
-            credentials.get_frozen_credentials()
+        if credentials is None:
+            raise no_credentials()
+        if isinstance(credentials, RefreshableCredentials):
+            with muted(), translate_errors(CREDENTIALS, *_FINDING):
+                credentials.get_frozen_credentials()
         opened: ClientT = client
         return opened
 
@@ -116,6 +118,7 @@ def _client_config(config: AwsConfig) -> Config:
     return Config(
         connect_timeout=config.connect_timeout,
         read_timeout=config.read_timeout,
+        parameter_validation=False,  # what is sent here is typed, and this costs more than we do
         max_pool_connections=config.max_connections,
         retries={"mode": "standard", "total_max_attempts": config.max_attempts},
         ignore_configured_endpoint_urls=True,  # type: ignore[call-arg] # the stubs lack it

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from kms_core._config.choices import ChosenBackend
     from kms_core._events import Observer, Observers
     from kms_core._values import Event
+    from kms_core.backend.hookspecs import ObserverSpec
 
-    ChosenObserver: TypeAlias = UriOrMapping | Callable[[Event], object]
+    ChosenObserver: TypeAlias = UriOrMapping | Callable[[Event], object] | ObserverSpec
 
 
 # The modules that load stevedore and msgspec are imported when a backend is opened, not by
@@ -43,8 +44,9 @@ def open_kms(
             that derives its DEKs needs none, and opens none. ``createDeks=false`` among the
             parameters of any storage, or ``KMS_CREATE_DEKS=false`` in the environment, lets no
             DEK be made.
-        observers: names of observers, or mappings with ``backend``, or callables that take each
-            :class:`~kms_core.backend.Event`.
+        observers: names of observers, or mappings with ``backend``; or callables that take each
+            :class:`~kms_core.backend.Event`, or objects of an :class:`~kms_core.backend.ObserverSpec`
+            of your own, which you close yourself.
         config: a TOML file with the tables ``kek`` and ``storage``, and ``observers``.
 
     Raises:
@@ -57,10 +59,10 @@ def open_kms(
     from kms_core._deks.stored import StoredDeks
     from kms_core._plugins.clients import DeriverClient
 
-    named, callables = _part(observers)
+    named, own = _part(observers)
     chosen = load_choices(kek=kek, storage=storage, observers=named, config=config)
     with ExitStack() as resources:
-        told = [*_open_observers(chosen.observers, resources), *callables]
+        told = [*_open_observers(chosen.observers, resources), *own]
         opened = _open(chosen.kek, resources, told)
         if isinstance(opened, DeriverClient):
             return Kms(DerivedDeks(opened), resources.pop_all(), told)
@@ -91,10 +93,10 @@ def open_kek(
     from kms_core._config.choices import load_choices
     from kms_core._plugins.clients import DeriverClient
 
-    named, callables = _part(observers)
+    named, own = _part(observers)
     chosen = load_choices(kek=kek, observers=named, config=config)
     with ExitStack() as resources:
-        told = [*_open_observers(chosen.observers, resources), *callables]
+        told = [*_open_observers(chosen.observers, resources), *own]
         opened = _open(chosen.kek, resources, told)
         if isinstance(opened, DeriverClient):
             raise ConfigError(
@@ -104,17 +106,23 @@ def open_kek(
 
 
 def _part(observers: Sequence[ChosenObserver]) -> tuple[list[UriOrMapping], list[Observer]]:
-    """Tell the observers that a plugin has from those that are callables."""
+    """Tell the observers that a plugin has from those that are the program's own."""
     from kms_core._events import Observer
+    from kms_core._plugins.clients import bind
+    from kms_core.backend.hookspecs import ObserverSpec
 
     named: list[UriOrMapping] = []
-    callables: list[Observer] = []
+    own: list[Observer] = []
     for observer in observers:
-        if callable(observer):
-            callables.append(Observer(getattr(observer, "__qualname__", repr(observer)), observer))
+        name = getattr(observer, "__qualname__", type(observer).__qualname__)
+        if isinstance(observer, ObserverSpec):
+            client: Any = bind(f"observer://{name}", observer, "this program")
+            own.append(client.hears)
+        elif callable(observer):
+            own.append(Observer(name, observer))
         else:
             named.append(observer)
-    return named, callables
+    return named, own
 
 
 def _open_observers(chosen: Sequence[ChosenBackend], resources: ExitStack) -> list[Observer]:

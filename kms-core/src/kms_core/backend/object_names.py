@@ -17,12 +17,15 @@ _SUFFIX = ".json"
 _PIECE = 200
 _GOES_ON = "~/"  # no hex digit follows, so it is never part of an escaped id
 
+_ALL_PLAIN = re.compile(r"[A-Za-z0-9._-]*")
 _PLAIN = frozenset((string.ascii_letters + string.digits + "-._").encode())
 _ESCAPE = re.compile(rb"~([0-9A-F]{2})")
 
 
 def encode_object_prefix(prefix: str) -> str:
     """What the names of all dek_ids that start with the prefix start with."""
+    if len(prefix) <= _PIECE and _ALL_PLAIN.fullmatch(prefix):
+        return prefix
     escaped = "".join(chr(b) if b in _PLAIN else f"~{b:02X}" for b in prefix.encode())
     return _GOES_ON.join(escaped[i : i + _PIECE] for i in range(0, len(escaped), _PIECE))
 
