@@ -45,8 +45,9 @@ def open_kms(
             parameters of any storage, or ``KMS_CREATE_DEKS=false`` in the environment, lets no
             DEK be made.
         observers: names of observers, or mappings with ``backend``; or callables that take each
-            :class:`~kms_core.backend.Event`, or objects of an :class:`~kms_core.backend.ObserverSpec`
-            of your own, which you close yourself.
+            :class:`~kms_core.backend.Event`; or objects of your own
+            :class:`~kms_core.backend.ObserverSpec`,
+            which you close yourself.
         config: a TOML file with the tables ``kek`` and ``storage``, and ``observers``.
 
     Raises:
