@@ -25,7 +25,7 @@ def config(softhsm: SoftHsm, key: str, tmp_path: Path) -> dict[str, Any]:
     parameters = softhsm.parameters | {"module": str(softhsm.module)}
     return {
         "kek": {"backend": "pkcs11", **parameters, "key": key},
-        "storage": {"backend": "file", "path": str(tmp_path / "deks")},
+        "storage": {"backend": "file", "path": str(tmp_path / "deks"), "createFolder": True},
     }
 
 

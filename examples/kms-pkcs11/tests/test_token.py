@@ -19,6 +19,7 @@ from kms_core import (
     KmsError,
     UnavailableError,
     UnwrapError,
+    open_kek,
     open_kms,
 )
 from pkcs11 import Attribute, Session, exceptions
@@ -223,3 +224,13 @@ def test_an_error_that_no_table_knows_is_still_ours(
     monkeypatch.setattr("kms_pkcs11.kek.Pkcs11Kek._versions", fail)
     with opened(softhsm, key) as kms, pytest.raises(UnavailableError, match="GeneralError"):
         kms.get_dek("volume-42", create=True)
+
+
+def test_a_blob_is_small(softhsm: SoftHsm, key: str) -> None:
+    kek = {"backend": "pkcs11", **softhsm.parameters, "key": key}
+    with open_kek(kek) as alone:
+        blob = alone.wrap(bytes(32), CONTEXT)
+        assert alone.unwrap(blob, CONTEXT) == bytes(32)
+        with pytest.raises(UnwrapError):
+            alone.unwrap(blob, {})
+    assert len(blob) <= 1024

@@ -42,8 +42,8 @@ class Kek:
                 bytes, and no key is empty or ``format``.
 
         Returns:
-            A blob, not secret, to be kept by the caller. It has the data's size and, on each KEK,
-            a number of bytes more that docs/concepts.md says.
+            A blob, not secret, to be kept by the caller. One of 32 bytes has at most 1024 bytes,
+            under every KEK.
 
         Raises:
             DekSizeError: the data is empty or too long.

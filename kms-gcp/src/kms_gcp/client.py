@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import google.auth
@@ -59,11 +60,11 @@ class GcpClient(Generic[ClientT]):
         *,
         signs_tokens: bool = False,
     ) -> None:
-        def open_with_credentials() -> tuple[ClientT, Credentials]:
+        def open_with_credentials() -> tuple[ClientT, Credentials, Lock]:
             credentials = load_credentials(config.credentials_path, scope)
             if signs_tokens and isinstance(credentials, service_account.Credentials):
                 credentials = _signing(credentials)
-            return open_client(credentials), credentials
+            return open_client(credentials), credentials, Lock()
 
         self._opened = PerProcess(open_with_credentials, lambda opened: close_client(opened[0]))
         self._request = partial(Request(), timeout=config.connect_timeout + config.read_timeout)
@@ -76,15 +77,20 @@ class GcpClient(Generic[ClientT]):
         Raises:
             KmsError: there are no credentials, or they cannot be renewed.
         """
-        client, credentials = self._opened.get()
+        client, credentials, renewing = self._opened.get()
         if not credentials.valid:
-            with muted(), translate_errors(CREDENTIALS, "finding credentials", "this machine"):
-                credentials.refresh(self._request)  # type: ignore[no-untyped-call] # the SDK lacks types
+            with renewing:  # or each of many threads would ask for a token
+                self._renew(credentials)
         return client
 
     def close(self) -> None:
         """Close its connections."""
         self._opened.close()
+
+    def _renew(self, credentials: Credentials) -> None:
+        if not credentials.valid:
+            with muted(), translate_errors(CREDENTIALS, "finding credentials", "this machine"):
+                credentials.refresh(self._request)  # type: ignore[no-untyped-call] # the SDK lacks types
 
 
 def load_credentials(path: Path | None, scope: str) -> Credentials:
