@@ -38,7 +38,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(collections|os|pathlib|types|typing|msgspec|pluggy)\..*"),  # not our pages
     (
         "py:class",
-        r"kms_core\.backend\.(sdk\.ClientT|replies\.T|secret\.ValueT)",
+        r"ChosenObserver|kms_core\.backend\.(sdk\.ClientT|replies\.T|secret\.ValueT)",
     ),  # have no page
 ]
 autodoc_member_order = "bysource"
