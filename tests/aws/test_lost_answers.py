@@ -8,6 +8,7 @@ import pytest
 
 from kms_aws.storage import AwsStorage
 from kms_core import AccessDeniedError, DekNotFoundError, Kms, OperationError
+from kms_core.testing import Client
 from tests.aws.fault_proxy import FaultProxy, s3_error
 from tests.aws.faults import say
 from tests.servers.proxy import Exchange, Fault, drop, hang, lose_answer, pass_on
@@ -55,7 +56,7 @@ def test_replace_whose_answer_is_lost(proxy: FaultProxy, storage: AwsStorage) ->
     first = storage.create_record("id", b"first")
     proxy.spoil("PUT", pass_on, times=1)  # the probe
     proxy.spoil("PUT", lose_answer, times=1)
-    second = storage.replace_record("id", b"second", first)
+    second = Client(storage, "storage").bound.replace_record("id", b"second", first)
     assert storage.load_record("id").data == b"second"
     assert storage.load_record("id").revision == second
 

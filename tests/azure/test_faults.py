@@ -26,6 +26,7 @@ from kms_core import (
     open_kms,
 )
 from kms_core._tracebacks import clear_locals, error_chain
+from kms_core.testing import Client
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.azure.cloud import QUICK, Cloud
 from tests.azure.fault_proxy import blob_error, say, start_proxy, vault_error
@@ -265,9 +266,13 @@ def test_lost_answer_to_a_replace(behind: Cloud, blob_proxy: Proxy) -> None:
     storage = behind.open_storage(behind.make_container(), **TWICE)
     first = storage.create_record("id", b"first")
     blob_proxy.spoil("PUT blob", lose_answer, times=1)
-    second = storage.replace_record("id", b"second", first)
+    second = Client(storage, "storage").bound.replace_record("id", b"second", first)
     assert storage.load_record("id").revision == second
-    fails(ConflictError, lambda: storage.replace_record("id", b"third", first), retryable=True)
+    fails(
+        ConflictError,
+        lambda: Client(storage, "storage").bound.replace_record("id", b"third", first),
+        retryable=True,
+    )
 
 
 def test_existing_blob(storage: AzureStorage) -> None:

@@ -73,6 +73,8 @@ def test_an_id_that_has_a_dek_gets_no_other(kms: Kms, storage: Any) -> None:
     assert kms.get_dek("a") == dek
     storage.after_create.append(raising(kms_core.UnavailableError("the reply was lost")))
     assert kms.create_dek("b") == kms.get_dek("b")
+    storage.after_create.append(raising(kms_core.DekExistsError()))  # the SDK tried again
+    assert kms.create_dek("c") == kms.get_dek("c")
 
 
 def test_a_lost_create_of_an_id_that_a_rival_took(
@@ -230,6 +232,14 @@ def test_a_store_that_hides_what_a_rival_just_created(
         lambda: rival_dek.append(open_with(kek, storage).get_dek("a", create=True))
     )
     assert kms.get_dek("a", create=True) == rival_dek[0]
+
+
+def test_a_kek_that_hides_what_is_missing_makes_no_dek(kms: Kms, storage: Any, kek: Any) -> None:
+    kms.create_dek("a")
+    kek.alter_dek = lambda _: hidden()
+    with pytest.raises(kms_core.AccessDeniedError):
+        kms.get_dek("a", create=True)
+    assert (storage.creates, kek.wraps) == (1, 1)
 
 
 def test_a_dek_that_cannot_be_read_back_is_not_returned(kms: Kms, storage: Any) -> None:

@@ -17,6 +17,7 @@ from kms_core import (
     ThrottledError,
     UnavailableError,
 )
+from kms_core.testing import Client
 from kms_gcp.storage import GcpStorage
 from tests.gcp.cloud import QUICK, Cloud
 from tests.gcp.failing import fails
@@ -74,11 +75,15 @@ def test_lost_answer_of_a_create_says_that_it_exists(cloud: Cloud, storage: GcpS
 def test_lost_answer_of_a_replace(cloud: Cloud, storage: GcpStorage) -> None:
     first = storage.create_record("id", b"first")
     cloud.front.spoil(DELETE, lose_answer, times=1)
-    second = storage.replace_record("id", b"second", first)
+    second = Client(storage, "storage").bound.replace_record("id", b"second", first)
     stored = storage.load_record("id")
     assert (stored.data, stored.revision) == (b"second", second)
     cloud.front.spoil(DELETE, lose_answer, times=1)
-    fails(ConflictError, lambda: storage.replace_record("id", b"third", first), retryable=True)
+    fails(
+        ConflictError,
+        lambda: Client(storage, "storage").bound.replace_record("id", b"third", first),
+        retryable=True,
+    )
     assert storage.load_record("id") == stored
 
 

@@ -76,14 +76,7 @@ class AwsStorage(StorageSpec):
     @hookimpl
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
         self._require_condition("If-Match")
-        name = encode_object_name(dek_id)
-        try:
-            return self._put(name, data, REPLACE, IfMatch=revision)
-        except ConflictError:
-            stored = self.load_record(dek_id)
-            if stored.data == data:  # the SDK tried again after it had lost the answer
-                return stored.revision
-            raise
+        return self._put(encode_object_name(dek_id), data, REPLACE, IfMatch=revision)
 
     @hookimpl
     def delete_record(self, dek_id: str, revision: str) -> None:

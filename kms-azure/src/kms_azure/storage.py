@@ -77,22 +77,17 @@ class AzureStorage(StorageSpec):
 
     @hookimpl
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
-        try:
-            with self._translated("blobs/write", encode_object_name(dek_id)):
-                reply = self._blob(encode_object_name(dek_id)).upload_blob(
-                    data,
-                    length=len(data),
-                    overwrite=True,
-                    content_settings=_JSON,
-                    etag=revision,
-                    match_condition=MatchConditions.IfNotModified,
-                )
-            return read_part(reply, "etag", str)
-        except ConflictError:
-            stored = self.load_record(dek_id)  # if it is gone, this says so
-            if stored.data == data:  # the SDK tried again after it had lost the answer
-                return stored.revision
-            raise
+        name = encode_object_name(dek_id)
+        with self._translated("blobs/write", name):
+            reply = self._blob(name).upload_blob(
+                data,
+                length=len(data),
+                overwrite=True,
+                content_settings=_JSON,
+                etag=revision,
+                match_condition=MatchConditions.IfNotModified,
+            )
+        return read_part(reply, "etag", str)
 
     @hookimpl
     def delete_record(self, dek_id: str, revision: str) -> None:

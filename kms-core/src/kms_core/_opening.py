@@ -60,7 +60,7 @@ def open_kms(
     from kms_core._deks.stored import StoredDeks
     from kms_core._plugins.clients import DeriverClient
 
-    named, own = _part(observers)
+    named, own = _sort_out(observers)
     chosen = load_choices(kek=kek, storage=storage, observers=named, config=config)
     with ExitStack() as resources:
         told = [*_open_observers(chosen.observers, resources), *own]
@@ -94,7 +94,7 @@ def open_kek(
     from kms_core._config.choices import load_choices
     from kms_core._plugins.clients import DeriverClient
 
-    named, own = _part(observers)
+    named, own = _sort_out(observers)
     chosen = load_choices(kek=kek, observers=named, config=config)
     with ExitStack() as resources:
         told = [*_open_observers(chosen.observers, resources), *own]
@@ -106,7 +106,7 @@ def open_kek(
         return Kek(opened, chosen.kek.name, resources.pop_all(), told)
 
 
-def _part(observers: Sequence[ChosenObserver]) -> tuple[list[UriOrMapping], list[Observer]]:
+def _sort_out(observers: Sequence[ChosenObserver]) -> tuple[list[UriOrMapping], list[Observer]]:
     """Tell the observers that a plugin has from those that are the program's own."""
     from kms_core._events import Observer
     from kms_core._plugins.clients import bind

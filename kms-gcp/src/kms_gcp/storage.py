@@ -74,13 +74,7 @@ class GcpStorage(StorageSpec):
     @hookimpl
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
         action = "storage.objects.delete and .create"
-        try:
-            return self._upload(dek_id, data, revision, REPLACE, action)
-        except ConflictError:
-            stored = self.load_record(dek_id)
-            if stored.data == data:  # the SDK tried again after it had lost the answer
-                return stored.revision
-            raise
+        return self._upload(dek_id, data, revision, REPLACE, action)
 
     @hookimpl
     def delete_record(self, dek_id: str, revision: str) -> None:

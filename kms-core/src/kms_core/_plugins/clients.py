@@ -34,6 +34,7 @@ from kms_core.errors import (
     AccessDeniedError,
     BackendContractError,
     ClosedError,
+    ConflictError,
     DekNotFoundError,
     KmsError,
 )
@@ -250,15 +251,16 @@ class StorageClient(Client[StorageSpec]):
 
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
         """Store new data if the record is still at ``revision``."""
-        return self._call(
-            "replace_record",
-            self._hooks.replace_record,
-            str,
-            dek_id,
-            dek_id=dek_id,
-            data=data,
-            revision=revision,
-        )
+        hook = self._hooks.replace_record
+        try:
+            return self._call(
+                "replace_record", hook, str, dek_id, dek_id=dek_id, data=data, revision=revision
+            )
+        except ConflictError:
+            stored = self.load_record(dek_id)
+            if stored.data == data:  # an SDK that lost the answer tried again, and met our own
+                return stored.revision
+            raise
 
     def delete_record(self, dek_id: str, revision: str) -> None:
         """Delete the record if it is still at ``revision``."""

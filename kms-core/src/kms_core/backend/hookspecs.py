@@ -322,7 +322,8 @@ class StorageSpec(BackendSpec):
             Of two clients that replace one revision exactly one succeeds.
 
         Raises:
-            ConflictError: the record is at another revision.
+            ConflictError: the record is at another revision, be it that of an attempt of this very
+                call whose answer the SDK had lost; core then compares what is stored.
             DekNotFoundError: there is none.
         """
 
