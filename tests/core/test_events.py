@@ -79,12 +79,13 @@ def test_a_create_and_a_read(watched: Kms, recorder: Recorder) -> None:
     assert calls(recorder) == [
         ("storage://memory", "load_record", "declined"),
         ("kms://local", "wrap_dek", "done"),
+        ("kms://local", "unwrap_dek", "done"),  # to prove it before it is stored
         ("storage://memory", "create_record", "done"),
         ("kms://local", "get_dek", "done"),
     ]
     assert {e.dek_id for e in recorder.events} == {"a"}
     assert recorder.events[0].error == "DekNotFoundError"
-    assert [e.made for e in recorder.events] == [None, None, None, True]
+    assert [e.made for e in recorder.events] == [None, None, None, None, True]
     assert all(e.seconds >= 0 for e in recorder.events)
     recorder.events.clear()
     dek = watched.get_dek("a", create=True)
@@ -118,9 +119,12 @@ def test_a_beginning_and_an_end(
     nested, order = Nested(), []
     told = [_hears("nested", nested), Observer("plain", lambda e: order.append(e.operation))]
     open_with(kek, storage, told).create_dek("a")
-    assert [s.operation for s in nested.starts] == ["create_dek", "wrap_dek", "create_record"]
-    assert [e.operation for e in nested.events] == ["wrap_dek", "create_record", "create_dek"]
-    assert order == ["wrap_dek", "create_record", "create_dek"]
+    assert [s.operation for s in nested.starts] == [
+        *("create_dek", "wrap_dek", "unwrap_dek", "create_record")
+    ]
+    ends = ["wrap_dek", "unwrap_dek", "create_record", "create_dek"]
+    assert [e.operation for e in nested.events] == ends
+    assert order == ends
     assert {e.call for e in nested.events} == {s.call for s in nested.starts}
     assert nested.events[-1].call == nested.starts[0].call
 

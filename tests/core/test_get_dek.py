@@ -242,6 +242,22 @@ def test_a_kek_that_hides_what_is_missing_makes_no_dek(kms: Kms, storage: Any, k
     assert (storage.creates, kek.wraps) == (1, 1)
 
 
+@pytest.mark.parametrize("what", ["ciphertext", "other bytes"])
+def test_a_wrap_that_does_not_unwrap_is_never_stored(
+    kms: Kms, storage: Any, kek: Any, what: str
+) -> None:
+    """An answer that was damaged, or that did not come from the KMS."""
+    if what == "ciphertext":
+        kek.alter_wrapped = lambda wrapped: replace(wrapped, ciphertext=wrapped.ciphertext[:-1])
+    else:
+        kek.alter_dek = lambda dek: dek[::-1]
+    for call in (kms.create_dek, partial(kms.get_dek, create=True)):
+        with pytest.raises(kms_core.UnavailableError, match="does not unwrap") as caught:
+            call("a")
+        assert caught.value.operation == "wrap_dek"
+    assert storage.creates == 0
+
+
 def test_a_dek_that_cannot_be_read_back_is_not_returned(kms: Kms, storage: Any) -> None:
     storage.before_load += [hidden, hidden]
     with pytest.raises(kms_core.AccessDeniedError):

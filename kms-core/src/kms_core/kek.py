@@ -55,7 +55,9 @@ class Kek:
             if not 1 <= len(data) <= MAX_DATA_SIZE:
                 raise DekSizeError(f"1 to {MAX_DATA_SIZE} bytes can be wrapped, not {len(data)}")
             wrapped = self._kek.wrap_dek(bytes(data), bound)
-            return encode_blob(self._provider, wrapped)
+            blob = encode_blob(self._provider, wrapped)
+            self._kek.prove_wrapped(wrapped, bound, bytes(data))
+            return blob
 
     @without_locals
     def unwrap(self, blob: bytes, context: Mapping[str, str]) -> bytes:

@@ -11,16 +11,28 @@ from msgspec import Meta, field
 from kms_core.backend import Endpoint, RecordPrefix, ServiceConfig
 
 
-class TlsHost(Endpoint):
-    """What gRPC connects to: https and no path."""
+class Host(Endpoint):
+    """An endpoint without a path, which the SDK would not put before its own."""
 
     __slots__ = ()
 
     def __new__(cls, url: str) -> Self:
-        parts = urlsplit(url)
-        if parts.scheme != "https" or parts.path not in {"", "/"}:
+        host = super().__new__(cls, url)
+        if urlsplit(host).path:
+            raise ValueError("has a path; give https://HOST or https://HOST:PORT")
+        return host
+
+
+class TlsHost(Host):
+    """What gRPC connects to."""
+
+    __slots__ = ()
+
+    def __new__(cls, url: str) -> Self:
+        host = super().__new__(cls, url)
+        if urlsplit(host).scheme != "https":
             raise ValueError("is not https://HOST or https://HOST:PORT")
-        return super().__new__(cls, url)
+        return host
 
 
 KmsName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,63}\Z")]
@@ -75,7 +87,7 @@ class GcpStorageConfig(GcpConfig):
 
     bucket: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]\Z")]
     prefix: RecordPrefix | None = None
-    endpoint: Endpoint | None = None
+    endpoint: Host | None = None
     create_bucket: bool = False
     project_number: Annotated[int, Meta(ge=0)] | None = None
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
+from io import BytesIO
+from typing import Any
 
-from google.api_core import exceptions as sdk
 from google.cloud.storage import Blob
 from google_crc32c import value as crc32c
 
@@ -46,24 +48,18 @@ class GcpStorage(StorageSpec):
 
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
-        blob = self._blob(dek_id)
-        with (
-            muted(),
-            translate_errors(
-                RECORD, "storage.objects.get", self._place + encode_object_name(dek_id)
-            ),
-        ):
-            try:
-                data = blob.download_as_bytes(
-                    end=MAX_RECORD_SIZE,
-                    raw_download=True,
-                    checksum=None,
-                    **call_arguments(self._config),
+        blob, sink = self._blob(dek_id), _Sink()
+        place = self._place + encode_object_name(dek_id)
+        with muted(), translate_errors(RECORD, "storage.objects.get", place):
+            # Not a range: Cloud Storage gives no hash with a part of an object.
+            with suppress(_SinkIsFullError):
+                blob.download_to_file(
+                    sink, raw_download=True, checksum=None, **call_arguments(self._config)
                 )
-            except sdk.RequestRangeNotSatisfiable:  # an empty object has no first byte
-                blob.reload(**call_arguments(self._config))
-                data = b""
-        if len(data) <= MAX_RECORD_SIZE:
+            if sink.is_full or blob.crc32c is None or blob.generation is None:
+                blob.reload(**call_arguments(self._config))  # as after a download that was resumed
+        data = sink.getvalue()
+        if not sink.is_full:
             _check(blob, data)
         return StoredRecord(data, _generation(blob))
 
@@ -130,9 +126,30 @@ class GcpStorage(StorageSpec):
         return _generation(blob)
 
 
+class _SinkIsFullError(Exception):
+    """More bytes came than a record has."""
+
+
+class _Sink(BytesIO):
+    """Takes what shows that an object is too long for a record, and no more."""
+
+    is_full = False
+
+    def write(self, data: Any) -> int:
+        """Take bytes, or stop the download."""
+        taken = super().write(memoryview(data)[: MAX_RECORD_SIZE + 1 - self.tell()])
+        self.is_full = self.tell() > MAX_RECORD_SIZE
+        if self.is_full:
+            raise _SinkIsFullError
+        return taken
+
+
 def _check(blob: Blob, data: bytes) -> None:
-    """The SDK passes over a checksum that is missing, or that belongs to a part."""
-    if blob.crc32c != b64encode(crc32c(data).to_bytes(4, "big")).decode():
+    """The SDK passes over a checksum that belongs to a part. One that is missing proves nothing."""
+    if (
+        blob.crc32c is not None
+        and blob.crc32c != b64encode(crc32c(data).to_bytes(4, "big")).decode()
+    ):
         raise UnavailableError("the CRC32C of the record differs; try again")
 
 

@@ -70,6 +70,7 @@ class Record(msgspec.Struct, frozen=True):
         return f"<Record of DEK {self.dek_id!r}>"
 
 
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 _decoder = msgspec.json.Decoder(Record)
 
 
@@ -88,7 +89,7 @@ def decode_record(data: bytes, dek_id: str) -> Record:
         raise RecordError(f"the record is longer than {MAX_RECORD_SIZE} bytes; {_CURE}")
     try:
         record = _decoder.decode(data)
-    except (ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise _malformed(data, error) from error
     if record.format != FORMAT:
         raise _unknown()
@@ -107,7 +108,7 @@ def _malformed(data: bytes, error: Exception) -> RecordError:
     try:
         if msgspec.json.decode(data, type=_AnyVersion).format != FORMAT:
             return _unknown()
-    except (ValueError, RecursionError):
+    except _UNREADABLE:
         pass
     return RecordError(f"the record is malformed ({type(error).__name__}); {_CURE}")
 

@@ -167,4 +167,5 @@ class StoredDeks:
                 f"{self.kek.distribution}: wrap_dek returned what no record can hold; "
                 "report it to the plugin's author"
             ) from error
+        self.kek.prove_wrapped(wrapped, context, dek)
         return dek, data

@@ -4,6 +4,7 @@ tells observers, and says where an error happened.
 
 from __future__ import annotations
 
+import hmac
 from abc import ABCMeta
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,7 +37,10 @@ from kms_core.errors import (
     ClosedError,
     ConflictError,
     DekNotFoundError,
+    KekNotFoundError,
     KmsError,
+    UnavailableError,
+    UnwrapError,
 )
 
 P = ParamSpec("P")
@@ -187,6 +191,27 @@ class KekClient(Client[KekSpec]):
         """Wrap a DEK under the newest version of the KEK."""
         hook, dek_id = self._hooks.wrap_dek, context.get("dek_id")
         return self._call("wrap_dek", hook, WrappedDek, dek_id, dek=dek, context=context)
+
+    def prove_wrapped(self, wrapped: WrappedDek, context: Context, dek: bytes) -> None:
+        """Have the KEK unwrap what it has just wrapped, before anybody relies on it.
+
+        An answer may be damaged on its way, or come from something that is not the KMS. Such a
+        wrapped DEK would be stored, and what is encrypted under the DEK be lost.
+
+        Raises:
+            UnavailableError: it does not unwrap to the same bytes.
+        """
+        try:
+            proven = hmac.compare_digest(self.unwrap_dek(wrapped, context), dek)
+        except (UnwrapError, KekNotFoundError):
+            proven = False
+        if not proven:
+            # Not from the error above, which says that a record is to be restored.
+            problem = UnavailableError(
+                "what the KMS wrapped does not unwrap, so it was not used; check endpoint and "
+                "proxy, and try again"
+            )
+            raise self._located(problem, "wrap_dek", context.get("dek_id")) from None
 
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         """Unwrap what the KEK wrapped under an equal context."""
