@@ -71,7 +71,7 @@ STORAGE_STEPS: dict[tuple[str, str], Step] = {
     ("azure", "call"): (BlobClient, "download_blob", oops),
     ("azure", "reply"): ("kms_azure.storage.read_part", "", oops),
     ("gcp", "credentials"): _GCP_CREDENTIALS,
-    ("gcp", "call"): (Blob, "download_as_bytes", oops),
+    ("gcp", "call"): (Blob, "download_to_file", oops),
     ("gcp", "reply"): ("kms_gcp.storage._generation", "", oops),
 }
 

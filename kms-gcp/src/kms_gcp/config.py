@@ -19,7 +19,7 @@ class Host(Endpoint):
     def __new__(cls, url: str) -> Self:
         host = super().__new__(cls, url)
         if urlsplit(host).path:
-            raise ValueError("has a path; give https://HOST or https://HOST:PORT")
+            raise ValueError("is not https://HOST or https://HOST:PORT, without a path")
         return host
 
 

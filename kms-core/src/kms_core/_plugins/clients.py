@@ -282,9 +282,16 @@ class StorageClient(Client[StorageSpec]):
                 "replace_record", hook, str, dek_id, dek_id=dek_id, data=data, revision=revision
             )
         except ConflictError:
-            stored = self.load_record(dek_id)
+            stored = self._load_replaced(dek_id)
             if stored.data == data:  # an SDK that lost the answer tried again, and met our own
                 return stored.revision
+            raise
+
+    def _load_replaced(self, dek_id: str) -> StoredRecord:
+        try:
+            return self.load_record(dek_id)
+        except DekNotFoundError as missing:  # some stores call that a conflict
+            missing.operation = "replace_record"
             raise
 
     def delete_record(self, dek_id: str, revision: str) -> None:
