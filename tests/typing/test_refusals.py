@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from mypy import api
 
-from kms_core._plugins import clients
+from kms_core._plugins.clients import kek, storage
 
 CLAIM = re.compile(r"  # type: ignore\[(\S+)\]")
 REPORT = re.compile(r"^[^:\n]*:(\d+): error: .*\[(\S+)\]$", re.MULTILINE)
@@ -33,16 +34,19 @@ def test_mypy_refuses_each_wrong_line(tmp_path: Path, name: str, least: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("right", "misspelt"),
+    ("module", "right", "misspelt"),
     [
-        ("self._hooks.wrap_dek,", "self._hooks.wrap_deck,"),
-        ("wrapped=wrapped, context=context", "wraped=wrapped, context=context"),
-        ('_call("load_record"', '_call("load_recrod"'),
+        (kek, "self._hooks.wrap_dek,", "self._hooks.wrap_deck,"),
+        (kek, "wrapped=wrapped, context=context", "wraped=wrapped, context=context"),
+        (kek, 'offers("rewrap_dek")', 'offers("rewrap_deck")'),
+        (storage, '_call("load_record"', '_call("load_recrod"'),
     ],
 )
-def test_mypy_refuses_a_misspelt_hook_in_core(tmp_path: Path, right: str, misspelt: str) -> None:
-    source = Path(clients.__file__).read_text()
+def test_mypy_refuses_a_misspelt_hook_in_core(
+    tmp_path: Path, module: ModuleType, right: str, misspelt: str
+) -> None:
+    source = Path(str(module.__file__)).read_text()
     assert right in source
-    copy = tmp_path / "clients.py"
+    copy = tmp_path / "client.py"
     copy.write_text(source.replace(right, misspelt, 1))
     assert _reports(copy)

@@ -1,0 +1,149 @@
+"""What all kinds of clients share: the call of a hook, checked, told of and located."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
+
+import pluggy
+
+from kms_core._events import Observers, observe
+from kms_core.backend.hookspecs import BackendSpec
+from kms_core.errors import BackendContractError, ClosedError, KmsError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+SpecT = TypeVar("SpecT", bound=BackendSpec)
+
+Operation: TypeAlias = Literal[
+    "wrap_dek",
+    "unwrap_dek",
+    "derive_dek",
+    "describe_kek",
+    "rewrap_dek",
+    "check_health",
+    "load_record",
+    "create_record",
+    "replace_record",
+    "delete_record",
+    "list_dek_ids",
+    "list_records",
+    "describe_storage",
+    "observe_start",
+    "observe",
+    "close",
+]
+"""The hooks' names, as errors and events tell them."""
+
+
+class Client(Generic[SpecT]):
+    """What all kinds share.
+
+    Args:
+        backend: ``kms://NAME``, ``storage://NAME`` or ``observer://NAME``.
+        distribution: name and version of the distribution that ships it.
+        hooks: what pluggy calls the backend's methods through.
+        observers: who is told of each call.
+    """
+
+    def __init__(
+        self,
+        backend: str,
+        distribution: str,
+        hooks: pluggy.HookRelay,
+        observers: Observers = (),
+    ) -> None:
+        self.backend = backend
+        self.distribution = distribution
+        # pluggy's relay is untyped; it has the hooks of the spec, and nothing else.
+        self._hooks = cast("SpecT", hooks)
+        self._observers = observers
+        self._closed = False
+
+    def offers(self, operation: Operation) -> bool:
+        """Whether the backend has this hook, which is optional."""
+        return bool(getattr(self._hooks, operation).get_hookimpls())
+
+    def close(self) -> None:
+        """Close the backend; a second time does nothing."""
+        if not self._closed:
+            try:
+                self._call("close", self._hooks.close, type(None), None)
+            finally:
+                self._closed = True
+
+    @contextmanager
+    def only_kms_errors(self, operation: Operation, dek_id: str | None) -> Iterator[None]:
+        """Let nothing out of the block but a KmsError that says where it happened."""
+        try:
+            yield
+        except KmsError as error:
+            self._located(error, operation, dek_id)
+            raise
+        except Exception as error:
+            raise self._violation(error, operation, dek_id) from error
+
+    def _call(
+        self,
+        operation: Operation,
+        hook: Callable[P, T],
+        kind: type[T],
+        dek_id: str | None,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Call a hook.
+
+        Raises:
+            KmsError: what the backend raised, located.
+            BackendContractError: it raised anything else, or returned another type.
+            ClosedError: it was closed.
+        """
+        if not self._observers:  # as in most programs, and this is on the path of every DEK
+            return self._answer(operation, hook, kind, dek_id, *args, **kwargs)
+        with observe(self._observers, operation, self.backend, dek_id):
+            return self._answer(operation, hook, kind, dek_id, *args, **kwargs)
+
+    def _answer(
+        self,
+        operation: Operation,
+        hook: Callable[P, T],
+        kind: type[T],
+        dek_id: str | None,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        if self._closed:
+            raise self._located(ClosedError("it is closed; open it again"), operation, dek_id)
+        # As in only_kms_errors, which would be slow here.
+        try:
+            result = hook(*args, **kwargs)
+        except KmsError as error:
+            self._located(error, operation, dek_id)
+            raise
+        except Exception as error:
+            raise self._violation(error, operation, dek_id) from error
+        if not isinstance(result, kind):
+            raise self._wrong_type(result, kind, operation, dek_id)
+        return result
+
+    def _violation(self, error: Exception, operation: Operation, dek_id: str | None) -> KmsError:
+        problem = f"it raised {type(error).__name__}, which is not a KmsError"
+        return self._broken(problem, operation, dek_id)
+
+    def _wrong_type(
+        self, result: object, kind: type, operation: Operation, dek_id: str | None
+    ) -> KmsError:
+        problem = f"{operation} returned {type(result).__name__} instead of {kind.__name__}"
+        return self._broken(problem, operation, dek_id)
+
+    def _broken(self, problem: str, operation: Operation, dek_id: str | None) -> KmsError:
+        message = f"{self.distribution}: {problem}; report it to the plugin's author"
+        return self._located(BackendContractError(message), operation, dek_id)
+
+    def _located(self, error: KmsError, operation: Operation, dek_id: str | None) -> KmsError:
+        error.locate(backend=self.backend, operation=operation, dek_id=dek_id)
+        return error

@@ -1,0 +1,87 @@
+"""An opened KEK, of either kind."""
+
+from __future__ import annotations
+
+import hmac
+
+from kms_core._plugins.clients.call import Client
+from kms_core._values import Context, KekInfo, WrappedDek
+from kms_core.backend.hookspecs import DeriverSpec, KekSpec
+from kms_core.errors import KekNotFoundError, UnavailableError, UnwrapError
+
+
+class KekClient(Client[KekSpec]):
+    """An opened KEK."""
+
+    def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
+        """Wrap a DEK under the newest version of the KEK."""
+        hook, dek_id = self._hooks.wrap_dek, context.get("dek_id")
+        return self._call("wrap_dek", hook, WrappedDek, dek_id, dek=dek, context=context)
+
+    def prove_wrapped(self, wrapped: WrappedDek, context: Context, dek: bytes) -> None:
+        """Have the KEK unwrap what it has just wrapped, before anybody relies on it.
+
+        An answer may be damaged on its way, or come from something that is not the KMS. Such a
+        wrapped DEK would be stored, and what is encrypted under the DEK be lost.
+
+        Raises:
+            UnavailableError: it does not unwrap to the same bytes.
+        """
+        try:
+            proven = hmac.compare_digest(self.unwrap_dek(wrapped, context), dek)
+        except (UnwrapError, KekNotFoundError):
+            proven = False
+        if not proven:
+            # Not from the error above, which says that a record is to be restored.
+            problem = UnavailableError(
+                "what the KMS wrapped does not unwrap, so it was not used; check endpoint and "
+                "proxy, and try again"
+            )
+            raise self._located(problem, "wrap_dek", context.get("dek_id")) from None
+
+    def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
+        """Unwrap what the KEK wrapped under an equal context."""
+        hook, dek_id = self._hooks.unwrap_dek, context.get("dek_id")
+        return self._call("unwrap_dek", hook, bytes, dek_id, wrapped=wrapped, context=context)
+
+    def describe_kek(self) -> KekInfo:
+        """Ask the KMS for the KEK."""
+        return self._call("describe_kek", self._hooks.describe_kek, KekInfo, None)
+
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context, new_context: Context) -> WrappedDek:
+        """Wrap again, inside the KMS if the backend can have that done."""
+        hook, dek_id = self._hooks.rewrap_dek, context.get("dek_id")
+        if not self.offers("rewrap_dek"):
+            return self.wrap_dek(self.unwrap_dek(wrapped, context), new_context)
+        return self._call(
+            "rewrap_dek",
+            hook,
+            WrappedDek,
+            dek_id,
+            wrapped=wrapped,
+            context=context,
+            new_context=new_context,
+        )
+
+    def check_health(self) -> None:
+        """Ask whether the KMS would serve a call now."""
+        if not self.offers("check_health"):
+            self.describe_kek()
+            return
+        self._call("check_health", self._hooks.check_health, type(None), None)
+
+
+class DeriverClient(Client[DeriverSpec]):
+    """An opened KEK that derives DEKs."""
+
+    def derive_dek(self, dek_id: str, size: int) -> bytes:
+        """Derive a DEK of ``size`` bytes."""
+        hook = self._hooks.derive_dek
+        return self._call("derive_dek", hook, bytes, dek_id, dek_id=dek_id, size=size)
+
+    def describe_kek(self) -> KekInfo:
+        """Name the secret's kind."""
+        return self._call("describe_kek", self._hooks.describe_kek, KekInfo, None)
+
+    def check_health(self) -> None:
+        """Do nothing: the secret is in this process."""

@@ -1,0 +1,108 @@
+"""An opened storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from kms_core._plugins.clients.call import Client, Operation
+from kms_core._values import ListedRecord, StorageInfo, StoredRecord
+from kms_core.backend.hookspecs import StorageSpec
+from kms_core.errors import AccessDeniedError, ConflictError, DekNotFoundError
+
+T = TypeVar("T")
+
+_HARDLY_THERE = "kms-core asks for its health"
+"""A dek_id to ask a store for that has no hook of its own to ask after its health."""
+
+
+class StorageClient(Client[StorageSpec]):
+    """An opened storage."""
+
+    def load_record(self, dek_id: str) -> StoredRecord:
+        """Read a record."""
+        hook = self._hooks.load_record
+        return self._call("load_record", hook, StoredRecord, dek_id, dek_id=dek_id)
+
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        """Store a new record."""
+        hook = self._hooks.create_record
+        return self._call("create_record", hook, str, dek_id, dek_id=dek_id, data=data)
+
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        """Store new data if the record is still at ``revision``."""
+        hook = self._hooks.replace_record
+        try:
+            return self._call(
+                "replace_record", hook, str, dek_id, dek_id=dek_id, data=data, revision=revision
+            )
+        except ConflictError:
+            stored = self._load_replaced(dek_id)
+            if stored.data == data:  # an SDK that lost the answer tried again, and met our own
+                return stored.revision
+            raise
+
+    def _load_replaced(self, dek_id: str) -> StoredRecord:
+        try:
+            return self.load_record(dek_id)
+        except DekNotFoundError as missing:  # some stores call that a conflict
+            missing.operation = "replace_record"
+            raise
+
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        """Delete the record if it is still at ``revision``."""
+        hook = self._hooks.delete_record
+        self._call("delete_record", hook, type(None), dek_id, dek_id=dek_id, revision=revision)
+
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+        """Return ids; each step is guarded like a call."""
+        hook = self._hooks.list_dek_ids
+        kind: type[Any] = Iterator
+        found: Iterator[str] = self._call("list_dek_ids", hook, kind, None, prefix=prefix)
+        return self._read_on(found, str, "list_dek_ids")
+
+    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
+        """Return records behind ``after``; each step is guarded like a call."""
+        hook = self._hooks.list_records
+        if not self.offers("list_records"):
+            return self._load_each(sorted(i for i in self.list_dek_ids(prefix) if i > after))
+        kind: type[Any] = Iterator
+        found: Iterator[ListedRecord] = self._call(
+            "list_records", hook, kind, None, prefix=prefix, after=after
+        )
+        return self._read_on(found, ListedRecord, "list_records")
+
+    def _load_each(self, dek_ids: list[str]) -> Iterator[ListedRecord]:
+        for dek_id in dek_ids:
+            with suppress(DekNotFoundError):  # deleted since it was listed
+                stored = self.load_record(dek_id)
+                yield ListedRecord(dek_id, stored.revision, stored.data)
+
+    def _read_on(self, found: Iterator[T], kind: type[T], operation: Operation) -> Iterator[T]:
+        while True:
+            with self.only_kms_errors(operation, None):
+                try:
+                    item = next(found)
+                except StopIteration:
+                    return
+                if not isinstance(item, kind):
+                    raise self._wrong_type(item, kind, operation, None)
+            yield item
+
+    def check_health(self) -> None:
+        """Ask whether the store would serve a call now."""
+        if self.offers("check_health"):
+            self._call("check_health", self._hooks.check_health, type(None), None)
+            return
+        try:
+            self.load_record(_HARDLY_THERE)
+        except DekNotFoundError:
+            pass
+        except AccessDeniedError as error:
+            if not error.maybe_missing:
+                raise
+
+    def describe_storage(self) -> StorageInfo:
+        """Say where the records are."""
+        return self._call("describe_storage", self._hooks.describe_storage, StorageInfo, None)
