@@ -238,3 +238,22 @@ def test_a_role_that_is_not_given_is_no_missing_permission_on_the_key(
         kek.describe_kek() if kind == "kek" else storage.load_record("id")
     assert str(caught.value).startswith("finding credentials on this machine: AccessDenied: ")
     assert not caught.value.maybe_missing  # or a DEK would be made for a record that is there
+
+
+def test_no_attempt_begins_after_the_deadline(moto: Cloud) -> None:
+    """Ten attempts of a call that hangs for a second each end with the first after two seconds."""
+    bucket, patient = moto.make_bucket(), {"readTimeout": 1, "maxAttempts": 10, "deadline": 2}
+    with start_proxy(moto) as proxy:
+        storage = proxy.cloud.open_storage(bucket, **patient)
+        proxy.spoil("GET", hang)
+        fails(UnavailableError, lambda: storage.load_record("id"))
+        assert 1 <= len(proxy.seen) <= 4
+
+
+def test_each_attempt_counts(moto: Cloud) -> None:
+    bucket = moto.make_bucket()
+    with start_proxy(moto) as proxy:
+        storage = proxy.cloud.open_storage(bucket, **QUICK | {"maxAttempts": 3})
+        proxy.spoil("GET", s3_error("InternalError", 500))
+        fails(UnavailableError, lambda: storage.load_record("id"))
+        assert len(proxy.seen) == 3

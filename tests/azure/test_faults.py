@@ -308,3 +308,19 @@ def test_a_reply_that_blob_storage_does_not_give(
         "PUT blob": lambda: storage.create_record("new", b"data"),
     }
     fails(UnavailableError, calls[call], retryable=True)
+
+
+def test_no_attempt_begins_after_the_deadline(behind: Cloud, blob_proxy: Proxy) -> None:
+    """Ten attempts of a call that hangs for a second each end with the first after two seconds."""
+    patient = {"readTimeout": 1, "maxAttempts": 10, "deadline": 2}
+    storage = behind.open_storage(behind.make_container(), **patient)
+    blob_proxy.spoil("GET blob", hang)
+    fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
+    assert 1 <= blob_proxy.seen.count("GET blob") <= 4
+
+
+def test_each_attempt_counts(behind: Cloud, blob_proxy: Proxy) -> None:
+    storage = behind.open_storage(behind.make_container(), **QUICK | {"maxAttempts": 3})
+    blob_proxy.spoil("GET blob", blob_error(500, "InternalError"))
+    fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
+    assert blob_proxy.seen.count("GET blob") == 3

@@ -146,6 +146,13 @@ def test_unavailable_is_tried_again(cloud: Cloud, kek: GcpKek) -> None:
     assert cloud.kms.seen == ["Encrypt"] * 3 + ["Decrypt"]
 
 
+def test_each_attempt_counts(cloud: Cloud, name: str) -> None:
+    kek = cloud.open_kek(name, maxAttempts=3)
+    cloud.kms.spoil("Encrypt", refuse(StatusCode.UNAVAILABLE))
+    fails(UnavailableError, lambda: kek.wrap_dek(DEK, CONTEXT), retryable=True)
+    assert cloud.kms.seen == ["Encrypt"] * 3
+
+
 @pytest.mark.timeout(20)
 def test_hanging_service(cloud: Cloud, kek: GcpKek) -> None:
     wrapped = kek.wrap_dek(DEK, CONTEXT)

@@ -220,3 +220,17 @@ def test_killed_service(cloud: Cloud, bucket: str) -> None:
         server.process.wait()
         fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
         fails(UnavailableError, lambda: storage.create_record("new", b"data"), retryable=True)
+
+
+@pytest.mark.timeout(60)
+def test_each_attempt_counts(cloud: Cloud) -> None:
+    calls: list[str] = []
+
+    def fail(exchange: Exchange) -> None:
+        calls.append(exchange.path)
+        say(503)(exchange)
+
+    storage = cloud.open_storage(cloud.make_bucket(), maxAttempts=3)
+    cloud.front.spoil(GET, fail)
+    fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
+    assert len(calls) == 3
