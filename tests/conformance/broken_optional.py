@@ -32,7 +32,7 @@ class RewrapsAnything(SmallKek):
 class TellsOtherKekAsAltered(SmallKek):
     breaks = ("test_other_kek", "test_name_of_the_other_kek", "test_other_field")
 
-    def refusal(self, wrapped: WrappedDek) -> KmsError:
+    def refusal(self, error: KmsError) -> KmsError:
         return UnwrapError()
 
 

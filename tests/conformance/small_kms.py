@@ -27,9 +27,9 @@ from kms_core.backend import (
     KekSpec,
     WrappedDek,
     check_dek_size,
+    check_kek,
     encode_context,
     hookimpl,
-    other_kek,
 )
 
 ALGORITHM = "AES-256-GCM"
@@ -132,11 +132,13 @@ class SmallKek(SmallBackend, KekSpec):
         return encode_context(context)
 
     def refuse_other(self, wrapped: WrappedDek) -> None:
-        if wrapped.kek_id != self.kek_id:
-            raise self.error(self.refusal(wrapped))
+        try:
+            check_kek(wrapped, self.kek_id)
+        except KekNotFoundError as error:
+            raise self.error(self.refusal(error)) from None
 
-    def refusal(self, wrapped: WrappedDek) -> KmsError:
-        return other_kek(wrapped, self.kek_id)
+    def refusal(self, error: KmsError) -> KmsError:
+        return error
 
     def is_mine(self, wrapped: WrappedDek) -> bool:
         versions = map(str, range(1, len(self.service.keks[self.name]) + 1))

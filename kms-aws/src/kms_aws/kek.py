@@ -13,8 +13,8 @@ from kms_core.backend import (
     Context,
     KekSpec,
     WrappedDek,
+    check_kek,
     hookimpl,
-    other_kek,
     read_part,
     translate_errors,
 )
@@ -57,11 +57,8 @@ class AwsKek(KekSpec):
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         key_arn = self._find_key()
-        if wrapped.kek_id != key_arn:
-            raise other_kek(wrapped, key_arn)
-        if (wrapped.kek_version, wrapped.algorithm) != ("", _ALGORITHM):
-            raise UnwrapError
-        if not 1 <= len(wrapped.ciphertext) <= _MAX_CIPHERTEXT:
+        check_kek(wrapped, key_arn, _ALGORITHM)
+        if wrapped.kek_version or not 1 <= len(wrapped.ciphertext) <= _MAX_CIPHERTEXT:
             raise UnwrapError
         client = self._client.get()
         with muted(), translate_errors(CALL, "kms:Decrypt", key_arn):

@@ -33,8 +33,8 @@ from kms_core.backend import (
     Context,
     KekSpec,
     WrappedDek,
+    check_kek,
     hookimpl,
-    other_kek,
     parse_json,
     read_part,
     seal_dek,
@@ -89,8 +89,7 @@ class AzureKek(KekSpec):
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         start = _SIZE_FIELD + int.from_bytes(wrapped.ciphertext[:_SIZE_FIELD])
         wrapped_key, sealed = wrapped.ciphertext[_SIZE_FIELD:start], wrapped.ciphertext[start:]
-        if wrapped.kek_id != self._kek_id:
-            raise other_kek(wrapped, self._kek_id)
+        check_kek(wrapped, self._kek_id)
         if not _VERSION.fullmatch(wrapped.kek_version):
             raise UnwrapError
         if len(wrapped_key) not in _WRAPPED_SIZES.get(wrapped.algorithm, ()):

@@ -31,9 +31,9 @@ from kms_core.backend import (
     Context,
     KekSpec,
     WrappedDek,
+    check_kek,
     encode_context,
     hookimpl,
-    other_kek,
     translate_errors,
 )
 from kms_gcp.client import Credentials, GcpClient, kms_arguments, muted
@@ -78,8 +78,7 @@ class GcpKek(KekSpec):
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         version = wrapped.kek_version
-        if wrapped.kek_id != self._key:
-            raise other_kek(wrapped, self._key)
+        check_kek(wrapped, self._key)
         if not (wrapped.ciphertext and version.isascii() and version.isdigit()):
             raise UnwrapError
         bound = _bind(context, version)

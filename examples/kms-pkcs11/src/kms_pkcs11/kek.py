@@ -11,15 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kms_core import KekDisabledError, KekInfo, KekNotFoundError, UnwrapError
-from kms_core.backend import (
-    Context,
-    KekSpec,
-    WrappedDek,
-    encode_context,
-    hookimpl,
-    missing_version,
-    other_kek,
-)
+from kms_core.backend import Context, KekSpec, WrappedDek, check_kek, encode_context, hookimpl
 from pkcs11 import Attribute, GCMParams, KeyType, Mechanism, ObjectClass
 from pkcs11.types import DecryptMixin, EncryptMixin, Session
 
@@ -53,14 +45,12 @@ class Pkcs11Kek(KekSpec):
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         iv, sealed = wrapped.ciphertext[:_IV_SIZE], wrapped.ciphertext[_IV_SIZE:]
-        if wrapped.kek_id != self._kek_id:
-            raise other_kek(wrapped, self._kek_id)
-        if wrapped.algorithm != _ALGORITHM or len(sealed) <= _TAG_SIZE:
+        check_kek(wrapped, self._kek_id, _ALGORITHM)
+        if len(sealed) <= _TAG_SIZE:
             raise UnwrapError
         with self._token.session() as session:
             versions = self._versions(session)
-            if wrapped.kek_version not in versions:
-                raise missing_version(wrapped)
+            check_kek(wrapped, self._kek_id, versions=versions)
             key = self._enabled(wrapped.kek_version, versions, DecryptMixin)
             with authenticated():
                 dek: bytes = key.decrypt(sealed, **_gcm(iv, context))

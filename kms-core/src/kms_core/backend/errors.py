@@ -7,7 +7,7 @@ translates: whatever else is raised in the block is a programming error, and sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -101,25 +101,36 @@ _LONGEST_NAME = 300
 """Most characters shown of a name in a record, which anybody may have written."""
 
 
-def other_kek(wrapped: WrappedDek, kek_id: str) -> KekNotFoundError:
-    """What to raise for a DEK that another KEK wrapped, before any call.
+def check_kek(
+    wrapped: WrappedDek,
+    kek_id: str,
+    algorithm: str | None = None,
+    versions: Container[str] | None = None,
+) -> None:
+    """Compare the names on a wrapped DEK with the configured KEK, before any call.
 
     Args:
         wrapped: names the KEK that wrapped.
         kek_id: the configured KEK's full name.
+        algorithm: the one that it wraps by, if there is only one.
+        versions: those that it has, where the backend knows them.
+
+    Raises:
+        KekNotFoundError: another KEK wrapped, or a version that is not there.
+        UnwrapError: another algorithm is written on it.
     """
-    return KekNotFoundError(
-        f"it is wrapped by the KEK {_shown(wrapped.kek_id)}, and {kek_id!r} is configured; "
-        "configure the KEK that wrapped it"
-    )
-
-
-def missing_version(wrapped: WrappedDek) -> KekNotFoundError:
-    """What to raise for a DEK that was wrapped by a version which the KEK does not have."""
-    return KekNotFoundError(
-        f"it is wrapped by version {_shown(wrapped.kek_version)} of the KEK, which has no such "
-        "version; restore that version, or the record if it was altered"
-    )
+    if wrapped.kek_id != kek_id:
+        raise KekNotFoundError(
+            f"it is wrapped by the KEK {_shown(wrapped.kek_id)}, and {kek_id!r} is configured; "
+            "configure the KEK that wrapped it"
+        )
+    if algorithm not in {None, wrapped.algorithm}:
+        raise UnwrapError
+    if versions is not None and wrapped.kek_version not in versions:
+        raise KekNotFoundError(
+            f"it is wrapped by version {_shown(wrapped.kek_version)} of the KEK, which has no such "
+            "version; restore that version, or the record if it was altered"
+        )
 
 
 def _shown(name: str) -> str:

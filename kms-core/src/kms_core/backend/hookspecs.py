@@ -123,7 +123,7 @@ class KekSpec(BackendSpec):
 
         Raises:
             KekNotFoundError: ``kek_id`` is not the configured KEK's, or the KMS has no such KEK, or
-                no such version of it; see :func:`other_kek` and :func:`missing_version`.
+                no such version of it; :func:`check_kek` compares the names.
             UnwrapError: it does not authenticate.
             KekDisabledError: the version that wrapped is disabled.
         """

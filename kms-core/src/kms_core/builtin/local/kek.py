@@ -18,10 +18,9 @@ from kms_core.backend import (
     Context,
     KekSpec,
     WrappedDek,
+    check_kek,
     encode_context,
     hookimpl,
-    missing_version,
-    other_kek,
 )
 from kms_core.builtin.local.key_file import read_key_file
 
@@ -51,10 +50,7 @@ class LocalKek(KekSpec):
 
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
-        if wrapped.kek_id != self._key_file.kek_id:
-            raise other_kek(wrapped, self._key_file.kek_id)
-        if wrapped.algorithm != _ALGORITHM:
-            raise UnwrapError
+        check_kek(wrapped, self._key_file.kek_id, _ALGORITHM)
         key = self._find_key(wrapped)
         nonce, sealed = wrapped.ciphertext[:_NONCE_SIZE], wrapped.ciphertext[_NONCE_SIZE:]
         try:
@@ -73,7 +69,5 @@ class LocalKek(KekSpec):
     def _find_key(self, wrapped: WrappedDek) -> bytes:
         if wrapped.kek_version not in self._key_file.keys:
             self._key_file = read_key_file(self._path)  # rotated by another process, it may be
-        try:
-            return self._key_file.keys[wrapped.kek_version]
-        except KeyError:
-            raise missing_version(wrapped) from None
+        check_kek(wrapped, self._key_file.kek_id, versions=self._key_file.keys)
+        return self._key_file.keys[wrapped.kek_version]
