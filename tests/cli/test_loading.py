@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.cli.running import clean_environment
+from tests.cli.running import Kms, clean_environment
 
 HEAVY = {"msgspec", "stevedore", "cryptography"}
 SCRIPT = """
@@ -68,3 +68,12 @@ def test_the_list_of_backends_loads_no_backend() -> None:
     assert not [name for name in modules if name.startswith("kms_cluster")]
     assert "kms_core.builtin.local.kek" not in modules
     assert "kms_core.builtin.file.storage" not in modules
+
+
+def test_a_command_loads_no_other(kms: Kms) -> None:
+    kms("init")
+    _, modules = loaded(SCRIPT, "dek", "create", "a")
+    assert {m for m in modules if m.startswith("kms_core.cli.")} == {
+        *("kms_core.cli.dek", "kms_core.cli.failures", "kms_core.cli.lazy", "kms_core.cli.main"),
+        *("kms_core.cli.output", "kms_core.cli.session"),
+    }

@@ -72,7 +72,16 @@ def test_sizes_out_of_range(kek: Kek, size: int) -> None:
 
 @pytest.mark.parametrize(
     "context",
-    [{"": "x"}, {"format": "x"}, {"a": 1}, {1: "a"}, {"a": "\ud800"}, {"a": "x" * 2048}],
+    [
+        None,
+        "purpose",
+        {"": "x"},
+        {"format": "x"},
+        {"a": 1},
+        {1: "a"},
+        {"a": "\ud800"},
+        {"a": "x" * 2048},
+    ],
 )
 def test_what_is_no_context(kek: Kek, context: Any) -> None:
     blob = kek.wrap(b"data", CONTEXT)

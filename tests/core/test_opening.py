@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
 import pluggy
 import pytest
 
 import kms_core
+from kms_core._plugins.metadata import forget
 
 
 @pytest.fixture
@@ -36,3 +40,33 @@ def test_derived_deks_are_not_listed_and_say_so_at_once() -> None:
         pytest.raises(kms_core.ConfigError, match="derives its DEKs"),
     ):
         kms.list_dek_ids()
+
+
+def test_the_installed_metadata_is_read_once(
+    key_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[None] = []
+
+    def counted() -> Iterable[metadata.Distribution]:
+        reads.append(None)
+        return distributions()
+
+    distributions = metadata.distributions
+    monkeypatch.setattr(metadata, "distributions", counted)
+    forget()
+    for _ in range(3):
+        kms_core.open_kms(f"kms://local?keyFile={key_file}", f"storage://file?path={tmp_path}")
+    assert len(reads) == 1
+    with pytest.raises(kms_core.BackendNotFoundError):
+        kms_core.open_kms("kms://not-installed", f"storage://file?path={tmp_path}")
+    assert len(reads) == 2, "what is not there may have been installed since"
+
+
+def test_it_stays_in_its_process(key_file: Path, tmp_path: Path) -> None:
+    with (
+        kms_core.open_kms(
+            f"kms://local?keyFile={key_file}", f"storage://file?path={tmp_path}"
+        ) as k,
+        pytest.raises(TypeError, match="open it in the process that uses it"),
+    ):
+        pickle.dumps(k)

@@ -29,6 +29,8 @@ def blob_context(context: Mapping[str, str]) -> Context:
     Raises:
         ContextError: a key or value is no text, a key is empty or ``format``, or all is too long.
     """
+    if not isinstance(context, Mapping):
+        raise ContextError("a context maps str to str, such as {'purpose': 'backup'}")
     for name, value in context.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise ContextError("a context maps str to str; write numbers as text")
