@@ -27,7 +27,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
 ]
+copybutton_exclude = ".linenos, .gp, .go"  # a prompt and what was printed are no input
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"kms-core {release}"
