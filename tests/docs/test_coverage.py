@@ -14,6 +14,7 @@ ERRORS = {
     for public, kind in vars(kms_core).items()
     if isinstance(kind, type) and issubclass(kind, kms_core.KmsError)
 }
+LONGEST = 250
 
 
 def test_every_error_is_explained() -> None:
@@ -36,6 +37,11 @@ def test_every_page_stands_once_below_a_caption() -> None:
     listed = re.findall(r"^([a-z][\w/-]*)$", "".join(trees), re.MULTILINE)
     pages = [str(p.relative_to(DOCS).with_suffix("")) for p in DOCS.rglob("*.md")]
     assert sorted([*listed, "index"]) == sorted(p for p in pages if not p.startswith("_build"))
+
+
+def test_no_page_is_long() -> None:
+    written = [page for page in PAGES if page.name != "hooks.md"]  # that one is generated
+    assert [name(p) for p in written if len(p.read_text("utf-8").splitlines()) > LONGEST] == []
 
 
 def test_every_image_says_what_it_shows() -> None:

@@ -93,7 +93,7 @@ def known_parameters(backend: ChosenBackend) -> set[str]:
 
 
 def test_record_example_has_the_members_of_a_real_one(initialised: Path) -> None:
-    text = section(DOCS / "design.md", "## The record")
+    text = section(DOCS / "formats.md", "## The record")
     [example] = map(json.loads, re.findall(r'^{"format".*}$', text, re.MULTILINE))
     with kms_core.open_kms(config="kms.toml") as kms:
         kms.get_dek("volume-42", create=True)
