@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import doctest
+import re
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import kms_core
@@ -27,7 +29,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
 ]
+copybutton_exclude = ".linenos, .gp, .go"  # a prompt and what was printed are no input
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"kms-core {release}"
@@ -78,6 +82,28 @@ def resolve_public_name(
     )[0][1]
 
 
+def add_unreleased(app: Sphinx, page: str, source: list[str]) -> None:
+    """The changelog shows the fragments too, which a release moves into CHANGELOG.md."""
+    if page == "changelog":
+        root = Path(app.srcdir).parent
+        marker = r"^<!-- not released yet: (\S+) -->$"
+        source[0] = re.sub(
+            marker, lambda found: _unreleased(root / found[1]), source[0], flags=re.MULTILINE
+        )
+
+
+def _unreleased(distribution: Path) -> str:
+    fragments = sorted((distribution / "changelog.d").glob("*.md"))
+    lines = []
+    for kind in ("security", "removed", "changed", "added", "fixed"):
+        texts = [f.read_text("utf-8").strip() for f in fragments if f".{kind}." in f.name]
+        lines += [f"**{kind.capitalize()}**", "", *(f"- {text}" for text in texts), ""] * bool(
+            texts
+        )
+    return "\n".join(["### Not released yet", "", *lines] if lines else lines)
+
+
 def setup(app: Sphinx) -> None:
-    """Register the resolver."""
+    """Register what the pages need."""
     app.connect("missing-reference", resolve_public_name)
+    app.connect("source-read", add_unreleased)

@@ -1,7 +1,8 @@
-"""Every command and option is on the page about the command line."""
+"""Every command and option is on the pages about the command line."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +11,14 @@ import pytest
 
 from kms_core.cli.main import kms
 
-PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+PAGES = [Path(__file__).parents[2] / "docs" / name for name in ("cli.md", "cli-plugins.md")]
 
 
 def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
-    for part, command in group.commands.items():
+    context = click.Context(group)
+    for part in group.list_commands(context):
+        command = group.get_command(context, part)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, f"{name} {part}")
         else:
@@ -23,9 +27,9 @@ def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command
 
 @pytest.mark.parametrize(("name", "command"), [("What it opens", kms), *commands(kms, "kms")])
 def test_a_section_names_each_option(name: str, command: click.Command) -> None:
-    _, found, rest = PAGE.read_text().partition(f"\n## {name}\n")
-    assert found
-    section = rest.partition("\n## ")[0]
+    text = "".join(page.read_text() for page in PAGES)
+    [_, section] = re.split(rf"^## (?:.+ and )?{name}(?: and .+)?$", text, flags=re.MULTILINE)
+    section = section.partition("\n## ")[0]
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             assert f"`{parameter.opts[0]}" in section

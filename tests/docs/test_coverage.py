@@ -7,13 +7,14 @@ import pytest
 
 import kms_core
 import kms_core.testing
-from tests.docs.pages import DOCS, PAGES, links, name
+from tests.docs.pages import DOCS, PAGES, blocks, links, name
 
 ERRORS = {
     public: kind
     for public, kind in vars(kms_core).items()
     if isinstance(kind, type) and issubclass(kind, kms_core.KmsError)
 }
+LONGEST = 250
 
 
 def test_every_error_is_explained() -> None:
@@ -27,6 +28,27 @@ def test_every_public_name_is_on_the_api_page() -> None:
     text = (DOCS / "api.md").read_text("utf-8")
     assert [n for n in kms_core.__all__ if not re.search(rf":: kms_core\.{n}\b", text)] == []
     assert [n for n in kms_core.testing.__all__ if f"`{n}`" not in text] == []
+
+
+def test_every_page_stands_once_below_a_caption() -> None:
+    trees = blocks(DOCS / "index.md", "{toctree}")
+    captions = [re.findall(r"^:caption: (.+)$", tree, re.MULTILINE) for tree in trees]
+    assert captions == [["Tutorial"], ["How-to"], ["Reference"], ["Explanation"], ["Extending"]]
+    listed = re.findall(r"^([a-z][\w/-]*)$", "".join(trees), re.MULTILINE)
+    pages = [str(p.relative_to(DOCS).with_suffix("")) for p in DOCS.rglob("*.md")]
+    assert sorted([*listed, "index"]) == sorted(p for p in pages if not p.startswith("_build"))
+
+
+def test_no_page_is_long() -> None:
+    written = [page for page in PAGES if page.name != "hooks.md"]  # that one is generated
+    assert [name(p) for p in written if len(p.read_text("utf-8").splitlines()) > LONGEST] == []
+
+
+def test_every_image_says_what_it_shows() -> None:
+    for page in PAGES:
+        for text, path in re.findall(r"!\[(.*?)\]\(([^)]+)\)", page.read_text("utf-8")):
+            assert len(text) > 40, path
+            assert "<title" in (page.parent / path).read_text("utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

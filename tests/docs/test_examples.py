@@ -1,5 +1,6 @@
 """The examples that are not doctests work as they stand. Sphinx runs the doctests itself."""
 
+import doctest
 import json
 import os
 import re
@@ -55,11 +56,13 @@ def test_readme_examples_get_a_dek(text: str) -> None:
 
 
 @pytest.mark.usefixtures("initialised")
-def test_readme_example_seals_under_the_stored_dek() -> None:
-    [text] = blocks(ROOT / "README.md", "python")
-    sealed = run(text)["sealed"]
+def test_readme_session_prints_what_it_says_and_seals_under_the_stored_dek() -> None:
+    [text] = blocks(ROOT / "README.md", "pycon")
+    session = doctest.DocTestParser().get_doctest(text, {}, "README.md", None, 0)
+    assert doctest.DocTestRunner().run(session, clear_globs=False).failed == 0
     with kms_core.open_kms(config="kms.toml") as kms:
         dek = kms.get_dek("volume-42", create=False)
+    sealed = session.globs["sealed"]
     assert AESGCM(dek).decrypt(sealed[:12], sealed[12:], b"volume-42") == b"attack at dawn"
 
 
@@ -90,7 +93,7 @@ def known_parameters(backend: ChosenBackend) -> set[str]:
 
 
 def test_record_example_has_the_members_of_a_real_one(initialised: Path) -> None:
-    text = section(DOCS / "design.md", "## The record")
+    text = section(DOCS / "formats.md", "## The record")
     [example] = map(json.loads, re.findall(r'^{"format".*}$', text, re.MULTILINE))
     with kms_core.open_kms(config="kms.toml") as kms:
         kms.get_dek("volume-42", create=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.packaging.conftest import ROOT, run
 
-PAGE = ROOT / "docs" / "writing-a-backend.md"
+PAGES = [ROOT / "docs" / f"{name}-a-backend.md" for name in ("writing", "testing")]
 BLOCK = re.compile(
     r"^```(?:\{code-block\} )?(\w+)\n(?::caption: (\S+)\n\n)?(.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -25,8 +25,13 @@ class Step:
     prints: str = ""
 
 
+def blocks() -> Iterator[tuple[str, str, str]]:
+    for page in PAGES:
+        yield from BLOCK.findall(page.read_text("utf-8"))
+
+
 def steps() -> Iterator[Step]:
-    for kind, path, text in BLOCK.findall(PAGE.read_text("utf-8")):
+    for kind, path, text in blocks():
         if path:
             yield Step(f"cat > {path} <<'END OF FILE'\n{text}END OF FILE")
             continue
@@ -53,7 +58,5 @@ def test_every_line_does_what_the_page_says(
 
 
 def test_the_backend_is_small() -> None:
-    [backend] = [
-        text for _, path, text in BLOCK.findall(PAGE.read_text("utf-8")) if "kek.py" in path
-    ]
+    [backend] = [text for _, path, text in blocks() if "kek.py" in path]
     assert len(backend.splitlines()) <= LONGEST_MINIMAL_BACKEND

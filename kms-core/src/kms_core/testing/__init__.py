@@ -1,4 +1,4 @@
-"""The contract of a backend as tests, for the author of a backend.
+"""The contract of a backend as tests, for the author of a backend; and a fixture for programs.
 
 Subclass the class of your kind of backend in a test module of yours, and say how to open it::
 
@@ -15,6 +15,8 @@ Each check names the clause of :mod:`kms_core.backend.hookspecs` that it checks,
 which hook broke it, what was expected and what was seen. A clause that needs more of your service,
 such as a rotated KEK, is checked once you define the fixture that its skip message names.
 ``pytest -p kms_core.testing.table`` shows all of them as a table.
+
+A program that uses DEKs imports :func:`memory_kms` into its conftest.py, and needs nothing else.
 """
 
 try:
@@ -32,6 +34,7 @@ from kms_core.testing.checks.kek import KekConformance
 from kms_core.testing.checks.observer import ObserverConformance
 from kms_core.testing.checks.storage import StorageConformance
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
+from kms_core.testing.fixtures import memory_kms
 
 __all__ = [
     "STRANGE_IDS",
@@ -42,5 +45,6 @@ __all__ = [
     "StorageConformance",
     "assert_forks_share_no_connection",
     "assert_one_winner",
+    "memory_kms",
     "new_key_file",
 ]
