@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 from base64 import b64decode
 from pathlib import Path
@@ -104,6 +105,11 @@ def test_a_file_for_its_owner_alone(kms: Kms, folder: Path) -> None:
     assert (done.code, done.output) == (0, "")
     assert stat.S_IMODE((folder / "key").stat().st_mode) == 0o600
     assert (folder / "key").read_bytes() == kms("dek", "get", "a", "--format", "raw").raw
+    os.mkfifo(folder / "pipe")
+    reading = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    kms("dek", "get", "a", "--output", "pipe")
+    assert os.read(reading, 100) == kms("dek", "get", "a").raw
+    os.close(reading)
     lost = kms("dek", "get", "a", "--output", "no-folder/key")
     assert (lost.code, lost.output) == (1, "")
     assert "create the folder" in lost.error

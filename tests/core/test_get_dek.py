@@ -68,7 +68,7 @@ def test_nothing_is_made_that_was_not_asked_for(kms: Kms, storage: Any) -> None:
 
 def test_an_id_that_has_a_dek_gets_no_other(kms: Kms, storage: Any) -> None:
     dek = kms.create_dek("a")
-    with pytest.raises(kms_core.DekExistsError):
+    with pytest.raises(kms_core.DekExistsError, match="storage://memory: create_record of DEK 'a'"):
         kms.create_dek("a")
     assert kms.get_dek("a") == dek
     storage.after_create.append(raising(kms_core.UnavailableError("the reply was lost")))

@@ -60,17 +60,18 @@ class StoredDeks:
         """Store a new DEK, of an id that has none."""
         check_dek_id(dek_id)
         if not self._may_create:
-            raise ConfigError(
+            problem = (
                 "createDeks=false forbids making a DEK; allow it in the storage's parameters, "
                 "or in KMS_CREATE_DEKS if that says so"
             )
+            raise self._located(ConfigError(problem), "create_record", dek_id)
         dek, data = self._make(dek_id, size)
         try:
             self.storage.create_record(dek_id, data)
         except (DekExistsError, UnavailableError) as failure:
             # An SDK that lost the answer and tried again meets our own record.
             if self._load_after_lost_reply(dek_id, failure) != data:
-                raise DekExistsError from failure
+                raise self._located(DekExistsError(), "create_record", dek_id) from failure
         return dek
 
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
@@ -119,10 +120,16 @@ class StoredDeks:
 
     def _refuse_to_create(self, missing: DekNotFoundError) -> None:
         if not self._may_create:
-            raise DekNotFoundError(
+            problem = (
                 "no record of this dek_id is stored, and createDeks=false forbids making a DEK; "
                 "look at the dek_id and at the storage"
-            ) from missing
+            )
+            found = DekNotFoundError(problem)
+            raise self._located(found, "load_record", missing.dek_id) from missing
+
+    def _located(self, error: KmsError, operation: str, dek_id: str | None) -> KmsError:
+        error.locate(backend=self.storage.backend, operation=operation, dek_id=dek_id)
+        return error
 
     def _load_after_lost_reply(self, dek_id: str, failure: KmsError) -> bytes:
         """The create may or may not have landed, here or at a rival: what is stored decides."""
@@ -136,7 +143,7 @@ class StoredDeks:
             record = decode_record(data, dek_id)
             self._check(record, size)
         except (RecordError, KekNotFoundError, DekSizeError) as error:
-            error.locate(backend=self.storage.backend, operation="load_record", dek_id=dek_id)
+            self._located(error, "load_record", dek_id)
             raise
         dek = self.kek.unwrap_dek(record.wrapped, record.context)
         check_unwrapped_size(self.kek, dek, record.size)

@@ -120,8 +120,9 @@ def _not_found(scheme: str, name: str, everything: list[FoundBackend]) -> str:
     if backend in EXTRAS:
         return f"{backend} is not installed; run: pip install 'kms-core[{EXTRAS[backend]}]'"
     known = {f.backend for f in everything} | {*EXTRAS}
-    near = difflib.get_close_matches(backend, [k for k in known if k.startswith(scheme)], n=1)
-    hint = f"did you mean {near[0]}?" if near else "install the plugin that provides it."
+    names = [k.partition("://")[2] for k in known if k.startswith(f"{scheme}://")]
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {scheme}://{near[0]}?" if near else "install the plugin that provides it."
     return f"no installed distribution provides {backend}; {hint} `kms backends` lists all"
 
 

@@ -23,4 +23,7 @@ def write_output(data: bytes, output: Path | None) -> None:
         click.echo(data, nl=False)
         return
     with translate_os_errors():
-        publish_over(write_temporary(output.parent, data), output)
+        if output.exists() and not output.is_file():  # a device or a pipe is not replaced
+            output.write_bytes(data)
+        else:
+            publish_over(write_temporary(output.parent, data), output)
