@@ -18,6 +18,12 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1
 
+    def handle_expect_100(self) -> bool:
+        """Say at once that the body may come: who waits for that waits for a second."""
+        proceed = super().handle_expect_100()
+        self.wfile.flush()
+        return proceed
+
     def read_body(self) -> bytes:
         """What the caller sent."""
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
