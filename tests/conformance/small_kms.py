@@ -90,7 +90,7 @@ class SmallKek(SmallBackend, KekSpec):
 
     @hookimpl
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
-        info, nonce = self._describe(), os.urandom(12)
+        info, nonce = self._describe(), self.nonce(context)
         sealed = self.cipher(info.kek_version).encrypt(nonce, dek, self.aad(context))
         return WrappedDek(nonce + sealed, info.kek_id, info.kek_version, info.algorithm)
 
@@ -127,6 +127,9 @@ class SmallKek(SmallBackend, KekSpec):
     def check_enabled(self) -> None:
         if self.service.disabled:
             raise self.error(KekDisabledError("it is disabled"))
+
+    def nonce(self, context: Context) -> bytes:
+        return os.urandom(12)
 
     def aad(self, context: Context) -> bytes:
         return encode_context(context)

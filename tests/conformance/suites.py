@@ -21,6 +21,7 @@ from kms_core.testing import (
 from tests.conformance import (
     broken_deriver,
     broken_kek,
+    broken_kek_secrecy,
     broken_optional,
     broken_storage,
     broken_storage_ids,
@@ -159,7 +160,7 @@ class ObserverSuite(ObserverConformance):
 
 
 SUITES: dict[str, tuple[type, type[SmallBackend], tuple[ModuleType, ...]]] = {
-    "kek": (KekSuite, SmallKek, (broken_kek, broken_optional)),
+    "kek": (KekSuite, SmallKek, (broken_kek, broken_kek_secrecy, broken_optional)),
     "deriver": (DeriverSuite, SmallDeriver, (broken_deriver,)),
     "storage": (StorageSuite, SmallStorage, (broken_storage, broken_storage_ids, broken_optional)),
     "observer": (ObserverSuite, SmallObserver, (small_observer,)),

@@ -13,13 +13,22 @@ import pytest
 from kms_core.errors import UnwrapError
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
 from kms_core.testing.checks.errors import ErrorChecks, Requests
+from kms_core.testing.checks.kek_contexts import KekContextChecks
 from kms_core.testing.checks.kek_integrity import CONTEXT, KekIntegrityChecks, copy_record
+from kms_core.testing.checks.kek_secrecy import KekSecrecyChecks
 from kms_core.testing.checks.kek_wrapping import KekWrappingChecks, OpenKek, round_trip
 from kms_core.testing.checks.optional import KekOptionalChecks
 from kms_core.testing.checks.shared import Provoked
 
 
-class KekConformance(KekWrappingChecks, KekIntegrityChecks, KekOptionalChecks, ErrorChecks):
+class KekConformance(
+    KekWrappingChecks,
+    KekIntegrityChecks,
+    KekContextChecks,
+    KekSecrecyChecks,
+    KekOptionalChecks,
+    ErrorChecks,
+):
     """Subclass it, and define ``open_kek`` and ``open_other_kek``; the other fixtures are optional.
 
     Each opens a fresh client whenever it is called.
