@@ -88,7 +88,7 @@ class Shared(FileStorage):
     def create_record(self, dek_id, data):
         with open("created", "a") as created:
             created.write(f"{dek_id}\\n")
-        if dek_id.endswith("page/7"):
+        if dek_id.endswith("page/0007"):
             os.kill(os.getpid(), signal.SIGINT)
         return super().create_record(dek_id, data)
 """

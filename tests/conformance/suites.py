@@ -25,6 +25,7 @@ from tests.conformance import (
     broken_optional,
     broken_storage,
     broken_storage_ids,
+    broken_storage_states,
     small_observer,
 )
 from tests.conformance.broken_shared import SHARED_DEFECTS
@@ -135,6 +136,10 @@ class StorageSuite(StorageConformance):
         return lambda dek_id, data: service.records.update({dek_id: StoredRecord(data, "planted")})
 
     @pytest.fixture
+    def plant_name(self, service: SmallStore) -> Callable[[str], None]:
+        return service.foreign.add
+
+    @pytest.fixture
     def secrets(self, service: SmallStore) -> list[str]:
         return [service.credential]
 
@@ -159,10 +164,11 @@ class ObserverSuite(ObserverConformance):
         return [service.credential]
 
 
+_OF_STORAGES = (broken_storage, broken_storage_states, broken_storage_ids, broken_optional)
 SUITES: dict[str, tuple[type, type[SmallBackend], tuple[ModuleType, ...]]] = {
     "kek": (KekSuite, SmallKek, (broken_kek, broken_kek_secrecy, broken_optional)),
     "deriver": (DeriverSuite, SmallDeriver, (broken_deriver,)),
-    "storage": (StorageSuite, SmallStorage, (broken_storage, broken_storage_ids, broken_optional)),
+    "storage": (StorageSuite, SmallStorage, _OF_STORAGES),
     "observer": (ObserverSuite, SmallObserver, (small_observer,)),
 }
 
