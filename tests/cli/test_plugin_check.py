@@ -63,6 +63,22 @@ WITHOUT_CREATE = f"""{SHARED}
 """
 
 
+MAY_NOTHING = f"""{SHARED}
+    @hookimpl
+    def load_record(self, dek_id):
+        raise AccessDeniedError("allow store:Read")
+"""
+MAY_NOT_WRAP = """\
+from kms_core import AccessDeniedError
+from kms_core.backend import hookimpl
+from kms_core.builtin.local.kek import LocalKek
+
+
+class Shared(LocalKek):
+    @hookimpl
+    def wrap_dek(self, dek, context):
+        raise AccessDeniedError("allow kms:Wrap")
+"""
 SHOWS_ITS_TOKEN = f"""{SHARED}
     class Config(BackendConfig):
         token: SecretStr
@@ -88,7 +104,7 @@ class Shared(FileStorage):
     def create_record(self, dek_id, data):
         with open("created", "a") as created:
             created.write(f"{dek_id}\\n")
-        if dek_id.endswith("page/7"):
+        if dek_id.endswith("page/0007"):
             os.kill(os.getpid(), signal.SIGINT)
         return super().create_record(dek_id, data)
 """
@@ -119,11 +135,17 @@ COUNTS_CLIENTS = f"""{SHARED}
 """
 
 
-def check(site: Path, source: str, *query_and_options: str, **environment: str) -> Done:
-    entry_points = "[kms.storage]\nstranger = stranger_mod:Shared\n"
+def check(
+    site: Path,
+    source: str,
+    *query_and_options: str,
+    group: str = "storage",
+    **environment: str,
+) -> Done:
+    entry_points = f"[kms.{group}]\nstranger = stranger_mod:Shared\n"
     install(site, "stranger", entry_points, stranger_mod=source)
     query, *options = query_and_options or [""]
-    uri = f"storage://stranger{query}"
+    uri = f"{'kms' if group == 'kek' else group}://stranger{query}"
     return run_command("plugin", "check", uri, *options, PYTHONPATH=str(site), **environment)
 
 
@@ -152,7 +174,7 @@ def test_a_kek(two_keks: tuple[str, str]) -> None:
     assert row(done, "unwrap_dek", NAMED) == "passed"
     skipped = row(done, "wrap_dek", "what an older one wrapped unwraps.")
     assert skipped == "skipped\ndefine the fixture rotate_kek in a test to check this clause"
-    assert done.output.splitlines()[-1].endswith("26 passed, 8 skipped")
+    assert done.output.splitlines()[-1].endswith(" passed, 10 skipped")
 
 
 def test_a_kek_alone(two_keks: tuple[str, str]) -> None:
@@ -303,6 +325,24 @@ def test_what_is_missing_may_be_hidden(tmp_path: Path) -> None:
     assert (done.code, done.errors) == (0, "checking storage://stranger\n"), done.output
     skipped = row(done, "load_record", "Raises DekNotFoundError.")
     assert skipped.startswith("skipped\nnot allowed: storage://under-test: load_record")
+
+
+def test_credentials_that_may_not_even_read_are_one_line(tmp_path: Path) -> None:
+    done = check(tmp_path, MAY_NOTHING)
+    assert (done.code, done.output) == (1, "")
+    [line] = done.errors.splitlines()
+    assert line.startswith("kms: error: storage://stranger: load_record of DEK 'kms-check-")
+    assert line.endswith(": allow store:Read")
+
+
+def test_credentials_that_may_not_wrap_are_one_line(
+    tmp_path: Path, two_keks: tuple[str, str]
+) -> None:
+    query = "?" + two_keks[0].partition("?")[2]
+    done = check(tmp_path, MAY_NOT_WRAP, query, group="kek")
+    assert (done.code, done.output) == (1, "")
+    [line] = done.errors.splitlines()
+    assert line.endswith("wrap_dek of DEK 'kms-check': allow kms:Wrap")
 
 
 def test_what_get_dek_needs_must_be_allowed(tmp_path: Path) -> None:

@@ -91,6 +91,32 @@ class CarriesCredential(SmallBackend):
         return error
 
 
+class Request:
+    """What shows nothing of itself, but holds it."""
+
+    __slots__ = ("body", "headers")
+
+    def __init__(self, body: object) -> None:
+        self.body = body
+        self.headers = [("Accept", "*/*")]
+
+    def __repr__(self) -> str:
+        return "<Request>"
+
+
+class HoldsCredentialInItsRequest(SmallBackend):
+    """As errors of requests, httpx and aiohttp do: the way is error.__cause__.request.body."""
+
+    breaks = ("test_errors_carry_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        cause = ValueError("it was refused")
+        vars(cause)["request"] = Request({"login": [self.service.credential.encode()]})
+        error.__cause__ = ValueError("it failed")
+        error.__cause__.__context__ = cause
+        return error
+
+
 class LogsCredential(SmallBackend):
     breaks = ("test_logs_show_no_secret",)
 
@@ -158,6 +184,7 @@ class TakesARefusalForAFailure(SmallBackend):
 SHARED_DEFECTS = (
     *(ForgetsHookimpl, HasNoModel, CannotClose, AnswersClose, ClosesTheService, BlamesAnother),
     *(ShowsItself, TellsCredential, ChainsCredential, NotesCredential, CarriesCredential),
+    HoldsCredentialInItsRequest,
     *(LogsCredential, PrintsCredential, LetsOutWhatItsSdkRaises, TakesARefusalForAFailure),
     *(TellsCredentialWhenUnreachable, CarriesCredentialWhenForbidden, OpensWithAnotherError),
 )

@@ -83,6 +83,49 @@ class ListsPagesTwice(SmallStorage):
         yield from list(super().ids(prefix))[20:]
 
 
+class TakesAnIdForAPrefix(SmallStorage):
+    """Asks for the next page behind all that the last id begins."""
+
+    breaks = ("test_pages",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        left = sorted(super().ids(prefix))
+        while left:
+            yield from left[:20]
+            last = left[19:20]
+            left = [i for i in left[20:] if not i.startswith(last[0])]
+
+
+class EndsAtAForeignName(SmallStorage):
+    breaks = ("test_foreign_names",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        for name in sorted([*super().ids(prefix), *self.service.foreign]):
+            if name in self.service.foreign:
+                return
+            yield name
+
+
+class EndsAtAPageOfForeignNames(SmallStorage):
+    breaks = ("test_foreign_names",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        names = sorted([*super().ids(prefix), *self.service.foreign])
+        for start in range(0, len(names), 20):
+            page = [name for name in names[start : start + 20] if name not in self.service.foreign]
+            if not page:
+                return
+            yield from page
+
+
+class ListsForeignNames(SmallStorage):
+    breaks = ("test_foreign_names",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        yield from super().ids(prefix)
+        yield from (name for name in self.service.foreign if name.startswith(prefix))
+
+
 class TakesPatterns(SmallStorage):
     breaks = ("test_prefix",)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -42,6 +44,9 @@ class Service:
         self.credential = "credential-" + os.urandom(8).hex()
         self.closed = False
         self.forbidden = False
+        self.address: tuple[str, int] | None = None
+        """Where an echo has to answer before anything is done, for checks of the wire."""
+        self.time_limit: Callable[[], float] = lambda: 20
 
 
 class SmallBackend:
@@ -58,6 +63,35 @@ class SmallBackend:
             raise self.error(UnavailableError("the service is closed"))
         if self.service.forbidden:
             raise self.error(AccessDeniedError("the credential may not do this"))
+        if self.service.address:
+            self.ask("anybody-there")
+
+    def ask(self, text: str) -> str:
+        """What the echo says to it."""
+        try:
+            return self.get(text)
+        except (OSError, HTTPException) as error:
+            raise self.unanswered(error) from None
+
+    def unanswered(self, error: Exception) -> Exception:
+        return self.error(UnavailableError(f"no answer: {type(error).__name__}"))
+
+    def get(self, text: str) -> str:
+        assert self.service.address
+        address, limit = self.service.address, self.time_limit
+        with closing(HTTPConnection(*address, timeout=limit)) as connection:
+            connection.request("GET", f"/{text}")
+            response = connection.getresponse()
+            self.check_status(response.status)
+            return response.read().decode()
+
+    @property
+    def time_limit(self) -> float:
+        return self.service.time_limit()
+
+    def check_status(self, status: int) -> None:
+        if status != 200:
+            raise self.error(UnavailableError(f"the service answered {status}"))
 
     def error(self, error: KmsError) -> KmsError:
         """Every error that a small backend raises passes here."""
@@ -90,7 +124,7 @@ class SmallKek(SmallBackend, KekSpec):
 
     @hookimpl
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
-        info, nonce = self._describe(), os.urandom(12)
+        info, nonce = self._describe(), self.nonce(context)
         sealed = self.cipher(info.kek_version).encrypt(nonce, dek, self.aad(context))
         return WrappedDek(nonce + sealed, info.kek_id, info.kek_version, info.algorithm)
 
@@ -127,6 +161,9 @@ class SmallKek(SmallBackend, KekSpec):
     def check_enabled(self) -> None:
         if self.service.disabled:
             raise self.error(KekDisabledError("it is disabled"))
+
+    def nonce(self, context: Context) -> bytes:
+        return os.urandom(12)
 
     def aad(self, context: Context) -> bytes:
         return encode_context(context)

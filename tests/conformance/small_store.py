@@ -16,6 +16,7 @@ class SmallStore(Service):
     def __init__(self) -> None:
         super().__init__()
         self.records: dict[str, StoredRecord] = {}
+        self.foreign: set[str] = set()
         self.lock = RLock()
         self.writes = 0
 

@@ -4,45 +4,76 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from itertools import chain
 from types import ModuleType
 from typing import ClassVar, TypeVar
+from urllib.parse import urlsplit
 
 import pytest
 
 from kms_core.backend import StoredRecord
 from kms_core.testing import (
     DeriverConformance,
+    FaultyWire,
     KekConformance,
     ObserverConformance,
     StorageConformance,
 )
+from kms_core.testing.checks.wire import WireChecks
 from tests.conformance import (
     broken_deriver,
     broken_kek,
+    broken_kek_secrecy,
     broken_optional,
     broken_storage,
     broken_storage_ids,
+    broken_storage_states,
+    broken_wire,
     small_observer,
 )
 from tests.conformance.broken_shared import SHARED_DEFECTS
+from tests.conformance.broken_wire import WIRE_DEFECTS
 from tests.conformance.small_kms import Service, SmallBackend, SmallDeriver, SmallKek, SmallKms
 from tests.conformance.small_observer import Notebook, SmallObserver
 from tests.conformance.small_store import SmallStorage, SmallStore
+from tests.servers.thread import Handler, HttpServer, run_thread
 
 ServiceT = TypeVar("ServiceT", bound=Service)
 
 
-def like(service: ServiceT, **state: bool) -> ServiceT:
+def like(service: ServiceT, **state: object) -> ServiceT:
     """A service with the same contents, in another state."""
     other = copy(service)
     vars(other).update(state)
     return other
 
 
+class Echo(Handler):
+    """Says what it is asked."""
+
+    def do_GET(self) -> None:  # noqa: N802 -- http.server's name
+        text = self.path.removeprefix("/").encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+@contextmanager
+def through(wire: FaultyWire, service: ServiceT) -> Iterator[ServiceT]:
+    """The service behind the wire."""
+    with run_thread(HttpServer(Echo, None)) as url:
+        wire.to("127.0.0.1", urlsplit(url).port or 0)
+        # Short where it has to end, and long enough for a busy machine where it need not.
+        limit = lambda: 0.2 if wire.fault else 20  # noqa: E731 -- as short as the fixtures
+        yield like(service, address=("127.0.0.1", wire.port), time_limit=limit)
+
+
 class KekSuite(KekConformance):
     backend: ClassVar[type[SmallKek]] = SmallKek
+    wire_patience = 2
 
     @pytest.fixture
     def service(self) -> SmallKms:
@@ -63,6 +94,11 @@ class KekSuite(KekConformance):
     @pytest.fixture
     def open_unreachable(self, service: SmallKms) -> Callable[[], SmallKek]:
         return lambda: self.backend(like(service, closed=True), "one")
+
+    @pytest.fixture
+    def open_through(self, wire: FaultyWire, service: SmallKms) -> Iterator[Callable[[], SmallKek]]:
+        with through(wire, service) as behind:
+            yield lambda: self.backend(behind, "one")
 
     @pytest.fixture
     def open_forbidden(self, service: SmallKms) -> Callable[[], SmallKek]:
@@ -112,6 +148,7 @@ class DeriverSuite(DeriverConformance):
 class StorageSuite(StorageConformance):
     backend: ClassVar[type[SmallStorage]] = SmallStorage
     page_size = 20
+    wire_patience = 2
 
     @pytest.fixture
     def service(self) -> SmallStore:
@@ -126,12 +163,23 @@ class StorageSuite(StorageConformance):
         return lambda: self.backend(like(service, closed=True))
 
     @pytest.fixture
+    def open_through(
+        self, wire: FaultyWire, service: SmallStore
+    ) -> Iterator[Callable[[], SmallStorage]]:
+        with through(wire, service) as behind:
+            yield lambda: self.backend(behind)
+
+    @pytest.fixture
     def open_forbidden(self, service: SmallStore) -> Callable[[], SmallStorage]:
         return lambda: self.backend(like(service, forbidden=True))
 
     @pytest.fixture
     def plant_record(self, service: SmallStore) -> Callable[[str, bytes], None]:
         return lambda dek_id, data: service.records.update({dek_id: StoredRecord(data, "planted")})
+
+    @pytest.fixture
+    def plant_name(self, service: SmallStore) -> Callable[[str], None]:
+        return service.foreign.add
 
     @pytest.fixture
     def secrets(self, service: SmallStore) -> list[str]:
@@ -158,10 +206,14 @@ class ObserverSuite(ObserverConformance):
         return [service.credential]
 
 
+_OF_STORAGES = (
+    *(broken_storage, broken_storage_states, broken_storage_ids),
+    *(broken_wire, broken_optional),
+)
 SUITES: dict[str, tuple[type, type[SmallBackend], tuple[ModuleType, ...]]] = {
-    "kek": (KekSuite, SmallKek, (broken_kek, broken_optional)),
+    "kek": (KekSuite, SmallKek, (broken_kek, broken_kek_secrecy, broken_wire, broken_optional)),
     "deriver": (DeriverSuite, SmallDeriver, (broken_deriver,)),
-    "storage": (StorageSuite, SmallStorage, (broken_storage, broken_storage_ids, broken_optional)),
+    "storage": (StorageSuite, SmallStorage, _OF_STORAGES),
     "observer": (ObserverSuite, SmallObserver, (small_observer,)),
 }
 
@@ -176,6 +228,8 @@ def broken_backends(kind: str) -> Iterator[type[SmallBackend]]:
         if suite is ObserverSuite and vars(defect).keys() & {"__init__", "error", "reach"}:
             continue  # an observer raises no error of its own
         yield type(defect.__name__, (defect, small), {})
+    if issubclass(suite, WireChecks):
+        yield from (type(defect.__name__, (defect, small), {}) for defect in WIRE_DEFECTS)
 
 
 def suites(kind: str) -> dict[str, type]:

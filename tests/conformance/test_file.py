@@ -16,3 +16,7 @@ class TestFileStorage(StorageConformance):
     @pytest.fixture
     def plant_record(self, tmp_path: Path) -> Callable[[str, bytes], int]:
         return lambda dek_id, data: (tmp_path / encode_name(dek_id)).write_bytes(data)
+
+    @pytest.fixture
+    def plant_name(self, tmp_path: Path) -> Callable[[str], None]:
+        return lambda name: (tmp_path / name).touch()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import click
@@ -73,13 +75,34 @@ def _prepare(uri: str) -> PreparedBackend:
 
 def _reach(backend: PreparedBackend) -> None:
     """Say at once, in one line, what would otherwise break every clause."""
-    from kms_core._plugins.clients import ObserverClient, StorageClient
+    from kms_core._plugins.clients import KekClient, ObserverClient, StorageClient
 
     with closing(backend.open()) as client:
         if isinstance(client, StorageClient):
             client.describe_storage()
+            with _only_without_answer():
+                client.load_record(f"kms-check-{token_hex(6)}")
         elif not isinstance(client, ObserverClient):
             client.describe_kek()
+            if isinstance(client, KekClient):
+                with _only_without_answer():
+                    client.wrap_dek(bytes(32), {"dek_id": "kms-check"})
+
+
+@contextmanager
+def _only_without_answer() -> Iterator[None]:
+    """Let out what credentials or the service do; a backend's mistakes are for the clauses."""
+    from kms_core import AccessDeniedError, KmsError, ThrottledError, UnavailableError
+
+    try:
+        yield
+    except (ThrottledError, UnavailableError):
+        raise
+    except AccessDeniedError as error:
+        if not error.maybe_missing:
+            raise
+    except KmsError:
+        """The clauses say more of it."""
 
 
 def _show(live: Live, table: ClauseTable) -> None:

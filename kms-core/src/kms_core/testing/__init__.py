@@ -29,6 +29,7 @@ except ModuleNotFoundError as error:
 from kms_core.builtin.local.key_file import new_key_file
 from kms_core.testing._harness.client import Client
 from kms_core.testing._harness.processes import assert_forks_share_no_connection, assert_one_winner
+from kms_core.testing._harness.wire import FaultyWire
 from kms_core.testing.checks.deriver import DeriverConformance
 from kms_core.testing.checks.kek import KekConformance
 from kms_core.testing.checks.observer import ObserverConformance
@@ -40,6 +41,7 @@ __all__ = [
     "STRANGE_IDS",
     "Client",
     "DeriverConformance",
+    "FaultyWire",
     "KekConformance",
     "ObserverConformance",
     "StorageConformance",

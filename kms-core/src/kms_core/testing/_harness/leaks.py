@@ -9,6 +9,7 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from kms_core._tracebacks import error_chain
+from kms_core.testing._harness.object_graph import held_by
 
 Secret: TypeAlias = str | bytes
 Text: TypeAlias = tuple[str, str]
@@ -38,10 +39,11 @@ def error_texts(error: BaseException) -> Iterator[Text]:
 
 
 def carried_texts(error: BaseException) -> Iterator[Text]:
-    """What an error reporter shows besides: attributes, and the local variables of each frame."""
+    """What an error reporter shows besides: what attributes hold, and each frame's locals."""
     for link in error_chain(error):
         name = type(link).__name__
         yield from ((f"attribute {k} of {name}", repr(v)) for k, v in vars(link).items())
+        yield from held_by(link, name)
         for frame, line in walk_tb(link.__traceback__):
             where = f"{frame.f_code.co_filename}:{line}, carried by {name}"
             yield from ((f"local {k} at {where}", repr(v)) for k, v in frame.f_locals.items())

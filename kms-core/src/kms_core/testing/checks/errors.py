@@ -46,7 +46,7 @@ class ErrorChecks(BackendChecks):
         open_client = skip_without("open_unreachable", open_unreachable)
         when = "of a service that is not there"
         for error in self._refusals(fresh, open_client, UnavailableError, when):
-            _search_error(error, secrets)
+            search_error(error, secrets)
 
     @clause(BackendSpec)
     def test_forbidden(
@@ -55,7 +55,7 @@ class ErrorChecks(BackendChecks):
         """Every hook raises AccessDeniedError if it is not allowed, or opening does."""
         open_client = skip_without("open_forbidden", open_forbidden)
         for error in self._refusals(fresh, open_client, AccessDeniedError, "that is not allowed"):
-            _search_error(error, secrets)
+            search_error(error, secrets)
 
     def _refusals(
         self, fresh: Fresh, open_client: Open, kind: type[KmsError], when: str
@@ -101,7 +101,8 @@ class ErrorChecks(BackendChecks):
             search(str(error.operation), carried_texts(error), [*secrets, *deks])
 
 
-def _search_error(error: KmsError, secrets: Sequence[Secret]) -> None:
+def search_error(error: KmsError, secrets: Sequence[Secret]) -> None:
+    """Fail if anything that the error says or carries is secret."""
     where = str(error.operation)
     search(where, error_texts(error), secrets)
     clear_locals(error)

@@ -12,14 +12,24 @@ import pytest
 
 from kms_core.errors import UnwrapError
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
-from kms_core.testing.checks.errors import ErrorChecks, Requests
+from kms_core.testing.checks.errors import Requests
+from kms_core.testing.checks.kek_contexts import KekContextChecks
 from kms_core.testing.checks.kek_integrity import CONTEXT, KekIntegrityChecks, copy_record
+from kms_core.testing.checks.kek_secrecy import KekSecrecyChecks
 from kms_core.testing.checks.kek_wrapping import KekWrappingChecks, OpenKek, round_trip
 from kms_core.testing.checks.optional import KekOptionalChecks
 from kms_core.testing.checks.shared import Provoked
+from kms_core.testing.checks.wire import Questions, WireChecks
 
 
-class KekConformance(KekWrappingChecks, KekIntegrityChecks, KekOptionalChecks, ErrorChecks):
+class KekConformance(
+    KekWrappingChecks,
+    KekIntegrityChecks,
+    KekContextChecks,
+    KekSecrecyChecks,
+    KekOptionalChecks,
+    WireChecks,
+):
     """Subclass it, and define ``open_kek`` and ``open_other_kek``; the other fixtures are optional.
 
     Each opens a fresh client whenever it is called.
@@ -83,6 +93,13 @@ class KekConformance(KekWrappingChecks, KekIntegrityChecks, KekOptionalChecks, E
             "check_health": {},
         }
         return {hook: needs for hook, needs in requests.items() if client.bound.offers(hook)}
+
+    def questions(self, fresh: Fresh) -> Questions:
+        """Unwrap one DEK, and another."""
+        client, deks = fresh(), [token_bytes(32) for _ in range(2)]
+        wraps = [client.answer("wrap_dek", dek=dek, context=CONTEXT) for dek in deks]
+        arguments = [{"wrapped": wrapped, "context": CONTEXT} for wrapped in wraps]
+        return Questions("unwrap_dek", [*zip(arguments, deks, strict=True)])
 
     def provoke(self, fresh: Fresh) -> Provoked:
         """Unwrap what was altered, and a record that was copied, through the façade."""

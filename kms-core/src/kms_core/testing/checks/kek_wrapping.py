@@ -21,6 +21,15 @@ from kms_core.testing.checks.strange_ids import STRANGE_IDS
 
 OpenKek: TypeAlias = Callable[[], KekSpec]
 
+_EDGES = {
+    "zeros": bytes(32),
+    "zeros first": bytes(4) + b"\1" * 28,
+    "zeros last": b"\1" * 28 + bytes(4),
+    "white space around": b" \r\n\t" + b"\1" * 24 + b"\t\r\n ",
+    "padding": b"\x10" * 32,
+    "no UTF-8": b"\xff" * 32,
+}
+
 
 class KekWrappingChecks:
     """The part of :class:`~kms_core.testing.KekConformance` about wrapping and describing."""
@@ -30,6 +39,12 @@ class KekWrappingChecks:
     def test_round_trip(self, fresh: Fresh, size: int) -> None:
         """The same bytes come back from ``unwrap_dek``, from a fresh client too."""
         round_trip(fresh(), fresh(), token_bytes(size))
+
+    @pytest.mark.parametrize("edge", _EDGES)
+    @clause(KekSpec.wrap_dek)
+    def test_odd_deks(self, fresh: Fresh, edge: str) -> None:
+        """Takes any bytes: a DEK is neither a number nor a text."""
+        round_trip(fresh(), fresh(), _EDGES[edge])
 
     @clause(KekSpec.wrap_dek)
     def test_largest_dek(self, fresh: Fresh) -> None:

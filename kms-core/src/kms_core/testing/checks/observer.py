@@ -96,13 +96,16 @@ class ObserverConformance(BackendChecks):
 
     @clause(ObserverSpec.observe)
     def test_notes(self, fresh: Fresh, read_notes: ReadNotes | None) -> None:
-        """What it notes tells backend, operation, dek_id and outcome, and the error's class."""
+        """What it notes tells backend, operation and outcome, and the error's class.
+
+        Not the dek_id: metrics have no label of it, since each new DEK would be a series more.
+        """
         read, client = skip_without("read_notes", read_notes), fresh()
         event = _event("noted-id", "unwrap_dek", "failed")
         client.answer("observe", event=event)
         client.close()
         notes = read()
-        for told in (event.backend, event.operation, event.dek_id, event.outcome, event.error):
+        for told in (event.backend, event.operation, event.outcome, event.error):
             expect(f"observe: whether {told!r} is noted", expected=True, seen=str(told) in notes)
 
     @clause(BackendSpec)
@@ -114,4 +117,6 @@ class ObserverConformance(BackendChecks):
         if read_notes is not None:
             notes = read_notes()
             counts = {dek_id: notes.count(dek_id) for dek_id in ids}
+            if not any(counts.values()):
+                pytest.skip("its notes tell no dek_id, so nobody sees which of the calls it noted")
             expect("observe in 16 threads: notes of each", dict.fromkeys(ids, 1), counts)

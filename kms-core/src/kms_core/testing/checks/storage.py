@@ -10,12 +10,14 @@ import pytest
 from kms_core.backend.hookspecs import StorageSpec
 from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
-from kms_core.testing.checks.errors import ErrorChecks, Requests
+from kms_core.testing.checks.errors import Requests
 from kms_core.testing.checks.optional import StorageOptionalChecks
 from kms_core.testing.checks.shared import Provoked
 from kms_core.testing.checks.storage_listing import StorageListingChecks
 from kms_core.testing.checks.storage_races import StorageRaceChecks
 from kms_core.testing.checks.storage_records import PlantRecord, StorageRecordChecks
+from kms_core.testing.checks.storage_wire import StorageWireChecks
+from kms_core.testing.checks.wire import Questions, WireChecks
 
 OpenStorage: TypeAlias = Callable[[], StorageSpec]
 
@@ -25,7 +27,8 @@ class StorageConformance(
     StorageListingChecks,
     StorageRaceChecks,
     StorageOptionalChecks,
-    ErrorChecks,
+    StorageWireChecks,
+    WireChecks,
 ):
     """Subclass it, and define ``open_storage``; the other fixtures are optional.
 
@@ -72,6 +75,14 @@ class StorageConformance(
             "delete_record": {**there, "revision": revision},
         }
         return {hook: needs for hook, needs in requests.items() if client.bound.offers(hook)}
+
+    def questions(self, fresh: Fresh) -> Questions:
+        """Load one record, and another."""
+        client, arguments = fresh(), [{"dek_id": "first"}, {"dek_id": "second"}]
+        for there in arguments:
+            client.answer("create_record", **there, data=there["dek_id"].encode())
+        records = [client.answer("load_record", **there) for there in arguments]
+        return Questions("load_record", [*zip(arguments, records, strict=True)])
 
     def provoke(self, fresh: Fresh) -> Provoked:
         """Ask for what is not there, already there, or no longer so."""

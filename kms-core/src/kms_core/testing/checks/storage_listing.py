@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, TypeAlias
 
 import pytest
 
 from kms_core._values import StoredRecord
 from kms_core.backend.hookspecs import StorageSpec
 from kms_core.testing._harness.clauses import clause
-from kms_core.testing._harness.client import Client, Fresh, answered, expect
+from kms_core.testing._harness.client import Client, Fresh, answered, expect, skip_without
 from kms_core.testing._harness.racing import RACERS
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
 
 _PREFIXES = ("", "a", "A", "a/", "a%", "a_", "a*", "a.", "a\\", "[", "(", "^a", "%", "\u00e9", "e")
 _TAILS = ("", "b", "/b", "%", "_", "%b", "_b")
 _NOBODYS = ("a/b/c/d", "b", "$", "a" * 256)
+_FOREIGN_NAMES = (
+    *("0", "README", "lost+found", "a.json.tmp", "a.json~", "b.json ", "dek-", "dek-%zz.json"),
+    *("%zz.json", "~zz.json", "~2", "%", "m.txt", ".json", "\u00e9.json", "zz~"),
+)
+
+PlantName: TypeAlias = Callable[[str], object]
 
 
 class StorageListingChecks:
@@ -25,6 +32,11 @@ class StorageListingChecks:
 
     page_size: ClassVar[int] = 1000
     """How many ids the service lists at a time; a few more than that are created."""
+
+    @pytest.fixture
+    def plant_name(self) -> PlantName | None:
+        """Optional: stores something of this name among the records, as another program would."""
+        return None
 
     @clause(StorageSpec)
     def test_strange_ids_are_distinct(self, fresh: Fresh) -> None:
@@ -53,14 +65,35 @@ class StorageListingChecks:
     @clause(StorageSpec.list_dek_ids)
     @pytest.mark.usefixtures("many_ids")
     def test_pages(self, fresh: Fresh) -> None:
-        """Yields each dek_id once, also those beyond the first page."""
-        ids = [f"page/{n}" for n in range(self.page_size + 5)]
+        """Yields each dek_id once, also those beyond the first page.
+
+        Every other id extends the one before it, so that one of the two listings has such a pair on
+        either side of its page's end, where an id that is taken for a prefix loses those behind it.
+        """
+        ids = [f"page/{n // 2:04}{'x' * (n % 2)}" for n in range(self.page_size + 5)]
         client = fresh()
-        with ThreadPoolExecutor(RACERS) as pool:
-            list(pool.map(lambda dek_id: _create_all(client, [dek_id]), ids))
+        _in_threads(partial(_create, client), ids)
         _create_all(client, ["other"])
         _lists("", [*ids, "other"], fresh().list_ids())
         _lists("page/", ids, fresh().list_ids("page/"))
+        if client.bound.offers("list_records"):
+            records = fresh().finish("list_records", prefix="page/", after="")
+            _lists("page/", ids, [record.dek_id for record in records], "list_records")
+
+    @clause(StorageSpec.list_dek_ids)
+    @pytest.mark.usefixtures("many_ids")
+    def test_foreign_names(self, fresh: Fresh, plant_name: PlantName | None) -> None:
+        """What others keep in the store hides no dek_id, and is none."""
+        plant = skip_without("plant_name", plant_name)
+        _in_threads(plant, [f"0-foreign-{n:04}" for n in range(self.page_size)])  # a page of them
+        for name in _FOREIGN_NAMES:
+            plant(name)
+        client = fresh()
+        _create_all(client, ["a", "zz"])
+        listed = client.list_ids()
+        expect("list_dek_ids: ids that it left out", [], sorted({"a", "zz"} - {*listed}))
+        for dek_id in listed:  # a name may be that of a record by chance
+            client.answer("load_record", f"of {dek_id!r}, which is listed", dek_id=dek_id)
 
     @clause(StorageSpec.list_dek_ids)
     def test_prefix(self, fresh: Fresh) -> None:
@@ -86,14 +119,24 @@ class StorageListingChecks:
         _lists("", kept, [dek_id for dek_id in seen if dek_id.startswith("kept-")])
 
 
+def _create(client: Client, dek_id: str) -> None:
+    client.answer("create_record", f"of {dek_id!r}", dek_id=dek_id, data=dek_id.encode())
+
+
 def _create_all(client: Client, ids: Iterable[str]) -> None:
     for dek_id in ids:
-        data = dek_id.encode()
-        client.answer("create_record", f"of {dek_id!r}", dek_id=dek_id, data=data)
+        _create(client, dek_id)
 
 
-def _lists(prefix: str, expected: Sequence[str], seen: Sequence[str]) -> None:
-    clause = f"list_dek_ids with prefix {prefix!r}"
+def _in_threads(call: Callable[[str], object], names: Iterable[str]) -> None:
+    with ThreadPoolExecutor(RACERS) as pool:
+        list(pool.map(call, names))
+
+
+def _lists(
+    prefix: str, expected: Sequence[str], seen: Sequence[str], hook: str = "list_dek_ids"
+) -> None:
+    clause = f"{hook} with prefix {prefix!r}"
     expect(f"{clause}: ids that it left out", [], sorted(set(expected) - set(seen)))
     expect(f"{clause}: ids that should not be there", [], sorted(set(seen) - set(expected)))
     expect(f"{clause}: how many it yields, each once", len(expected), len(seen))

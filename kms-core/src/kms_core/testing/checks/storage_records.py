@@ -17,6 +17,15 @@ from kms_core.testing._harness.racing import RACERS, race
 
 PlantRecord: TypeAlias = Callable[[str, bytes], object]
 
+_ODD_DATA = (
+    b" \t a\r\n",
+    b"\0\0a\0\0",
+    b"\xff\xfe\x80a",
+    b'{"b": 1, "a": 2, "a": 3}',
+    b"null",
+    b"'\\'",
+)
+
 
 class StorageRecordChecks:
     """The part of :class:`~kms_core.testing.StorageConformance` about single records."""
@@ -28,6 +37,16 @@ class StorageRecordChecks:
         data = (bytes(range(256)) * (size // 256 + 1))[:size]
         revision = fresh().answer("create_record", f"of {size} bytes", dek_id="id", data=data)
         _holds(fresh(), "id", data, revision, "create_record")
+
+    @pytest.mark.parametrize("data", _ODD_DATA)
+    @clause(StorageSpec.create_record)
+    def test_odd_data(self, fresh: Fresh, data: bytes) -> None:
+        """Data is opaque: neither a text nor JSON."""
+        client = fresh()
+        first = client.answer("create_record", f"of {data!r}", dek_id="id", data=data)
+        _holds(fresh(), "id", data, first, "create_record")
+        second = client.answer("replace_record", dek_id="id", data=data[::-1], revision=first)
+        _holds(fresh(), "id", data[::-1], second, "replace_record")
 
     @clause(StorageSpec.create_record)
     def test_create_existing(self, fresh: Fresh) -> None:
@@ -45,6 +64,33 @@ class StorageRecordChecks:
         _holds(fresh(), "id", b"second", second, "replace_record")
         third = fresh().answer("replace_record", dek_id="id", data=b"", revision=second)
         _holds(client, "id", b"", third, "replace_record by another client")
+
+    @clause(StorageSpec.replace_record)
+    def test_replaced_by_the_largest(self, fresh: Fresh) -> None:
+        """Takes data of 65536 bytes, and shorter data after it."""
+        client, largest = fresh(), bytes(range(256)) * (MAX_RECORD_SIZE // 256)
+        first = client.answer("create_record", dek_id="id", data=b"first")
+        second = client.answer("replace_record", dek_id="id", data=largest, revision=first)
+        _holds(fresh(), "id", largest, second, "replace_record by 65536 bytes")
+        third = client.answer("replace_record", dek_id="id", data=b"third", revision=second)
+        _holds(fresh(), "id", b"third", third, "replace_record by fewer bytes")
+
+    @pytest.mark.parametrize("hook", ["replace_record", "delete_record"])
+    @clause(StorageSpec)
+    def test_revision_of_a_former_record(self, fresh: Fresh, hook: str) -> None:
+        """A revision of a record that was deleted is none of a later record's with other data.
+
+        Otherwise who read the former record deletes or replaces the later one, and with it the only
+        copy of its DEK. Equal data may have an equal revision, such as a checksum.
+        """
+        client = fresh()
+        former = client.answer("create_record", dek_id="id", data=b"former")
+        client.answer("delete_record", dek_id="id", revision=former)
+        later = fresh().answer("create_record", dek_id="id", data=b"later!")
+        when = "at the revision of a record that was deleted"
+        data = {"data": b"stale!"} if hook == "replace_record" else {}
+        fresh().refuse(ConflictError, hook, when, dek_id="id", revision=former, **data)
+        _holds(fresh(), "id", b"later!", later, f"{hook} {when}")
 
     @clause(StorageSpec.replace_record)
     def test_stale_replace(self, fresh: Fresh) -> None:
@@ -143,7 +189,7 @@ class StorageRecordChecks:
 
 def _replaced(client: Client) -> tuple[str, str]:
     """The stale and the present revision of a record."""
-    first: str = client.answer("create_record", dek_id="id", data=b"first")
+    first: str = client.answer("create_record", dek_id="id", data=b"first.")  # as long as "second"
     second: str = client.answer("replace_record", dek_id="id", data=b"second", revision=first)
     return first, second
 

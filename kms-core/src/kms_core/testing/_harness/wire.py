@@ -1,0 +1,199 @@
+"""A wire between a client and its service that fails as networks, proxies and services do."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from select import select
+from time import monotonic
+from typing import Literal, TypeAlias, get_args
+
+Fault: TypeAlias = Literal[
+    "hangs",
+    "is dropped before the request",
+    "loses the answer",
+    "cuts the answer",
+    "answers late",
+    "answers HTTP 429",
+    "answers HTTP 500",
+    "answers HTTP 502",
+    "answers HTTP 503",
+]
+"""What a wire does, as a message goes on after "a wire that"."""
+
+FAULTS: tuple[Fault, ...] = get_args(Fault)
+
+_SIZE = 1 << 16
+_TICK = 0.05
+_INTERIM = b"HTTP/1.1 100"
+_PAGE = b"<html><body>this is a proxy, which knows nothing of your service</body></html>"
+
+
+class FaultyWire:
+    """Passes all bytes on to a service on this machine or elsewhere, until it is told to fail.
+
+    A fault spoils what is asked over a connection from then on. Over TLS the first answer is that
+    of the handshake, so a client that connects anew only sees its connection end.
+
+    Attributes:
+        patience: for how many seconds it hangs before it gives up.
+        over: set when it is closed.
+        outwaited: whether a client waited for all of the patience, so it has no time limit.
+    """
+
+    def __init__(self, patience: float = 30) -> None:
+        self.outwaited = False
+        self.patience = patience
+        self._upstream: tuple[str, int] | None = None
+        self._fault: Fault | None = None
+        self._times = 0.0
+        self._lock, self.over = threading.Lock(), threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener.settimeout(_TICK)
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def to(self, host: str, port: int) -> str:
+        """Lead to this service, and return the URL that a client has to be given instead."""
+        self._upstream = host, port
+        return f"http://127.0.0.1:{self.port}"
+
+    def spoil(self, fault: Fault | None, times: float = float("inf")) -> None:
+        """Fail in this way so many times; None mends the wire."""
+        with self._lock:
+            self._fault, self._times = fault, times
+
+    def close(self) -> None:
+        """End all connections."""
+        self.over.set()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    @property
+    def fault(self) -> Fault | None:
+        """How it will fail next."""
+        return self._fault if self._times > 0 else None
+
+    def take(self) -> Fault | None:
+        """How to fail at this request."""
+        with self._lock:
+            fault, self._times = self.fault, self._times - 1
+            return fault
+
+    def _accept(self) -> None:
+        while not self.over.is_set():
+            with suppress(TimeoutError):
+                client, _ = self._listener.accept()
+                thread = threading.Thread(target=self._serve, args=(client,))
+                self._threads.append(thread)
+                thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with ExitStack() as opened, suppress(OSError):
+            opened.enter_context(client)
+            if self._upstream is None:
+                raise OSError
+            server = opened.enter_context(socket.create_connection(self._upstream))
+            connection = _Connection(self, client, server)
+            while not self.over.is_set() and connection.goes_on():
+                """Each turn is what one of the two has sent."""
+
+
+@dataclass
+class _Connection:
+    """Passes on what the two send to each other."""
+
+    wire: FaultyWire
+    client: socket.socket
+    server: socket.socket
+    fault: Fault | None = None
+    is_answered: bool = True
+    late: bytes = b""
+
+    def goes_on(self) -> bool:
+        """Pass on what there is; whether there may be more."""
+        ready, _, _ = select([self.client, self.server], [], [], _TICK)
+        if self.client in ready and not self._ask():
+            return False
+        return self.server not in ready or self._answer()
+
+    def _ask(self) -> bool:
+        request = self.client.recv(_SIZE)
+        if not request:
+            return False
+        if self.is_answered:
+            self.fault, self.is_answered = self.wire.take(), False
+        if self.late:
+            self.client.sendall(self.late)
+            self.late = b""
+        if self.fault == "hangs":
+            while self._hold() and self.client.recv(_SIZE):
+                """It was the rest of the request."""
+            return False
+        if self.fault and self.fault.startswith("answers HTTP"):
+            _refuse(self.client, self.fault.rpartition(" ")[2])
+            return False
+        if self.fault != "is dropped before the request":
+            self.server.sendall(request)
+            return True
+        return False
+
+    def _answer(self) -> bool:
+        answer = self.server.recv(_SIZE)
+        if answer.startswith(_INTERIM):
+            self.client.sendall(answer)
+            return True
+        self.is_answered = True
+        if self.fault == "answers late":  # to be read as the answer to the next request
+            self.late = answer + _rest(self.server)
+            return self._hold()
+        if self.fault == "cuts the answer":
+            self.client.sendall(_half(answer + _rest(self.server)))
+        elif self.fault != "loses the answer":
+            self.client.sendall(answer)
+        return bool(answer) and self.fault is None
+
+    def _hold(self) -> bool:
+        """Wait until the client gives up or asks for something else; whether it does."""
+        until = monotonic() + self.wire.patience
+        while not self.wire.over.is_set() and monotonic() < until:
+            if select([self.client], [], [], _TICK)[0]:
+                return True
+        self.wire.outwaited = not self.wire.over.is_set()
+        return False
+
+
+def _half(answer: bytes) -> bytes:
+    """Half of it; of HTTP half of the body, because not every library sees a head that is cut."""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    if not answer.startswith(b"HTTP/"):
+        return answer[: len(answer) // 2]
+    return head + end + body[: len(body) // 2] if body else b""
+
+
+def _rest(sender: socket.socket, seconds: float = _TICK) -> bytes:
+    """What still comes, until nothing does for a while."""
+    rest = b""
+    while select([sender], [], [], seconds)[0]:
+        more = sender.recv(_SIZE)
+        if not more:
+            break
+        rest += more
+    return rest
+
+
+def _refuse(client: socket.socket, status: str) -> None:
+    _rest(client)  # a connection that ends before all of the request is read may lose the answer
+    head = f"HTTP/1.1 {status} Refused\r\nContent-Type: text/html\r\nConnection: close\r\n"
+    client.sendall(f"{head}Content-Length: {len(_PAGE)}\r\n\r\n".encode() + _PAGE)
+    client.shutdown(socket.SHUT_WR)
+    _rest(client, 1)  # likewise: it ends first

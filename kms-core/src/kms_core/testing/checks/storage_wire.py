@@ -1,0 +1,69 @@
+"""What becomes of a record whose writer never heard that it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kms_core._values import StoredRecord
+from kms_core.backend.hookspecs import BackendSpec, StorageSpec
+from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError, KmsError
+from kms_core.testing._harness.clauses import clause
+from kms_core.testing._harness.client import Fresh, clients, expect, shown, skip_without
+from kms_core.testing._harness.wire import Fault, FaultyWire
+from kms_core.testing.checks.wire import FAILED
+
+_FAULTS: tuple[Fault, ...] = (
+    "loses the answer",
+    "cuts the answer",
+    "is dropped before the request",
+)
+_DATA = bytes(range(256)) * 16
+
+
+class StorageWireChecks:
+    """The part of :class:`~kms_core.testing.StorageConformance` about lost answers."""
+
+    @pytest.mark.parametrize("fault", _FAULTS)
+    @clause(StorageSpec.create_record)
+    def test_lost_create(
+        self,
+        fresh: Fresh,
+        wire: FaultyWire,
+        open_through: Callable[[], BackendSpec] | None,
+        fault: Fault,
+    ) -> None:
+        """Over a wire that fails once a record is there whole, or nobody says that it is there.
+
+        UnavailableError leaves open whether it is there. DekExistsError and ConflictError may come
+        from a second attempt of an SDK, which meets the record of the first; core then compares.
+        """
+        open_client = skip_without("open_through", open_through)
+        with clients(open_client, "storage") as through:
+            client, outcome = through(), None
+            wire.spoil(fault, times=1)
+            try:
+                revision = client.call("create_record", dek_id="id", data=_DATA)
+            except (*FAILED, DekExistsError, ConflictError) as error:
+                revision, outcome = None, error
+            except KmsError as error:
+                told = f"create_record over a wire that {fault} once"
+                raise AssertionError(
+                    f"{told}: expected success, UnavailableError or "
+                    f"DekExistsError, saw {shown(error)}"
+                ) from error
+        _is_whole(fresh, outcome, revision)
+
+
+def _is_whole(fresh: Fresh, outcome: KmsError | None, revision: str | None) -> None:
+    try:
+        stored: StoredRecord = fresh().call("load_record", dek_id="id")
+    except DekNotFoundError:
+        may_be_missing = isinstance(outcome, (*FAILED, ConflictError))
+        told = f"create_record: whether the record is there after {outcome or 'it succeeded'}"
+        expect(told, expected=True, seen=may_be_missing)
+        return
+    expect("create_record whose answer was lost: the data that is stored", _DATA, stored.data)
+    if revision is not None:
+        expect("create_record: the revision that is stored", revision, stored.revision)

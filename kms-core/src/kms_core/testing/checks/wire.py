@@ -1,0 +1,107 @@
+"""What a backend may say of a wire that fails: that it failed, and nothing of what is stored."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, ClassVar, NamedTuple
+
+import pytest
+
+from kms_core.backend.hookspecs import BackendSpec
+from kms_core.errors import ThrottledError, UnavailableError
+from kms_core.testing._harness.clauses import clause
+from kms_core.testing._harness.client import Fresh, clients, expect, skip_without
+from kms_core.testing._harness.leaks import Secret
+from kms_core.testing._harness.wire import FAULTS, Fault, FaultyWire
+from kms_core.testing.checks.errors import ErrorChecks, Open, search_error
+
+FAILED = (UnavailableError, ThrottledError)
+"""What a hook raises that does not know what became of its call."""
+
+
+class Questions(NamedTuple):
+    """Calls of one hook, with the answer to each."""
+
+    hook: str
+    answers: Sequence[tuple[Mapping[str, Any], object]]
+
+
+class WireChecks(ErrorChecks):
+    """The part of the suites about the wire. Nobody derives DEKs or takes notes over one."""
+
+    wire_patience: ClassVar[float] = 30
+    """After how many seconds of a wire that hangs a client has no time limit."""
+
+    @pytest.fixture
+    def wire(self) -> Iterator[FaultyWire]:
+        """A wire to lead to your service by ``wire.to(host, port)``, which returns its URL."""
+        wire = FaultyWire(self.wire_patience)
+        yield wire
+        wire.close()
+
+    @pytest.fixture
+    def open_through(self) -> Open | None:
+        """Optional: opens a client of your service through the fixture ``wire``.
+
+        Give it time limits as short as your service allows, and few attempts.
+        """
+        return None
+
+    @abstractmethod
+    def questions(self, fresh: Fresh) -> Questions:
+        """Two calls that have different answers."""
+
+    @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "answers late"])
+    @clause(BackendSpec)
+    def test_faulty_wire(
+        self,
+        fresh: Fresh,
+        wire: FaultyWire,
+        open_through: Open | None,
+        fault: Fault,
+        secrets: Sequence[Secret],
+    ) -> None:
+        """Over a wire that fails every hook raises UnavailableError or ThrottledError, in time.
+
+        Anything else says something of what is stored that nobody knows: at a DekNotFoundError core
+        makes a new DEK, and at an UnwrapError somebody restores a backup.
+        """
+        open_client = skip_without("open_through", open_through)
+        requests = self.requests(fresh())
+        deks = [needs["dek"] for needs in requests.values() if "dek" in needs]
+        warm_up = next(iter(requests))
+        with clients(open_client, self.scheme) as through:
+            client = through()
+            for hook, arguments in requests.items():
+                client.refuse_nothing(warm_up, "once the wire is well", **requests[warm_up])
+                wire.spoil(fault)
+                error = client.refuse(FAILED, hook, f"over a wire that {fault}", **arguments)
+                wire.spoil(None)
+                search_error(error, [*secrets, *deks])
+                expect_in_time(wire, hook)
+
+    @clause(BackendSpec)
+    def test_late_answer(self, fresh: Fresh, wire: FaultyWire, open_through: Open | None) -> None:
+        """An answer that comes too late is never taken for that to the next call."""
+        open_client = skip_without("open_through", open_through)
+        hook, answers = self.questions(fresh)
+        with clients(open_client, self.scheme) as through:
+            client = through()
+            client.answer(hook, **answers[0][0])
+            wire.spoil("answers late", times=1)
+            for arguments, answer in answers:
+                with suppress(*FAILED):
+                    seen = client.call(hook, **arguments)
+                    expect(f"{hook} after an answer that came too late", answer, seen)
+        expect_in_time(wire, hook)
+
+
+def expect_in_time(wire: FaultyWire, hook: str) -> None:
+    """Fail if a client waited on and on."""
+    expect(
+        f"{hook} over a wire that hangs: whether it waits on and on; give each call a time limit",
+        expected=False,
+        seen=wire.outwaited,
+    )

@@ -1,0 +1,197 @@
+"""Defects that only a wire that fails brings to light, to be mixed into a small KEK or storage."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from http.client import IncompleteRead
+
+from kms_core import (
+    AccessDeniedError,
+    DekExistsError,
+    DekNotFoundError,
+    KekNotFoundError,
+    UnwrapError,
+)
+from kms_core.backend import Context, StoredRecord, WrappedDek, hookimpl
+from tests.conformance.small_kms import SmallBackend, SmallKek
+from tests.conformance.small_store import SmallStorage
+
+
+class WaitsForEver(SmallBackend):
+    breaks = ("test_faulty_wire[hangs]",)
+    time_limit = 60
+
+
+class TakesFailureForRefusal(SmallBackend):
+    breaks = ("test_faulty_wire",)
+
+    def ask(self, text: str) -> str:
+        try:
+            return super().ask(text)
+        except Exception as error:
+            raise AccessDeniedError("it was refused") from error
+
+
+class LetsOutWhatTheWireRaises(SmallBackend):
+    breaks = ("test_faulty_wire[is dropped before the request]",)
+
+    def ask(self, text: str) -> str:
+        return self.get(text)
+
+
+class TakesAnyAnswer(SmallBackend):
+    """Looks at no status."""
+
+    breaks = ("test_faulty_wire[answers HTTP 500]",)
+
+    def check_status(self, status: int) -> None: ...
+
+
+class TakesWhatCameOfIt(SmallBackend):
+    breaks = ("test_faulty_wire[cuts the answer]",)
+
+    def get(self, text: str) -> str:
+        with suppress(IncompleteRead):
+            return super().get(text)
+        return text
+
+
+class StaysBroken(SmallBackend):
+    """Gives up for ever once the wire has failed."""
+
+    breaks = ("test_faulty_wire[loses the answer]",)
+    is_broken = False
+
+    def ask(self, text: str) -> str:
+        if self.is_broken:
+            raise self.unanswered(OSError("it was broken"))
+        try:
+            return super().ask(text)
+        except Exception:
+            self.is_broken = True
+            raise
+
+
+class CarriesCredentialOfTheRequest(SmallBackend):
+    breaks = ("test_faulty_wire[hangs]",)
+
+    def unanswered(self, error: Exception) -> Exception:
+        vars(error)["request"] = {"headers": [("Authorization", self.service.credential)]}
+        failure = super().unanswered(error)
+        failure.__cause__ = error
+        return failure
+
+
+WIRE_DEFECTS = (
+    *(WaitsForEver, TakesFailureForRefusal, LetsOutWhatTheWireRaises, TakesAnyAnswer),
+    *(TakesWhatCameOfIt, StaysBroken, CarriesCredentialOfTheRequest),
+)
+
+
+class TakesTimeoutForAltered(SmallKek):
+    breaks = ("test_faulty_wire[hangs]",)
+
+    def unanswered(self, error: Exception) -> Exception:
+        return UnwrapError() if isinstance(error, TimeoutError) else super().unanswered(error)
+
+
+class TakesErrorPageForAltered(SmallKek):
+    breaks = ("test_faulty_wire[answers HTTP 503]",)
+
+    def check_status(self, status: int) -> None:
+        if status >= 500:
+            raise UnwrapError
+
+
+class TakesFailureForMissingKek(SmallKek):
+    breaks = ("test_faulty_wire[loses the answer]",)
+
+    def unanswered(self, error: Exception) -> Exception:
+        return KekNotFoundError("there is no such KEK")
+
+
+class TakesTimeoutForMissing(SmallStorage):
+    breaks = ("test_faulty_wire[hangs]",)
+
+    def unanswered(self, error: Exception) -> Exception:
+        missing = isinstance(error, TimeoutError)
+        return DekNotFoundError() if missing else super().unanswered(error)
+
+
+class TakesErrorPageForMissing(SmallStorage):
+    breaks = ("test_faulty_wire[answers HTTP 502]",)
+
+    def check_status(self, status: int) -> None:
+        if status >= 500:
+            raise DekNotFoundError
+
+
+class TakesFailureForThere(SmallStorage):
+    breaks = ("test_faulty_wire[hangs]", "test_lost_create")
+
+    def unanswered(self, error: Exception) -> Exception:
+        return DekExistsError()
+
+
+class TakesFailureForDone(SmallStorage):
+    breaks = ("test_lost_create", "test_faulty_wire[hangs]")
+
+    @hookimpl
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        try:
+            self.reach()
+        except Exception:  # noqa: BLE001 -- the defect
+            return "r1"
+        return super().create_record(dek_id, data)
+
+
+class KeepsHalf(SmallStorage):
+    breaks = ("test_lost_create",)
+
+    @hookimpl
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        try:
+            self.reach()
+        except Exception:
+            self.put(dek_id, data[: len(data) // 2])
+            raise
+        return super().create_record(dek_id, data)
+
+
+class MixesUpAnswers(SmallBackend):
+    """Goes on with a connection that owes it an answer."""
+
+    connection: socket.socket | None = None
+
+    def get(self, text: str) -> str:
+        assert self.service.address
+        if self.connection is None:
+            self.connection = socket.create_connection(self.service.address, self.time_limit)
+        request = f"GET /{text} HTTP/1.1\r\nHost: small\r\n\r\n"
+        self.connection.sendall(request.encode())
+        answer = self.connection.recv(4096).decode()
+        return answer.partition("\r\n\r\n")[2]
+
+    @hookimpl
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+
+
+class LoadsWhatItAskedForBefore(MixesUpAnswers, SmallStorage):
+    breaks = ("test_late_answer",)
+
+    def load(self, dek_id: str) -> StoredRecord:
+        return super().load(self.ask(dek_id) if self.service.address else dek_id)
+
+
+class UnwrapsWhatItAskedForBefore(MixesUpAnswers, SmallKek):
+    breaks = ("test_late_answer",)
+
+    @hookimpl
+    def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
+        if self.service.address:
+            sealed = bytes.fromhex(self.ask(wrapped.ciphertext.hex()))
+            wrapped = WrappedDek(sealed, wrapped.kek_id, wrapped.kek_version, wrapped.algorithm)
+        return super().unwrap_dek(wrapped, context)
