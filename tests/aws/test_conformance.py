@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 import pytest
 
 from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
-from kms_core.testing import KekConformance, StorageConformance
+from kms_core.testing import FaultyWire, KekConformance, StorageConformance
 from tests.aws.cloud import Cloud
 from tests.aws.faults import QUICK
 from tests.aws.servers import ACCESS_KEY
+
+IMPATIENT = QUICK | {"readTimeout": 1}
+"""For a wire that hangs, again and again."""
+
+
+def through(wire: FaultyWire, cloud: Cloud) -> str:
+    """The endpoint of a client behind the wire."""
+    where = urlsplit(cloud.server.url)
+    return wire.to(where.hostname or "", where.port or 0)
 
 
 class OnServer:
@@ -61,6 +71,11 @@ class AwsKekConformance(OnServer, KekConformance):
         return lambda: cloud.open_kek(key, endpoint=f"http://127.0.0.1:{closed_port}", **QUICK)
 
     @pytest.fixture
+    def open_through(self, cloud: Cloud, key: str, wire: FaultyWire) -> Callable[[], AwsKek]:
+        endpoint = through(wire, cloud)
+        return lambda: cloud.open_kek(key, endpoint=endpoint, **IMPATIENT)
+
+    @pytest.fixture
     def disable_kek(self, cloud: Cloud, key: str) -> Callable[[], object]:
         return lambda: cloud.admin("kms").disable_key(KeyId=key.rpartition("/")[2])
 
@@ -70,6 +85,7 @@ class TestKekOnMoto(AwsKekConformance):
     faults: ClassVar = {
         "test_disabled_kek": "a disabled key still encrypts",
         "test_other_kek_under_this_name": "AccessDeniedException instead of IncorrectKeyException",
+        "test_ambiguous_contexts": "it joins a context's keys and values with nothing between",
         "test_every_byte": "AccessDeniedException if the key's id in the ciphertext was altered",
     }
     chances: ClassVar = {
@@ -102,6 +118,10 @@ class TestKekOnMiniStack(AwsKekConformance):
 
 
 class AwsStorageConformance(OnServer, StorageConformance):
+    faults: ClassVar = {
+        "test_faulty_wire[cuts the answer]": "kms-aws tells a cut 412 as OperationError",
+    }
+
     @pytest.fixture
     def bucket(self, cloud: Cloud) -> str:
         return cloud.make_bucket()
@@ -115,7 +135,17 @@ class AwsStorageConformance(OnServer, StorageConformance):
         self, cloud: Cloud, bucket: str, closed_port: int
     ) -> Callable[[], AwsStorage]:
         endpoint = f"http://127.0.0.1:{closed_port}"
-        return lambda: cloud.open_storage(bucket, endpoint=endpoint, **QUICK)
+        return lambda: cloud.open_storage(bucket, endpoint=endpoint, **IMPATIENT)
+
+    @pytest.fixture
+    def open_through(self, cloud: Cloud, bucket: str, wire: FaultyWire) -> Callable[[], AwsStorage]:
+        endpoint = through(wire, cloud)
+        return lambda: cloud.open_storage(bucket, endpoint=endpoint, **IMPATIENT)
+
+    @pytest.fixture
+    def plant_name(self, cloud: Cloud, bucket: str) -> Callable[[str], object]:
+        s3 = cloud.admin("s3")
+        return lambda name: s3.put_object(Bucket=bucket, Key=name, Body=b"foreign")
 
     @pytest.fixture
     def plant_record(self, cloud: Cloud, bucket: str) -> Callable[[str, bytes], object]:

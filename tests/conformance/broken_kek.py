@@ -118,6 +118,27 @@ class ForgetsOldVersions(SmallKek):
         return super().is_mine(wrapped) and wrapped.kek_version == newest
 
 
+class KnowsVersionsFromWhenItWasOpened(SmallKek):
+    breaks = ("test_rotation",)
+
+    def __init__(self, service: SmallKms, name: str) -> None:
+        super().__init__(service, name)
+        self.known = [str(n + 1) for n in range(len(service.keks.get(name, ())))]
+
+    def is_mine(self, wrapped: WrappedDek) -> bool:
+        return super().is_mine(wrapped) and wrapped.kek_version in self.known
+
+
+class TellsItsKeysWhenAVersionIsMissing(SmallKek):
+    breaks = ("test_errors_show_no_secret",)
+
+    def is_mine(self, wrapped: WrappedDek) -> bool:
+        versions = self.service.keks[self.name]
+        if wrapped.kek_version not in {str(n + 1) for n in range(len(versions))}:
+            raise UnwrapError(f"none of {versions}")
+        return super().is_mine(wrapped)
+
+
 class StaysAtFirstVersion(SmallKek):
     breaks = ("test_rotation",)
 

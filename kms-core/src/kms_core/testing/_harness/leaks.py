@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from base64 import b64encode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from traceback import walk_tb
 from typing import TypeAlias
 from urllib.parse import quote
@@ -15,10 +16,18 @@ Secret: TypeAlias = str | bytes
 Text: TypeAlias = tuple[str, str]
 """Where it was read, and what it says."""
 
+_SHORTEST_KEY = 16
+_PLAIN_BASE64 = str.maketrans("-_", "+/")
+
 
 def search(hook: str, texts: Iterable[Text], secrets: Sequence[Secret]) -> None:
     """Fail if a text holds a secret in any form. The message tells which one, and not its value."""
-    wanted = [(n, form) for n, secret in enumerate(secrets, 1) for form in _forms(secret).items()]
+    wanted = [
+        (number, form)
+        for number, secret in enumerate(secrets, 1)
+        for value in (secret, *_decoded(secret))
+        for form in _forms(value).items()
+    ]
     for where, text in texts:
         for number, (form, value) in wanted:
             if value in text:
@@ -47,6 +56,19 @@ def carried_texts(error: BaseException) -> Iterator[Text]:
         for frame, line in walk_tb(link.__traceback__):
             where = f"{frame.f_code.co_filename}:{line}, carried by {name}"
             yield from ((f"local {k} at {where}", repr(v)) for k, v in frame.f_locals.items())
+
+
+def _decoded(secret: Secret) -> Iterator[bytes]:
+    """The key itself, of which the configuration has the text."""
+    if isinstance(secret, str):
+        with suppress(ValueError):
+            key = b64decode(secret.translate(_PLAIN_BASE64), validate=True)
+            if len(key) >= _SHORTEST_KEY:
+                yield key
+        with suppress(ValueError):
+            key = bytes.fromhex(secret)
+            if len(key) >= _SHORTEST_KEY:
+                yield key
 
 
 def _forms(secret: Secret) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import chain, islice
 from types import (
@@ -50,8 +50,8 @@ def _shown(value: object) -> bool:
 
 
 def _parts(value: object) -> Iterable[tuple[str, object]]:
-    if isinstance(value, Mapping):
-        items = list(islice(value.items(), _MOST_OF_ONE))
+    if isinstance(value, dict):  # other mappings keep theirs in attributes, and may not list them
+        items = list(islice(dict.items(value), _MOST_OF_ONE))
         keys = ((" key", key) for key, _ in items)
         return chain(((f"[{key!r:.40}]", part) for key, part in items), keys, _attributes(value))
     if isinstance(value, (list, tuple, set, frozenset, deque)):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from kms_core.errors import UnwrapError
+from kms_core.errors import KekNotFoundError, UnwrapError
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
 from kms_core.testing.checks.errors import Requests
 from kms_core.testing.checks.kek_contexts import KekContextChecks
@@ -102,12 +102,23 @@ class KekConformance(
         return Questions("unwrap_dek", [*zip(arguments, deks, strict=True)])
 
     def provoke(self, fresh: Fresh) -> Provoked:
-        """Unwrap what was altered, and a record that was copied, through the façade."""
+        """Unwrap what was altered or is another KEK's, and a record that was copied."""
         client, dek = fresh(), token_bytes(32)
         wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
         cut = replace(wrapped, ciphertext=wrapped.ciphertext[:-1])
         unwrap = partial(client.refuse, UnwrapError, "unwrap_dek")
         context_error = unwrap("under an empty context", wrapped=wrapped, context={})
         cut_error = unwrap("without its last byte", wrapped=cut, context=CONTEXT)
+        refused_as = (UnwrapError, KekNotFoundError)
+        others = {
+            "another KEK": replace(wrapped, kek_id=f"{wrapped.kek_id}0"),
+            "another version": replace(wrapped, kek_version=f"{wrapped.kek_version}0"),
+        }
+        other_errors = [
+            client.refuse(
+                refused_as, "unwrap_dek", f"of another {what}", wrapped=w, context=CONTEXT
+            )
+            for what, w in others.items()
+        ]
         copied_dek, copy_error = copy_record(client)
-        return Provoked([context_error, cut_error, copy_error], [dek, copied_dek])
+        return Provoked([context_error, cut_error, copy_error, *other_errors], [dek, copied_dek])

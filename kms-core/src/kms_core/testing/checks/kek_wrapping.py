@@ -116,12 +116,20 @@ class KekWrappingChecks:
 
     @clause(KekSpec.wrap_dek)
     def test_rotation(self, fresh: Fresh, rotate_kek: Callable[[], object] | None) -> None:
-        """Wraps under the newest version; what an older one wrapped unwraps."""
+        """Wraps under the newest version; what an older one wrapped unwraps.
+
+        A client that was open before the rotation unwraps what others wrap after it: programs run
+        on while an admin rotates.
+        """
         rotate, dek = skip_without("rotate_kek", rotate_kek), token_bytes(32)
+        long_open = fresh()
+        long_open.answer("describe_kek")
         before: WrappedDek = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
         rotate()
         _unwraps(fresh(), before, dek, "of what was wrapped before the rotation")
         after: WrappedDek = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
+        _unwraps(long_open, after, dek, "of what was wrapped after the rotation, by another client")
+        _unwraps(long_open, before, dek, "of what was wrapped before the rotation")
         if before.kek_version:
             changed = before.kek_version != after.kek_version
             expect("wrap_dek: whether rotation changes kek_version", expected=True, seen=changed)

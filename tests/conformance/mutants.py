@@ -1,0 +1,166 @@
+"""Faults to put into the backends that core ships: what stands there, and what a mistake makes it.
+
+Each is to be caught by some check of the kit. Left out is what only a power failure shows (a missing
+fsync) and what changes nothing.
+"""
+
+# ruff: noqa: E501 -- a table of lines of code
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A fault in a module of a package of ``kms_core.builtin``."""
+
+    package: str
+    module: str
+    old: str
+    new: str
+    unseen: str = ""
+    """Why no check sees it, if none does."""
+
+
+def _file(old: str, new: str, module: str = "storage") -> Mutant:
+    return Mutant("file", module, old, new)
+
+
+def _local(old: str, new: str, module: str = "kek") -> Mutant:
+    return Mutant("local", module, old, new)
+
+
+_OF_NAMES = (
+    _file('_PLAIN = frozenset(b"abc', '_PLAIN = frozenset(b"ABCabc', "names"),
+    _file('0123456789-_")', '0123456789-_%")', "names"),
+    _file('0123456789-_")', '0123456789-_ ")', "names"),
+    _file('0123456789-_")', '0123456789-_.")', "names"),
+    _file('0123456789-_")', '0123456789-_/")', "names"),
+    _file("dek_id.encode())", "dek_id.lower().encode())", "names"),
+    _file("dek_id.encode())", "dek_id.strip().encode())", "names"),
+    _file("dek_id.encode())", 'dek_id.encode("ascii", "replace"))', "names"),
+    _file("dek_id.encode())", "dek_id.encode()[:250])", "names"),
+    _file("_PIECE = 200", "_PIECE = 300", "names"),
+    _file("if entry.is_dir(follow_symlinks=False)", "if False", "names"),
+    _file(
+        "yield from walk_names(root, f", "yield from () if name else walk_names(root, f", "names"
+    ),
+    _file("elif encode_name(dek_id := _decode_name(name)) == name:", "elif name:", "names"),
+    _file("                continue\n", "                return\n", "names"),
+    _file("unquote(", "str(", "names"),
+)
+_OF_DISK = (
+    _file("os.link(temporary, path)", "os.replace(temporary, path)", "disk"),
+    _file("        temporary.unlink()\n        raise", "        temporary.unlink()", "disk"),
+    _file("temporary.replace(path)", "temporary.unlink()", "disk"),
+    _file("return file.read(limit)", "return file.read()", "disk"),
+    _file("return file.read(limit)", "return file.read(limit // 2)", "disk"),
+    _file("return file.read(limit)", "return file.read(limit).strip()", "disk"),
+    _file("return file.read(limit)", "return file.read(limit).split(b'\\0')[0]", "disk"),
+    _file("file.write(data)", "file.write(data[:4096])", "disk"),
+    _file("file.write(data)", "file.write(data + b'\\n')", "disk"),
+    _file("file.write(data)", "file.write(data.replace(b'\\r\\n', b'\\n'))", "disk"),
+    _file("fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass", "disk"),
+    _file("fcntl.LOCK_EX", "fcntl.LOCK_SH", "disk"),
+    _file("        yield\n    finally:", "        pass\n    finally:", "disk"),
+)
+_OF_STORAGE = (
+    _file("raise DekExistsError from None", "pass"),
+    _file("raise DekExistsError from None", "raise ConflictError from None"),
+    _file("except FileExistsError:", "except FileNotFoundError:"),
+    _file("        self._make_folders(path)\n", "        pass\n"),
+    _file("            self._make_folders(path)\n", "            pass\n"),
+    _file("publish_over(", "publish_new("),
+    _file(
+        "            publish_over(write_temporary(self._folder, data), path)\n        return _rev",
+        "            publish_over(write_temporary(self._folder, data), path)\n        return 'r' + _rev",
+    ),
+    _file("        return _revision(data)\n", "        return ''\n"),
+    _file("path.unlink()", "pass"),
+    _file("path.unlink()", "[p.unlink() for p in self._folder.glob('dek-*.json')]"),
+    _file("!= revision:", "== '':"),
+    _file("                raise ConflictError\n", "                raise DekNotFoundError\n"),
+    _file("                raise ConflictError\n", "                raise DekExistsError\n"),
+    _file("raise DekNotFoundError from None", "raise ConflictError from None"),
+    _file("raise DekNotFoundError from None", "return StoredRecord(b'', '')"),
+    _file("if i.startswith(prefix)", "if prefix in i"),
+    _file("if i.startswith(prefix)", "if i.lower().startswith(prefix.lower())"),
+    _file("if i.startswith(prefix)", "if True"),
+    _file("if i.startswith(prefix)", "if i > prefix"),
+    _file("StorageInfo(str(self._folder))", "StorageInfo('')"),
+    _file("StorageInfo(str(self._folder))", "StorageInfo(str(id(self)))"),
+    _file("hashlib.sha256(data).hexdigest()", "str(len(data))"),
+    _file("hashlib.sha256(data).hexdigest()", "'1'"),
+    _file("hashlib.sha256(data).hexdigest()", "str(id(data))"),
+    Mutant(
+        *("file", "storage", "with translate_os_errors(), lock_file", "with lock_file"),
+        unseen="no fixture makes the lock fail, but not the rest of the folder",
+    ),
+    _file(', lock_file(self._folder / ".lock")', ""),
+    _file("MAX_RECORD_SIZE + 1)", "MAX_RECORD_SIZE)"),
+    _file("MAX_RECORD_SIZE + 1)", "10 * MAX_RECORD_SIZE)"),
+    _file("    @hookimpl\n    def close", "    def close"),
+)
+_OF_KEK = (
+    _local("os.urandom(_NONCE_SIZE)", "bytes(_NONCE_SIZE)"),
+    _local("os.urandom(_NONCE_SIZE)", "encode_context(context)[-_NONCE_SIZE:]"),
+    _local("os.urandom(_NONCE_SIZE)", "key_file.keys['1'][:_NONCE_SIZE]"),
+    _local("encrypt(nonce, dek, encode_context(context))", "encrypt(nonce, dek, None)"),
+    _local("encode_context(context))\n        return Wr", "b'')\n        return Wr"),
+    _local("decrypt(nonce, sealed, encode_context(context))", "decrypt(nonce, sealed, None)"),
+    _local("encode_context(context)", "context.get('dek_id', '').encode()"),
+    _local("encode_context(context)", "repr(context).encode()"),
+    _local("encode_context(context)", "str(sorted(context.values())).encode()"),
+    _local(
+        "encode_context(context)", "','.join(f'{k}={context[k]}' for k in sorted(context)).encode()"
+    ),
+    _local("encode_context(context)", "encode_context(context).lower()"),
+    _local("encode_context(context)", "encode_context(context)[:64]"),
+    _local("encode_context(context)", "str(len(context)).encode()"),
+    _local("encrypt(nonce, dek, ", "encrypt(nonce, dek[:32], "),
+    _local("encrypt(nonce, dek, ", "encrypt(nonce, dek.strip(), "),
+    _local("encrypt(nonce, dek, ", "encrypt(nonce, dek.lstrip(bytes(1)), "),
+    _local("encrypt(nonce, dek, ", "encrypt(nonce, dek.rstrip(bytes(1)), "),
+    _local("nonce + cipher", "dek + nonce + cipher"),
+    _local("nonce + cipher.encrypt(nonce, dek, encode_context(context))", "nonce + dek"),
+    _local("if wrapped.kek_id != self._key_file.kek_id:", "if False:"),
+    _local("raise other_kek(wrapped, self._key_file.kek_id)", "raise UnwrapError"),
+    _local("if wrapped.algorithm != _ALGORITHM:", "if False:"),
+    _local("            raise UnwrapError\n        key", "            pass\n        key"),
+    _local("except (InvalidTag, ValueError)", "except InvalidTag"),
+    _local("raise UnwrapError from error", "return bytes(32)"),
+    _local("raise UnwrapError from error", "raise"),
+    _local(
+        "raise missing_version(wrapped) from None",
+        "return next(iter(self._key_file.keys.values()))",
+    ),
+    _local("raise missing_version(wrapped) from None", "raise"),
+    _local(
+        "self._key_file.keys[wrapped.kek_version]", "self._key_file.keys[self._key_file.newest]"
+    ),
+    _local("if wrapped.kek_version not in self._key_file.keys:", "if False:"),
+    _local("KekInfo(self._key_file.kek_id, ", "KekInfo('local', "),
+    _local(
+        "KekInfo(self._key_file.kek_id, self._key_file.newest", "KekInfo(self._key_file.kek_id, '0'"
+    ),
+    _local(
+        "WrappedDek(ciphertext, key_file.kek_id, key_file.newest",
+        "WrappedDek(ciphertext, key_file.kek_id, '1'",
+    ),
+    _local("WrappedDek(ciphertext, key_file.kek_id", "WrappedDek(ciphertext, ''"),
+    _local(
+        "key_file.newest, _ALGORITHM)\n\n    @hookimpl\n    def unwrap",
+        "key_file.newest, dek.hex())\n\n    @hookimpl\n    def unwrap",
+    ),
+    _local(
+        "self._path = config.key_file",
+        "self._path = config.key_file; print(config.key_file.read_text())",
+    ),
+    _local("max(self.keys, key=int)", "min(self.keys, key=int)", "key_file"),
+    _local("raise KekNotFoundError(", "raise ConfigError(", "key_file"),
+    _local("from None\n", "from ValueError(str(self._key_file.keys))\n"),
+    _local("raise UnwrapError from error", "raise UnwrapError(f'not under {key!r}') from error"),
+    _local("raise UnwrapError from error", "error.request = [key]; raise UnwrapError from error"),
+)
+
+MUTANTS = (*_OF_NAMES, *_OF_DISK, *_OF_STORAGE, *_OF_KEK)
