@@ -39,9 +39,9 @@ PROJECT = Path("kms-my-vault")
 ONLY_A_SERVICE_HAS: dict[str, set[str]] = {
     "kek": {
         *("rotate_kek", "open_missing_kek", "disable_kek"),
-        *("open_unreachable", "open_forbidden"),
+        *("open_unreachable", "open_forbidden", "open_through"),
     },
-    "storage": {"open_unreachable"},
+    "storage": {"open_unreachable", "open_through", "plant_name"},
     "deriver": {"open_unreachable", "open_forbidden"},
     "observer": set(),
 }
