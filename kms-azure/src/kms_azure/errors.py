@@ -154,10 +154,16 @@ def _codes(error: HttpResponseError) -> Iterator[str]:
     yield from (str(getattr(code, "value", code)) for code in codes if code)
 
 
+_HOLDERS = (
+    *("request", "response", "model", "inner_exception", "doc", "object"),
+    *("exc_value", "exc_traceback"),  # the SDK keeps what it was handling, with its request
+)
+
+
 def _scrub(error: Any) -> None:
     """Drop requests and answers from all that led to the error: they hold tokens and key bytes."""
     while error is not None:
-        for name in ("request", "response", "model", "inner_exception", "doc", "object"):
+        for name in _HOLDERS:
             if vars(error).get(name) is not None:
                 setattr(error, name, None)
         error = error.__cause__ or error.__context__
