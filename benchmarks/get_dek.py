@@ -73,7 +73,7 @@ def open_noop(*observers: Observer) -> kms_core.Kms:
     kek: Any = bind("kms://noop", NoopKek(), "benchmarks", observers)
     memory = MemoryStorage(MemoryStorage.Config())
     storage: Any = bind("storage://memory", memory, "benchmarks", observers)
-    return kms_core.Kms(StoredDeks(kek, storage, "noop"), ExitStack(), observers)
+    return kms_core.Kms(StoredDeks(kek, storage), ExitStack(), observers)
 
 
 def import_milliseconds(module: str) -> float:

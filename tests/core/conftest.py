@@ -104,7 +104,7 @@ def open_with() -> Callable[[KekSpec, StorageSpec], Kms]:
         resources = ExitStack()
         resources.callback(bound_kek.close)
         resources.callback(bound_storage.close)
-        return Kms(StoredDeks(bound_kek, bound_storage, "local"), resources, observers or [])
+        return Kms(StoredDeks(bound_kek, bound_storage), resources, observers or [])
 
     return open_with
 

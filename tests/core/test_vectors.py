@@ -68,7 +68,7 @@ def read_all(vector_kek: LocalKek, storage: FaultyStorage, open_with: Callable[.
     """What each vector is to kms-core."""
     client = bind("kms://local", vector_kek, "kms-core test")
     assert isinstance(client, KekClient)
-    kek, kms = Kek(client, "local", ExitStack()), open_with(vector_kek, storage)
+    kek, kms = Kek(client, ExitStack()), open_with(vector_kek, storage)
 
     def read_record(vector: dict[str, Any]) -> str:
         storage._put(vector["dek_id"], bytes.fromhex(vector["record"]))

@@ -68,7 +68,7 @@ def open_kms(
         if isinstance(opened, DeriverClient):
             return Kms(DerivedDeks(opened), resources.pop_all(), told)
         store = _open(chosen.storage, resources, told)
-        deks = StoredDeks(opened, store, chosen.kek.name, may_create=chosen.may_create)
+        deks = StoredDeks(opened, store, may_create=chosen.may_create)
         return Kms(deks, resources.pop_all(), told)
 
 
@@ -103,7 +103,7 @@ def open_kek(
             raise ConfigError(
                 f"{chosen.kek.backend} derives DEKs and wraps nothing; use it with open_kms"
             )
-        return Kek(opened, chosen.kek.name, resources.pop_all(), told)
+        return Kek(opened, resources.pop_all(), told)
 
 
 def _sort_out(observers: Sequence[ChosenObserver]) -> tuple[list[UriOrMapping], list[Observer]]:

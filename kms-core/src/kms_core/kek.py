@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING
 
 from kms_core._blob import blob_context, decode_blob, encode_blob
 from kms_core._events import Observers, observe
+from kms_core._facade import Facade
 from kms_core._tracebacks import without_locals
-from kms_core._values import MAX_DATA_SIZE, KekInfo
-from kms_core.errors import BackendContractError, DekSizeError, KekNotFoundError
+from kms_core._values import MAX_DATA_SIZE
+from kms_core.errors import BackendContractError, DekSizeError
 
 if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
     from kms_core._plugins.clients import KekClient
 
 
-class Kek:
+class Kek(Facade):
     """An opened KEK. Get one from :func:`kms_core.open_kek`.
 
     One Kek may be used by many threads, and by a child after a fork. Every error is a
     :class:`~kms_core.KmsError`, and carries no local variables of the frames below the caller's.
     """
 
-    def __init__(
-        self, kek: KekClient, provider: str, resources: ExitStack, observers: Observers = ()
-    ) -> None:
+    def __init__(self, kek: KekClient, resources: ExitStack, observers: Observers = ()) -> None:
+        super().__init__(kek, resources)
         self._kek = kek
-        self._provider = provider
-        self._resources = resources
         self._observers = observers
 
     @without_locals
@@ -55,7 +52,7 @@ class Kek:
             if not 1 <= len(data) <= MAX_DATA_SIZE:
                 raise DekSizeError(f"1 to {MAX_DATA_SIZE} bytes can be wrapped, not {len(data)}")
             wrapped = self._kek.wrap_dek(bytes(data), bound)
-            blob = encode_blob(self._provider, wrapped)
+            blob = encode_blob(self._kek.provider, wrapped)
             self._kek.prove_wrapped(wrapped, bound, bytes(data))
             return blob
 
@@ -77,11 +74,7 @@ class Kek:
         with observe(self._observers, "unwrap", self._kek.backend, None):
             bound = blob_context(context)
             provider, wrapped = decode_blob(blob)
-            if provider != self._provider:
-                raise KekNotFoundError(
-                    f"the blob is wrapped by a kms://{provider} KEK, and {self._kek.backend} is "
-                    "configured; open it with the KEK that wrapped it"
-                )
+            self._kek.check_provider(provider)
             data = self._kek.unwrap_dek(wrapped, bound)
             if not 1 <= len(data) <= MAX_DATA_SIZE:
                 raise BackendContractError(
@@ -91,15 +84,6 @@ class Kek:
             return data
 
     @without_locals
-    def describe_kek(self) -> KekInfo:
-        """Ask the KMS for the KEK: its name, its newest version and how it wraps.
-
-        Raises:
-            OperationError: the KMS refused or failed, or has no such KEK.
-        """
-        return self._kek.describe_kek()
-
-    @without_locals
     def check_health(self) -> None:
         """Ask the KMS whether it would serve a call now. Nothing is changed.
 
@@ -107,26 +91,6 @@ class Kek:
             OperationError: it would not; see ``retryable``.
         """
         self._kek.check_health()
-
-    @without_locals
-    def close(self) -> None:
-        """Close the backend; a second time does nothing."""
-        self._resources.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled: connections and keys stay in their process."""
-        raise TypeError("a Kek cannot be pickled; open it in the process that uses it")
 
     def __repr__(self) -> str:
         return f"<Kek {self._kek.backend}>"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING
 
 from kms_core._events import Observers, observe
+from kms_core._facade import Facade
 from kms_core._tracebacks import IteratorWithoutLocals, without_locals
-from kms_core._values import DEFAULT_DEK_SIZE, KekInfo, StorageInfo, check_dek_size
+from kms_core._values import DEFAULT_DEK_SIZE, StorageInfo, check_dek_size
 from kms_core.errors import ConfigError
 
 if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
     from kms_core._deks.stored import StoredDeks
 
 
-class Kms:
+class Kms(Facade):
     """An opened KEK with its storage. Get one from :func:`kms_core.open_kms`.
 
     One Kms may be used by many threads, and by a child after a fork. Every error is a
@@ -30,9 +30,9 @@ class Kms:
         resources: ExitStack,
         observers: Observers = (),
     ) -> None:
+        super().__init__(deks.kek, resources)
         self._deks = deks
         self._observers = observers
-        self._resources = resources
 
     @without_locals
     def get_dek(self, dek_id: str, *, size: int | None = None, create: bool = False) -> bytes:
@@ -95,15 +95,6 @@ class Kms:
         return IteratorWithoutLocals(self._deks.list_dek_ids(prefix))
 
     @without_locals
-    def describe_kek(self) -> KekInfo:
-        """Ask the KMS for the KEK: its name, its newest version and how it wraps.
-
-        Raises:
-            OperationError: the KMS refused or failed, or has no such KEK.
-        """
-        return self._deks.kek.describe_kek()
-
-    @without_locals
     def describe_storage(self) -> StorageInfo:
         """Say where the records are.
 
@@ -122,26 +113,6 @@ class Kms:
             OperationError: one of them would not; see ``retryable``.
         """
         self._deks.check_health()
-
-    @without_locals
-    def close(self) -> None:
-        """Close the backends; a second time does nothing."""
-        self._resources.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled: connections and keys stay in their process."""
-        raise TypeError("a Kms cannot be pickled; open it in the process that uses it")
 
     def __repr__(self) -> str:
         storage = self._deks.storage.backend if self._deks.storage else "storage://no-store"

@@ -36,16 +36,12 @@ class StoredDeks:
     Args:
         kek: wraps them.
         storage: keeps their records.
-        provider: the KEK backend's name, for records.
         may_create: whether the configuration lets a DEK be made.
     """
 
-    def __init__(
-        self, kek: KekClient, storage: StorageClient, provider: str, *, may_create: bool = True
-    ) -> None:
+    def __init__(self, kek: KekClient, storage: StorageClient, *, may_create: bool = True) -> None:
         self.kek = kek
         self.storage = storage
-        self._provider = provider
         self._may_create = may_create
         self._flights: SingleFlight[tuple[bytes, bool]] = SingleFlight()
 
@@ -150,11 +146,7 @@ class StoredDeks:
         return dek
 
     def _check(self, record: Record, size: int | None) -> None:
-        if record.kek.provider != self._provider:
-            raise KekNotFoundError(
-                f"it is wrapped by a kms://{record.kek.provider} KEK, and {self.kek.backend} is "
-                "configured; open it with the KEK that wrapped it"
-            )
+        self.kek.check_provider(record.kek.provider)
         if size is not None and record.size != size:
             raise DekSizeError(
                 f"it has {record.size} bytes, not the {size} asked for; "
@@ -167,7 +159,7 @@ class StoredDeks:
         dek = secrets.token_bytes(size)
         wrapped = self.kek.wrap_dek(dek, context)
         try:
-            data = Record.make(dek_id, size, created, self._provider, wrapped).encode()
+            data = Record.make(dek_id, size, created, self.kek.provider, wrapped).encode()
             decode_record(data, dek_id)  # what could not be read again must not be stored
         except (RecordError, ValueError) as error:
             raise BackendContractError(

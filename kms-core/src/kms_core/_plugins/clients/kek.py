@@ -13,6 +13,23 @@ from kms_core.errors import KekNotFoundError, UnavailableError, UnwrapError
 class KekClient(Client[KekSpec]):
     """An opened KEK."""
 
+    @property
+    def provider(self) -> str:
+        """The backend's name, as records and blobs have it."""
+        return self.backend.partition("://")[2]
+
+    def check_provider(self, provider: str) -> None:
+        """Refuse what a KEK of another provider wrapped.
+
+        Raises:
+            KekNotFoundError: it names another provider.
+        """
+        if provider != self.provider:
+            raise KekNotFoundError(
+                f"it is wrapped by a kms://{provider} KEK, and {self.backend} is configured; "
+                "open it with the KEK that wrapped it"
+            )
+
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
         """Wrap a DEK under the newest version of the KEK."""
         hook, dek_id = self._hooks.wrap_dek, context.get("dek_id")

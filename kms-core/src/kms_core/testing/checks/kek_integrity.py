@@ -142,7 +142,7 @@ def copy_record(client: Client) -> tuple[bytes, KmsError]:
     with warnings.catch_warnings():  # that it loses every DEK is what is wanted here
         warnings.simplefilter("ignore")
         store = Client(MemoryStorage(MemoryStorage.Config()), "storage")
-    kms = Kms(StoredDeks(client.bound, store.bound, "under-test"), ExitStack())
+    kms = Kms(StoredDeks(client.bound, store.bound), ExitStack())
     dek = answered("wrap_dek through Kms.create_dek", partial(kms.create_dek, "original"))
     stored: StoredRecord = store.call("load_record", dek_id="original")
     copy = structs.replace(decode_record(stored.data, "original"), dek_id="copy")
