@@ -10,7 +10,7 @@ import pytest
 import kms_core
 from kms_core._config.choices import ChosenBackend
 from kms_core._plugins.parameters import read_parameters
-from kms_core.backend import BackendConfig, SecretBytes, SecretStr
+from kms_core.backend import BackendConfig, Endpoint, SecretBytes, SecretStr
 
 SECRET = "hunter2hunter2"
 
@@ -190,3 +190,7 @@ def test_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(tmp_path, vault="v", keyPath="/a/b").key_path == Path("/a/b")
     assert load(tmp_path, vault="v", keyPath="~/b").key_path == Path("/home/somebody/b")
     assert Model(vault="v", key_path=Path("a")).key_path == Path("a")
+
+
+def test_an_endpoint_may_end_in_a_slash() -> None:
+    assert Endpoint("https://kms.internal:8443/") == Endpoint("https://kms.internal:8443")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +14,9 @@ import pytest
 
 import kms_core
 from kms_core import Kms
-from kms_core.backend import WrappedDek, hookimpl
+from kms_core._events import Observer
+from kms_core._plugins.clients import bind
+from kms_core.backend import Event, WrappedDek, hookimpl
 from kms_core.builtin.memory import MemoryStorage
 
 
@@ -342,6 +345,34 @@ def test_threads_share_one_flight(kms: Kms, kek: Any) -> None:
         deks = {future.result() for future in waiting}
     assert len(deks) == 1
     assert kek.wraps == 1
+
+
+def test_of_threads_that_share_a_flight_one_made_the_dek(
+    kek: Any, storage: Any, open_with: Any
+) -> None:
+    events: list[Event] = []
+    kms = open_with(kek, storage, [Observer("events", events.append)])
+    kek.gate = threading.Event()
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(kms.get_dek, "a", create=True) for _ in range(4)]
+        while len(kms._deks._flights._calls) == 0 or kek.wraps == 0:
+            time.sleep(0.001)
+        kek.gate.set()
+        assert len({future.result() for future in waiting}) == 1
+    assert sorted(bool(e.made) for e in events if e.operation == "get_dek") == [False] * 3 + [True]
+
+
+def test_an_own_replace_that_came_back_as_a_conflict(storage: Any) -> None:
+    """An SDK that lost the answer tried again, and met what it had written itself."""
+    client: Any = bind("storage://memory", storage, "kms-core test")
+    first = client.create_record("a", b"first")
+    second = client.replace_record("a", b"second", first)
+    assert client.replace_record("a", b"second", first) == second
+    with pytest.raises(kms_core.ConflictError):
+        client.replace_record("a", b"third", first)
+    with pytest.raises(kms_core.DekNotFoundError) as caught:
+        client.replace_record("missing", b"third", first)
+    assert caught.value.operation == "replace_record"
 
 
 def test_threads_of_several_clients_get_one_dek(kek: Any, storage: Any, open_with: Any) -> None:
