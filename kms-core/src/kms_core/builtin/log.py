@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import fields
 
 from kms_core.backend import BackendConfig, Event, ObserverSpec, hookimpl
+
+
+_ATTRIBUTES = [(f"kms_{field.name}", field.name) for field in fields(Event)]
 
 
 class LogObserver(ObserverSpec):
@@ -24,7 +27,7 @@ class LogObserver(ObserverSpec):
 
     @hookimpl
     def observe(self, event: Event) -> None:
-        fields = {f"kms_{name}": value for name, value in asdict(event).items()}
+        shown = {attribute: getattr(event, name) for attribute, name in _ATTRIBUTES}
         self._log.info(
             "%s %s dek_id=%r outcome=%s seconds=%.6f error=%s made=%s",
             event.backend,
@@ -34,7 +37,7 @@ class LogObserver(ObserverSpec):
             event.seconds,
             event.error,
             event.made,
-            extra=fields,
+            extra=shown,
         )
 
     @hookimpl
