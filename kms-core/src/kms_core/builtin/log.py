@@ -7,7 +7,6 @@ from dataclasses import fields
 
 from kms_core.backend import BackendConfig, Event, ObserverSpec, hookimpl
 
-
 _ATTRIBUTES = [(f"kms_{field.name}", field.name) for field in fields(Event)]
 
 
