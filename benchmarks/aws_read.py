@@ -18,7 +18,7 @@ import kms_core
 from kms_core._deks.record import decode_record
 from kms_core.backend import encode_object_name
 from tests.aws.cloud import Cloud
-from tests.aws.servers import start_moto
+from tests.fakes.aws.servers import start_moto
 
 ROUNDS, CALLS, DEK_ID = 25, 20, "volume-42"
 

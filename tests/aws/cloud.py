@@ -13,8 +13,8 @@ import boto3
 from kms_aws.config import AwsKekConfig, AwsStorageConfig
 from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
-from tests.aws.servers import ACCESS_KEY, ACCESS_KEY_ID
-from tests.servers.process import Server
+from tests.fakes.aws.servers import ACCESS_KEY, ACCESS_KEY_ID
+from tests.fakes.process import Server
 
 REGION = "eu-central-1"
 

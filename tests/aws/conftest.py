@@ -12,11 +12,11 @@ from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
 from kms_core import Kms, open_kms
 from tests.aws.cloud import Cloud
-from tests.aws.fault_proxy import FaultProxy, start_proxy
 from tests.aws.faults import QUICK, SESSION_TOKEN
-from tests.aws.recording import documented_calls, record_calls
-from tests.aws.servers import start_ministack, start_moto, start_rclone
-from tests.servers.process import Server
+from tests.fakes.aws.fault_proxy import FaultProxy, start_proxy
+from tests.fakes.aws.recording import documented_calls, record_calls
+from tests.fakes.aws.servers import start_ministack, start_moto, start_rclone
+from tests.fakes.process import Server
 
 
 @pytest.fixture(scope="session")

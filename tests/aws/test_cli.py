@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.aws.cloud import REGION, Cloud
-from tests.aws.servers import SCRIPTS
+from tests.fakes.aws.servers import SCRIPTS
 
 
 @pytest.fixture

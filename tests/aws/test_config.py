@@ -20,7 +20,7 @@ from kms_core._config.choices import ChosenBackend, load_choices
 from kms_core._config.uri import parse_uri
 from kms_core._plugins.parameters import read_parameters
 from tests.aws.cloud import REGION, Cloud
-from tests.aws.recording import PAGE
+from tests.fakes.aws.recording import PAGE
 
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 ARN = f"arn:aws:kms:{REGION}:123456789012:key/{KEY_ID}"

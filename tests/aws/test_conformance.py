@@ -13,7 +13,7 @@ from kms_aws.storage import AwsStorage
 from kms_core.testing import FaultyWire, KekConformance, StorageConformance
 from tests.aws.cloud import Cloud
 from tests.aws.faults import QUICK
-from tests.aws.servers import ACCESS_KEY
+from tests.fakes.aws.servers import ACCESS_KEY
 
 IMPATIENT = QUICK | {"readTimeout": 1}
 """For a wire that hangs, again and again."""

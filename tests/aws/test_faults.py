@@ -25,10 +25,10 @@ from kms_core import (
     UnwrapError,
 )
 from tests.aws.cloud import Cloud
-from tests.aws.fault_proxy import FaultProxy, kms_error, s3_error, start_proxy
 from tests.aws.faults import QUICK, SESSION_TOKEN, fails, say
-from tests.aws.servers import start_moto
-from tests.servers.proxy import Exchange, Fault, Reply, cut_body, drop, hang, stall_body
+from tests.fakes.aws.fault_proxy import FaultProxy, kms_error, s3_error, start_proxy
+from tests.fakes.aws.servers import start_moto
+from tests.fakes.proxy import Exchange, Fault, Reply, cut_body, drop, hang, stall_body
 
 pytestmark = pytest.mark.timeout(60)  # far above what QUICK allows, far below a hang
 CONTEXT = {"dek_id": "id", "size": "32"}

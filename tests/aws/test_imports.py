@@ -14,7 +14,7 @@ from botocore.loaders import JSONFileLoader
 from kms_aws import client as client_module
 from kms_core.testing._harness.leaks import search
 from tests.aws.cloud import Cloud
-from tests.aws.servers import ACCESS_KEY
+from tests.fakes.aws.servers import ACCESS_KEY
 
 SCRIPT = """
 import json, sys

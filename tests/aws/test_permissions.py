@@ -15,10 +15,10 @@ from kms_aws.storage import AwsStorage
 from kms_core import AccessDeniedError, DekNotFoundError, open_kms
 from kms_core.testing import KekConformance, StorageConformance
 from tests.aws.cloud import Cloud
-from tests.aws.recording import PAGE
-from tests.aws.servers import start_moto
 from tests.aws.test_conformance import OnServer
 from tests.cli.running import run_command
+from tests.fakes.aws.recording import PAGE
+from tests.fakes.aws.servers import start_moto
 
 KMS_ACTIONS = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"]
 S3_ACTIONS = ["s3:GetObject", "s3:PutObject"]

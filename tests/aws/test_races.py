@@ -8,7 +8,7 @@ import pytest
 
 from kms_core.testing import assert_forks_share_no_connection, assert_one_winner
 from tests.aws.cloud import Cloud
-from tests.aws.recording import documented_calls
+from tests.fakes.aws.recording import documented_calls
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def config(cloud: Cloud) -> dict[str, Any]:
 @pytest.mark.timeout(900)
 def test_one_winner_among_processes(config: dict[str, Any], *, long: bool) -> None:
     processes = 64 if long else 16
-    around = "tests.aws.recording:recorded_calls"
+    around = "tests.fakes.aws.recording:recorded_calls"
     noted = assert_one_winner(**config, processes=processes, ids=3, around=around)
     calls = {call for one in noted for call in one}
     assert {"kms:Encrypt", "s3:PutObject"} <= calls <= documented_calls()

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.aws.cloud import Cloud
-from tests.aws.recording import documented_calls
+from tests.fakes.aws.recording import documented_calls
 
 ROOT = Path(__file__).parents[2]
 

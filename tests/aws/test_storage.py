@@ -10,8 +10,8 @@ from kms_core import ConfigError, DekExistsError, DekNotFoundError, KmsError, Re
 from kms_core.backend import MAX_RECORD_SIZE
 from kms_core.testing import STRANGE_IDS
 from tests.aws.cloud import REGION, Cloud
-from tests.aws.fault_proxy import start_proxy
-from tests.servers.proxy import Exchange
+from tests.fakes.aws.fault_proxy import start_proxy
+from tests.fakes.proxy import Exchange
 
 PROBE = "kms-core.conditional-write-probe"
 

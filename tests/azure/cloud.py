@@ -11,9 +11,9 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from kms_azure.config import AzureKekConfig, AzureStorageConfig
 from kms_azure.kek import AzureKek
 from kms_azure.storage import AzureStorage
-from tests.azure.key_vault import KeyVault
-from tests.azure.servers import ACCOUNT, ACCOUNT_KEY, CLIENT_SECRET, TENANT
-from tests.servers.process import Server
+from tests.fakes.azure.key_vault import KeyVault
+from tests.fakes.azure.servers import ACCOUNT, ACCOUNT_KEY, CLIENT_SECRET, TENANT
+from tests.fakes.process import Server
 
 VAULT = "our-vault"
 QUICK: dict[str, Any] = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 1}

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.azure.cloud import VAULT, Cloud
-from tests.azure.key_vault import KeyVault, serve_vault
-from tests.azure.recording import documented_calls, record_calls
-from tests.azure.servers import TENANT, install_servers, start_azurite, start_tokens
-from tests.servers.certificates import Certificates, make_certificates
+from tests.fakes.azure.key_vault import KeyVault, serve_vault
+from tests.fakes.azure.recording import documented_calls, record_calls
+from tests.fakes.azure.servers import TENANT, install_servers, start_azurite, start_tokens
+from tests.fakes.certificates import Certificates, make_certificates
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.azure.cloud import Cloud
-from tests.azure.servers import CLIENT_SECRET
 from tests.cli.running import run_command
+from tests.fakes.azure.servers import CLIENT_SECRET
 
 HSM = "managedhsm.azure.net"
 

@@ -14,7 +14,7 @@ from kms_azure.storage import AzureStorage
 from kms_core.backend import encode_object_name
 from kms_core.testing import KekConformance, StorageConformance
 from tests.azure.cloud import QUICK, Cloud
-from tests.azure.servers import CLIENT_SECRET
+from tests.fakes.azure.servers import CLIENT_SECRET
 
 
 class AzureKekConformance(KekConformance):

@@ -23,10 +23,10 @@ from kms_core import AccessDeniedError, KmsError, ThrottledError, UnavailableErr
 from kms_core._tracebacks import clear_locals, error_chain
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.azure.cloud import Cloud
-from tests.azure.fault_proxy import start_proxy
-from tests.azure.servers import CLIENT_SECRET, TENANT
 from tests.azure.test_config import kek_config
-from tests.servers.certificates import Certificates
+from tests.fakes.azure.fault_proxy import start_proxy
+from tests.fakes.azure.servers import CLIENT_SECRET, TENANT
+from tests.fakes.certificates import Certificates
 
 CONTEXT = {"dek_id": "id", "size": "32"}
 VAULT = "vault.azure.net"

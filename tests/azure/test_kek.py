@@ -22,11 +22,11 @@ from kms_core import (
     open_kms,
 )
 from tests.azure.cloud import VAULT, Cloud
-from tests.azure.fault_proxy import start_proxy
-from tests.azure.key_vault import ALL, Version
-from tests.azure.servers import CLIENT_SECRET, TENANT
-from tests.servers.certificates import Certificates
-from tests.servers.proxy import Exchange
+from tests.fakes.azure.fault_proxy import start_proxy
+from tests.fakes.azure.key_vault import ALL, Version
+from tests.fakes.azure.servers import CLIENT_SECRET, TENANT
+from tests.fakes.certificates import Certificates
+from tests.fakes.proxy import Exchange
 
 CONTEXT = {"dek_id": "volume/é", "size": "32"}
 PLAIN, HSM = "vault.azure.net", "managedhsm.azure.net"

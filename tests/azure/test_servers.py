@@ -5,8 +5,8 @@ from __future__ import annotations
 import psutil
 
 from tests.azure.cloud import Cloud
-from tests.azure.recording import documented_calls
-from tests.servers.process import listening_ports
+from tests.fakes.azure.recording import documented_calls
+from tests.fakes.process import listening_ports
 
 VAULT = "vault.azure.net"
 

@@ -11,9 +11,9 @@ import pytest
 from kms_core import AccessDeniedError, ConfigError, RecordError, UnavailableError, open_kms
 from kms_core.backend import MAX_RECORD_SIZE
 from tests.azure.cloud import Cloud
-from tests.azure.fault_proxy import blob_error, start_proxy
-from tests.azure.servers import ACCOUNT
-from tests.servers.certificates import Certificates
+from tests.fakes.azure.fault_proxy import blob_error, start_proxy
+from tests.fakes.azure.servers import ACCOUNT
+from tests.fakes.certificates import Certificates
 
 DENIED = blob_error(403, "AuthorizationPermissionMismatch")
 

@@ -38,7 +38,7 @@ from tests.conformance.broken_wire import WIRE_DEFECTS
 from tests.conformance.small_kms import Service, SmallBackend, SmallDeriver, SmallKek, SmallKms
 from tests.conformance.small_observer import Notebook, SmallObserver
 from tests.conformance.small_store import SmallStorage, SmallStore
-from tests.servers.thread import Handler, HttpServer, run_thread
+from tests.fakes.thread import Handler, HttpServer, run_thread
 
 ServiceT = TypeVar("ServiceT", bound=Service)
 

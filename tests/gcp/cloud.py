@@ -9,11 +9,11 @@ from typing import Any
 from kms_gcp.config import GcpKekConfig, GcpStorageConfig
 from kms_gcp.kek import GcpKek
 from kms_gcp.storage import GcpStorage
-from tests.gcp.accounts import PROJECT, Account, Accounts
-from tests.gcp.kms_server import Key, KmsServer
-from tests.gcp.storage_server import Front
-from tests.gcp.token_server import TokenServer
-from tests.servers.certificates import Certificates
+from tests.fakes.certificates import Certificates
+from tests.fakes.gcp.accounts import PROJECT, Account, Accounts
+from tests.fakes.gcp.kms_server import Key, KmsServer
+from tests.fakes.gcp.storage_server import Front
+from tests.fakes.gcp.token_server import TokenServer
 
 KEK_PERMISSIONS = (
     "cloudkms.cryptoKeyVersions.get",

@@ -16,18 +16,18 @@ import pytest
 from kms_core import Kms, open_kms
 from kms_gcp.kek import GcpKek
 from kms_gcp.storage import GcpStorage
-from tests.gcp.accounts import Accounts
+from tests.fakes.certificates import Certificates, make_certificates
+from tests.fakes.gcp.accounts import Accounts
+from tests.fakes.gcp.kms_server import start_kms_server
+from tests.fakes.gcp.storage_server import start_fake_gcs, start_front
+from tests.fakes.gcp.token_server import start_token_server
+from tests.fakes.process import listening_ports
 from tests.gcp.cloud import (
     KEK_PERMISSIONS,
     MORE_PERMISSIONS,
     RECORD_PERMISSIONS,
     Cloud,
 )
-from tests.gcp.kms_server import start_kms_server
-from tests.gcp.storage_server import start_fake_gcs, start_front
-from tests.gcp.token_server import start_token_server
-from tests.servers.certificates import Certificates, make_certificates
-from tests.servers.process import listening_ports
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers" / "gcp.md"
 ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"

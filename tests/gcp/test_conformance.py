@@ -9,8 +9,8 @@ import pytest
 from kms_core.testing import KekConformance, StorageConformance
 from kms_gcp.kek import GcpKek
 from kms_gcp.storage import GcpStorage
+from tests.fakes.gcp.kms_server import Algorithm, Level, State
 from tests.gcp.cloud import Cloud
-from tests.gcp.kms_server import Algorithm, Level, State
 
 AT_ONCE = {"connectTimeout": 0.25, "readTimeout": 0.25, "deadline": 0.5}
 

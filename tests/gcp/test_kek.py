@@ -21,9 +21,9 @@ from kms_core import (
 )
 from kms_core.backend import Context, encode_context
 from kms_gcp.kek import GcpKek
+from tests.fakes.gcp.kms_server import Algorithm, Level, State
 from tests.gcp.cloud import KEK_PERMISSIONS, RECORD_PERMISSIONS, Cloud
 from tests.gcp.failing import fails
-from tests.gcp.kms_server import Algorithm, Level, State
 
 DEK = bytes(range(32))
 CONTEXT: Context = {"dek_id": "volume/\u00e9", "size": "32"}

@@ -24,9 +24,7 @@ from kms_core import (
 )
 from kms_core.backend import Context
 from kms_gcp.kek import GcpKek
-from tests.gcp.cloud import QUICK, Cloud
-from tests.gcp.failing import fails
-from tests.gcp.kms_faults import (
+from tests.fakes.gcp.kms_faults import (
     change_reply,
     damage_request,
     damaged,
@@ -34,7 +32,9 @@ from tests.gcp.kms_faults import (
     hang,
     refuse,
 )
-from tests.gcp.kms_server import Fault
+from tests.fakes.gcp.kms_server import Fault
+from tests.gcp.cloud import QUICK, Cloud
+from tests.gcp.failing import fails
 
 DEK = bytes(range(32))
 CONTEXT: Context = {"dek_id": "volume/\u00e9", "size": "32"}
@@ -167,7 +167,7 @@ def test_hanging_service(cloud: Cloud, kek: GcpKek) -> None:
 def test_killed_service(cloud: Cloud, tmp_path: Path) -> None:
     file = tmp_path / "server.pickle"
     file.write_bytes(pickle.dumps((cloud.accounts, cloud.tls)))
-    command = [sys.executable, "-m", "tests.gcp.kms_faults", str(file), cloud.resource("kek")]
+    command = [sys.executable, "-m", "tests.fakes.gcp.kms_faults", str(file), cloud.resource("kek")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None

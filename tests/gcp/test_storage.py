@@ -15,11 +15,11 @@ from kms_core import (
     Kms,
 )
 from kms_gcp.storage import GcpStorage
-from tests.gcp.accounts import PROJECT_NUMBER
+from tests.fakes.gcp.accounts import PROJECT_NUMBER
+from tests.fakes.gcp.storage_server import say
+from tests.fakes.proxy import Exchange
 from tests.gcp.cloud import MORE_PERMISSIONS, RECORD_PERMISSIONS, Cloud
 from tests.gcp.failing import fails
-from tests.gcp.storage_server import say
-from tests.servers.proxy import Exchange
 
 # The SDK leaves a refused download to the garbage collector, its socket open.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

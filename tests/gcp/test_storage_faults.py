@@ -19,10 +19,10 @@ from kms_core import (
 )
 from kms_core.testing import Client
 from kms_gcp.storage import GcpStorage
+from tests.fakes.gcp.storage_server import say, start_fake_gcs, start_front
+from tests.fakes.proxy import Exchange, Fault, Reply, cut_body, drop, hang, lose_answer
 from tests.gcp.cloud import QUICK, Cloud
 from tests.gcp.failing import fails
-from tests.gcp.storage_server import say, start_fake_gcs, start_front
-from tests.servers.proxy import Exchange, Fault, Reply, cut_body, drop, hang, lose_answer
 
 # The SDK leaves a refused download to the garbage collector, its socket open.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -13,7 +13,7 @@ from tests.azure.conftest import (
     certificates,  # noqa: F401 -- pytest finds it here
 )
 from tests.azure.conftest import servers as azure  # noqa: F401 -- pytest finds it here
-from tests.azure.servers import install_servers
+from tests.fakes.azure.servers import install_servers
 from tests.gcp.conftest import _no_cloud_of_this_machine, tls  # noqa: F401 -- pytest finds them here
 from tests.gcp.conftest import servers as gcp  # noqa: F401 -- pytest finds it here
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.servers.process import Server, free_port, run_server
+from tests.fakes.process import Server, free_port, run_server
 
 ACCESS_KEY_ID, ACCESS_KEY = "AKIAIOSFODNN7TESTING", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYTESTINGKEY"
 SCRIPTS = Path(sysconfig.get_path("scripts"))

@@ -20,8 +20,8 @@ from google.cloud.kms_v1 import types
 from joserfc import jwk, jwt
 from joserfc.errors import JoseError
 
-from tests.gcp.accounts import Accounts
-from tests.servers.certificates import Certificates
+from tests.fakes.certificates import Certificates
+from tests.fakes.gcp.accounts import Accounts
 
 SCOPE = "https://www.googleapis.com/auth/cloudkms"
 State = types.CryptoKeyVersion.CryptoKeyVersionState

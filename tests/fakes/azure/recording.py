@@ -13,7 +13,7 @@ import pytest
 
 from kms_azure.client import Transport
 
-PAGE = Path(__file__).parents[2] / "docs" / "providers" / "azure.md"
+PAGE = Path(__file__).parents[3] / "docs" / "providers" / "azure.md"
 _ROW = re.compile(r"^\| `(?P<call>[A-Z]+ \w+)` \| (?P<permissions>`.+`)", re.MULTILINE)
 _TOKEN = re.compile(r"/(?:v2\.0/\.well-known/openid-configuration|token|discovery/instance)$")
 

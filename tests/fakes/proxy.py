@@ -11,8 +11,8 @@ from http.client import HTTPConnection, HTTPSConnection
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from tests.servers.certificates import Certificates
-from tests.servers.thread import Handler, HttpServer, run_thread
+from tests.fakes.certificates import Certificates
+from tests.fakes.thread import Handler, HttpServer, run_thread
 
 _OF_CONNECTIONS = {"content-length", "connection", "transfer-encoding", "keep-alive"}
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.gcp.kms_server import Answer, Fault, Key, Refusal, start_kms_server
+from tests.fakes.gcp.kms_server import Answer, Fault, Key, Refusal, start_kms_server
 
 if TYPE_CHECKING:
     import grpc

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.servers.certificates import Certificates
-from tests.servers.process import Server, free_port, run_server
+from tests.fakes.certificates import Certificates
+from tests.fakes.process import Server, free_port, run_server
 
 HERE = Path(__file__).parent
 ACCOUNT = "devstoreaccount1"

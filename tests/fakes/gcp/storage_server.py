@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from importlib.metadata import files
 from urllib.parse import parse_qs, urlsplit
 
-from tests.gcp.accounts import PROJECT, Accounts
-from tests.gcp.token_server import TokenServer
-from tests.servers.process import Server, free_port, run_server
-from tests.servers.proxy import Exchange, Fault, Proxy, Reply, run_proxy
+from tests.fakes.gcp.accounts import PROJECT, Accounts
+from tests.fakes.gcp.token_server import TokenServer
+from tests.fakes.process import Server, free_port, run_server
+from tests.fakes.proxy import Exchange, Fault, Proxy, Reply, run_proxy
 
 _BINARY = "fake-gcs-server-linux-amd64"
 

@@ -13,7 +13,7 @@ import pytest
 import kms_aws.client
 from kms_aws.config import AwsConfig
 
-PAGE = Path(__file__).parents[2] / "docs" / "providers" / "aws.md"
+PAGE = Path(__file__).parents[3] / "docs" / "providers" / "aws.md"
 _ROW = re.compile(r"^\| `(?P<call>\w+)` \| `(?P<permission>(?P<service>kms|s3):\w+)`", re.MULTILINE)
 
 

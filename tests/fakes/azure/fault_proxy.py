@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.azure.recording import call_name
-from tests.servers.certificates import Certificates
-from tests.servers.proxy import Exchange, Fault, Proxy, Reply, run_proxy
+from tests.fakes.azure.recording import call_name
+from tests.fakes.certificates import Certificates
+from tests.fakes.proxy import Exchange, Fault, Proxy, Reply, run_proxy
 
 
 class _Call(Exchange):

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import psutil
 
 from tests.aws.cloud import Cloud
-from tests.servers.process import Server
-from tests.servers.proxy import Exchange, Fault, Proxy, Reply, run_proxy
+from tests.fakes.process import Server
+from tests.fakes.proxy import Exchange, Fault, Proxy, Reply, run_proxy
 
 
 class _Call(Exchange):

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from tests.servers.thread import Handler, HttpServer, run_thread
+from tests.fakes.thread import Handler, HttpServer, run_thread
 
 ALL = frozenset({"get", "wrapKey", "unwrapKey"})
 _OAEP = padding.OAEP(padding.MGF1(SHA256()), SHA256(), None)

@@ -14,7 +14,7 @@ from flask import Flask
 from joserfc import jwk
 from werkzeug.serving import make_server
 
-from tests.gcp.accounts import Account, Accounts
+from tests.fakes.gcp.accounts import Account, Accounts
 
 # google-auth names this audience in every assertion, whatever the file's token_uri is.
 AUDIENCE = "https://oauth2.googleapis.com/token"
