@@ -10,6 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from docutils.nodes import make_id
+from sphinx.util.nodes import make_refnode
+
 import kms_core
 from kms_core import backend
 
@@ -40,10 +43,7 @@ myst_heading_anchors = 3
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|os|pathlib|types|typing|msgspec|pluggy)\..*"),  # not our pages
-    (
-        "py:class",
-        r"ChosenObserver|kms_core\.backend\.(sdk\.ClientT|replies\.T|secret\.ValueT)",
-    ),  # have no page
+    ("py:class", "ChosenObserver"),  # has no page
 ]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -73,12 +73,16 @@ def resolve_public_name(
 ) -> nodes.reference | None:
     """Signatures name a class by the module that defines it; its page has the public name."""
     name = node.get("reftarget", "").rpartition(".")[2]
-    door = next((d for d in (kms_core, backend) if name in d.__all__), None)
-    if node.get("refdomain") != "py" or door is None:
+    if node.get("refdomain") != "py":
+        return None
+    if name in backend.__all__:
+        page = "hooks" if name.endswith("Spec") else "backend-api"
+        return make_refnode(app.builder, node["refdoc"], page, make_id(name), content)
+    if name not in kms_core.__all__:
         return None
     domain = env.domains.python_domain
     return domain.resolve_any_xref(
-        env, node["refdoc"], app.builder, f"{door.__name__}.{name}", node, content
+        env, node["refdoc"], app.builder, f"kms_core.{name}", node, content
     )[0][1]
 
 
