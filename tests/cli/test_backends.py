@@ -97,6 +97,42 @@ def test_metadata_alone_shows_what_is_broken(site: Path) -> None:
     assert not list(site.glob("*.imported"))
 
 
+NO_GROUP = "but kms.kek, kms.storage, kms.observer; report it to the plugin's author"
+
+
+@pytest.mark.parametrize(
+    "group", ["kms.keks", "kms_kek", "KMS.kek", "kms.storages", "kms_core.storage", "kms.observers"]
+)
+def test_a_misspelt_group_is_named(tmp_path: Path, group: str) -> None:
+    install(tmp_path, "astray", f"[{group}]\nacme = gone_mod:Kek\n")
+    rows = table(run_command("backends", PYTHONPATH=str(tmp_path)))
+    status = rows[f"{group}://acme", "astray 7"]
+    assert status == f"broken: core reads no group {group!r}, {NO_GROUP}"
+    assert run_command("backends", "--check", PYTHONPATH=str(tmp_path)).code == 1
+    done = run_command("plugin", "check", "kms://acme", PYTHONPATH=str(tmp_path))
+    assert done.code == 2
+    assert f"astray 7 has 'acme', but core reads no group {group!r}" in done.error
+
+
+def test_a_group_of_another_program_is_none_of_ours(tmp_path: Path) -> None:
+    install(tmp_path, "other", "[kms.plugins]\nacme = a:B\n[drm.kms]\nacme = a:B\n")
+    assert "other 7" not in run_command("backends", PYTHONPATH=str(tmp_path)).output
+    with (tmp_path / "other-7.dist-info" / "METADATA").open("a") as metadata:
+        metadata.write("Requires-Dist: kms-core\n")  # so the group was meant for core
+    shown = run_command("backends", PYTHONPATH=str(tmp_path)).output
+    assert re.findall(r"^(\S+) +other 7 ", shown, re.MULTILINE) == ["kms.plugins://acme"]
+
+
+@pytest.mark.parametrize("name", ["My_KEK", "a.b", "9lives", "a--b", "a" * 31, "a b"])
+def test_a_name_that_no_uri_takes_is_broken(tmp_path: Path, kms: Kms, name: str) -> None:
+    install(tmp_path, "good", f"[kms.kek]\n{name} = gone_mod:Kek\n")
+    rows = table(run_command("backends", PYTHONPATH=str(tmp_path)))
+    assert rows[f"kms://{name}", "good 7"].startswith(
+        "broken: no URI takes this name; it should have "
+    )
+    assert kms("plugin", "new", name, "--kind", "kek").code == 2
+
+
 def test_the_check_imports_each_and_hides_none(site: Path) -> None:
     done = run_command("backends", "--check", PYTHONPATH=str(site))
     assert (done.code, done.errors) == (1, "")

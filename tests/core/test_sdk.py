@@ -60,6 +60,19 @@ def test_all_threads_of_a_child_get_one_client(monkeypatch: pytest.MonkeyPatch) 
     assert [client for client in opened[1:] if not client.closed] == [clients.get()]
 
 
+def test_what_logs_below_a_logger_is_kept_out_too(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        for name in ("chatty.sdk.http", "chatty.sdk.http.later"):
+            log = logging.getLogger(name)
+            with mute_logging("chatty.sdk"):
+                log.debug("our DEK")
+            log.debug("somebody else's call")
+        with mute_logging("chatty.sdk"):
+            logging.getLogger("chatty.sdkless").debug("of another library")
+    expected = ["somebody else's call", "somebody else's call", "of another library"]
+    assert [record.message for record in caplog.records] == expected
+
+
 def test_only_our_own_calls_are_kept_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     log = logging.getLogger("talkative.sdk")
     with caplog.at_level(logging.DEBUG):

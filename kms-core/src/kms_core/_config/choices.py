@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kms_core._config.environment import environment_may_create, read_environment, read_switch
-from kms_core._config.uri import parse_uri
+from kms_core._config.uri import NAME_RULE, is_name, parse_uri
 from kms_core._values import UriOrMapping
 from kms_core.errors import ConfigError
 
@@ -131,8 +131,9 @@ def _backend(value: object, scheme: str, folder: Path) -> ChosenBackend:
     if isinstance(value, Mapping):
         others = {str(k): v for k, v in value.items()}
         backend = others.pop("backend", None)
-        if isinstance(backend, str) and backend:
+        if isinstance(backend, str) and is_name(backend):
             return ChosenBackend(scheme, backend, others, folder)
     raise ConfigError(
-        f"a {scheme} backend is a URI ({scheme}://NAME?…) or a table with `backend = NAME`"
+        f"a {scheme} backend is a URI ({scheme}://NAME?…) or a table with `backend = NAME`; "
+        f"NAME has {NAME_RULE}"
     )

@@ -11,9 +11,17 @@ from urllib.parse import unquote, urlsplit
 
 from kms_core.errors import ConfigError
 
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
+NAME_RULE = "1 to 30 lower-case letters and digits, with single dashes between them, a letter first"
+"""What the name of a backend is: the host of its URI, and part of its environment variables."""
+
+_NAME = re.compile(r"(?=.{1,30}\Z)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _RAW_SPACE = re.compile(r"[\x00-\x20\x7f]")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def is_name(text: str) -> bool:
+    """Whether a backend may have this name."""
+    return _NAME.fullmatch(text) is not None
 
 
 def parse_uri(uri: str, scheme: str) -> tuple[str, dict[str, str]]:
@@ -30,8 +38,10 @@ def parse_uri(uri: str, scheme: str) -> tuple[str, dict[str, str]]:
         authority = query = ""
     if _RAW_SPACE.search(uri):
         raise ConfigError(f"malformed {scheme} URI: it holds white space; write a space as %20")
-    if not uri.startswith(f"{scheme}://") or not _NAME.fullmatch(authority):
+    if not uri.startswith(f"{scheme}://"):
         raise ConfigError(f"malformed {scheme} URI: {shape}")
+    if not is_name(authority):
+        raise ConfigError(f"malformed {scheme} URI: {shape}, where NAME has {NAME_RULE}")
     if parts.path not in {"", "/"} or parts.fragment or "#" in uri:
         raise ConfigError(
             f"malformed {scheme} URI for {authority!r}: {shape}, without a path or a fragment; "

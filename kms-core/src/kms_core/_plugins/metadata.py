@@ -7,6 +7,7 @@ file is read by itself, and only where it names the group.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from configparser import ConfigParser, Error
@@ -15,8 +16,7 @@ from importlib import metadata
 
 from packaging.utils import canonicalize_name
 
-_PREFIX = "kms."
-"""What the names of our groups begin with."""
+_GROUP = re.compile(r"^\[([^\]]+)\]", re.MULTILINE)
 
 _UNREADABLE = (OSError, ValueError)
 """What importlib.metadata raises of a file that is not there, or is no text."""
@@ -38,6 +38,12 @@ def entry_points(group: str) -> Iterator[tuple[str, str, metadata.Distribution]]
             seen.add(key)
 
 
+def registered_groups() -> Iterator[tuple[str, metadata.Distribution]]:
+    """Yield each group that might be meant for core, and who registers something in it."""
+    for distribution, text in _registering(tuple(sys.path)):
+        yield from ((group, distribution) for group in _GROUP.findall(text))
+
+
 def forget() -> None:
     """Read everything again: something may have been installed since."""
     _registering.cache_clear()
@@ -45,7 +51,7 @@ def forget() -> None:
 
 @lru_cache(maxsize=1)
 def _registering(_path: tuple[str, ...]) -> list[tuple[metadata.Distribution, str]]:
-    """The distributions that register a backend of any kind, with their entry_points.txt.
+    """The distributions that may register a backend of any kind, with their entry_points.txt.
 
     To read the files of all distributions is most of what opening a backend would cost, so a
     process does that once for each ``sys.path``.
@@ -53,7 +59,7 @@ def _registering(_path: tuple[str, ...]) -> list[tuple[metadata.Distribution, st
     texts = (
         (distribution, _entry_points_of(distribution)) for distribution in metadata.distributions()
     )
-    return [(distribution, text) for distribution, text in texts if f"[{_PREFIX}" in text]
+    return [(distribution, text) for distribution, text in texts if "kms" in text.lower()]
 
 
 def _entry_points_of(distribution: metadata.Distribution) -> str:

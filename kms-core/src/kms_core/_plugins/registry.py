@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.machinery import ModuleSpec
 
-from kms_core._plugins.metadata import entry_points, field, forget
-from kms_core._plugins.requirement import CORE, unmet_requirement
+from kms_core._config.uri import NAME_RULE, is_name
+from kms_core._plugins.metadata import entry_points, field, forget, registered_groups
+from kms_core._plugins.requirement import CORE, requirements_on_core, unmet_requirement
 from kms_core.errors import (
     BackendAmbiguousError,
     BackendNotFoundError,
@@ -36,7 +38,7 @@ class FoundBackend:
     """A backend that a distribution has registered, as the installed metadata describes it.
 
     Attributes:
-        scheme: ``kms``, ``storage`` or ``observer``.
+        scheme: ``kms``, ``storage`` or ``observer``; or a group that is none of core's.
         name: the host of its URI.
         target: the class, as ``MODULE:CLASS``, unless the entry point is malformed.
         registered_by: the distribution.
@@ -75,6 +77,22 @@ def find_backends() -> list[FoundBackend]:
     return [found for scheme in GROUPS for found in _of_scheme(scheme)]
 
 
+def find_strays() -> list[FoundBackend]:
+    """What is registered in a group that only looks like one of core's, which nobody reads."""
+    strays = {group for group, owner in registered_groups() if _is_stray(group, owner)}
+    return [
+        FoundBackend(group, *found) for group in sorted(strays) for found in entry_points(group)
+    ]
+
+
+def _is_stray(group: str, distribution: metadata.Distribution) -> bool:
+    if group in GROUPS.values():
+        return False
+    plain = re.sub(r"[^a-z]+", ".", group.lower())
+    near = difflib.get_close_matches(plain, GROUPS.values(), n=1, cutoff=0.7)
+    return bool(near) or (plain.startswith("kms.") and bool(requirements_on_core(distribution)))
+
+
 def _of_scheme(scheme: str) -> list[FoundBackend]:
     found = (FoundBackend(scheme, *registered) for registered in entry_points(GROUPS[scheme]))
     return sorted(found, key=lambda f: f.name)
@@ -82,6 +100,12 @@ def _of_scheme(scheme: str) -> list[FoundBackend]:
 
 def find_problem(found: FoundBackend, everything: list[FoundBackend]) -> str | None:
     """What is broken about a backend as far as it shows without importing it."""
+    if found.scheme not in GROUPS:
+        return f"{_stray(found)}; report it to the plugin's author"
+    if not is_name(found.name):
+        return (
+            f"no URI takes this name; it should have {NAME_RULE}; report it to the plugin's author"
+        )
     rivals = [f.distribution for f in everything if f.backend == found.backend and f is not found]
     if rivals:
         return f"also provided by {', '.join(rivals)}; uninstall all but one"
@@ -119,11 +143,19 @@ def _not_found(scheme: str, name: str, everything: list[FoundBackend]) -> str:
     backend = f"{scheme}://{name}"
     if backend in EXTRAS:
         return f"{backend} is not installed; run: pip install 'kms-core[{EXTRAS[backend]}]'"
+    for stray in find_strays():
+        if stray.name == name:
+            why = f"{stray.distribution} has {name!r}, but {_stray(stray)}"
+            return f"no installed distribution provides {backend}: {why}"
     known = {f.backend for f in everything} | {*EXTRAS}
     names = [k.partition("://")[2] for k in known if k.startswith(f"{scheme}://")]
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {scheme}://{near[0]}?" if near else "install the plugin that provides it."
     return f"no installed distribution provides {backend}; {hint} `kms backends` lists all"
+
+
+def _stray(found: FoundBackend) -> str:
+    return f"core reads no group {found.scheme!r}, but {', '.join(GROUPS.values())}"
 
 
 def version_cure(found: FoundBackend) -> str:

@@ -16,12 +16,17 @@ CORE = "kms-core"
 @cache
 def unmet_requirement(distribution: metadata.Distribution) -> str | None:
     """Say which versions of kms-core the distribution is for, if this one is not among them."""
-    on_core = [found for found in map(_on_core, requirements(distribution)) if found]
+    on_core = requirements_on_core(distribution)
     core = metadata.version(CORE) if on_core else ""
     for requirement in on_core:
         if not requirement.specifier.contains(core, prereleases=True):
             return f"it was made for {CORE}{requirement.specifier}, and this is {CORE} {core}"
     return None
+
+
+def requirements_on_core(distribution: metadata.Distribution) -> list[Requirement]:
+    """What the distribution requires of kms-core."""
+    return [found for found in map(_on_core, requirements(distribution)) if found]
 
 
 def _on_core(declared: str) -> Requirement | None:

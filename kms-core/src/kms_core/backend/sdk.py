@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from functools import cache
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 ClientT = TypeVar("ClientT")
@@ -55,7 +55,8 @@ class mute_logging(AbstractContextManager[None]):  # noqa: N801 -- it is called 
     For the loggers of an SDK whose debug log holds whole calls, and so DEKs and tokens.
 
     Args:
-        loggers: the exact names that the SDK logs under; a parent's name mutes no child.
+        loggers: names of loggers; those below them that there are when the block begins are muted
+            too.
     """
 
     # A class, because a generator costs twice that, on the path of every DEK.
@@ -65,8 +66,7 @@ class mute_logging(AbstractContextManager[None]):  # noqa: N801 -- it is called 
         self._loggers = loggers
 
     def __enter__(self) -> None:
-        for name in self._loggers:
-            logger = _find_logger(name)
+        for logger in _find_loggers(self._loggers, len(logging.root.manager.loggerDict)):
             if _is_not_muted not in logger.filters:  # cheaper than to add it again, with its lock
                 logger.addFilter(_is_not_muted)
         self._token = _muted.set(True)
@@ -75,7 +75,19 @@ class mute_logging(AbstractContextManager[None]):  # noqa: N801 -- it is called 
         _muted.reset(self._token)
 
 
-_find_logger = cache(logging.getLogger)
+@lru_cache
+def _find_loggers(names: tuple[str, ...], _how_many: int) -> list[logging.Logger]:
+    """These and all below them: a parent's filter sees no record of a child.
+
+    No logger ever goes, so how many there are tells whether one has come since.
+    """
+    below = tuple(f"{name}." for name in names)
+    known = [*logging.root.manager.loggerDict.items()]
+    children = [one for name, one in known if name.startswith(below)]
+    return [
+        *map(logging.getLogger, names),
+        *(one for one in children if isinstance(one, logging.Logger)),  # else only part of a name
+    ]
 
 
 def _is_not_muted(_record: logging.LogRecord) -> bool:

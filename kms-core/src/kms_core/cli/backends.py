@@ -30,9 +30,9 @@ def backends(context: click.Context, *, check: bool) -> None:
 
     Without --check nothing is imported: the installed metadata says it all.
     """
-    from kms_core._plugins.registry import find_backends
+    from kms_core._plugins.registry import find_backends, find_strays
 
-    found = find_backends()
+    found = [*find_backends(), *find_strays()]
     problems = [_problem(one, found, check=check) for one in found]
     rows = [("BACKEND", "DISTRIBUTION", "STATUS")]
     for one, problem in zip(found, problems, strict=True):

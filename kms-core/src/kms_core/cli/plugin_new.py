@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
 import click
 
 from kms_core import ConfigError
+from kms_core._config.uri import NAME_RULE, is_name
 from kms_core.cli.new_files import create_all
 from kms_core.cli.scaffold.project import KINDS, project_names, project_plan
 
-# A URI's host, a name on an index and, with underscores, a module. No line of a template gets too
-# long for the formatter with a name of this length.
-_NAME = re.compile(r"(?=.{1,30}$)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _EXAMPLES = """\b
 Examples:
   kms plugin new acme --kind kek
@@ -23,11 +20,8 @@ Examples:
 
 
 def _check_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise click.BadParameter(
-            "a name has 1 to 30 lower-case letters and digits, with single dashes between them, "
-            "and starts with a letter"
-        )
+    if not is_name(name):
+        raise click.BadParameter(f"a name has {NAME_RULE}")
     return name
 
 
