@@ -19,7 +19,8 @@ EXAMPLES = sorted(str(path.parent) for path in HERE.glob("examples/kms-*/pyproje
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 # Tests that have a session of their own, because they need more than the distributions.
 PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/pairs")
-ELSEWHERE = ("tests/packaging", "tests/typing", *PROVIDERS)
+# The proof of the kit is long and the same on each interpreter: `packaging` runs it, on the wheels.
+ELSEWHERE = ("tests/packaging", "tests/typing", "tests/conformance/test_kit_catches.py", *PROVIDERS)
 # Neighbours share fixtures, such as servers, so each process begins with a run of them; who is done
 # takes over from the others.
 SHARED_OUT = ("-n", "auto", "--dist=worksteal")

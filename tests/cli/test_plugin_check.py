@@ -174,7 +174,7 @@ def test_a_kek(two_keks: tuple[str, str]) -> None:
     assert row(done, "unwrap_dek", NAMED) == "passed"
     skipped = row(done, "wrap_dek", "what an older one wrapped unwraps.")
     assert skipped == "skipped\ndefine the fixture rotate_kek in a test to check this clause"
-    assert done.output.splitlines()[-1].endswith(" passed, 10 skipped")
+    assert "--other" not in done.output
 
 
 def test_a_kek_alone(two_keks: tuple[str, str]) -> None:

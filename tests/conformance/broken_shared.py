@@ -179,12 +179,3 @@ class TakesARefusalForAFailure(SmallBackend):
         if self.service.forbidden:
             raise UnavailableError("the service failed")
         super().reach()
-
-
-SHARED_DEFECTS = (
-    *(ForgetsHookimpl, HasNoModel, CannotClose, AnswersClose, ClosesTheService, BlamesAnother),
-    *(ShowsItself, TellsCredential, ChainsCredential, NotesCredential, CarriesCredential),
-    HoldsCredentialInItsRequest,
-    *(LogsCredential, PrintsCredential, LetsOutWhatItsSdkRaises, TakesARefusalForAFailure),
-    *(TellsCredentialWhenUnreachable, CarriesCredentialWhenForbidden, OpensWithAnotherError),
-)

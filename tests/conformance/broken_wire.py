@@ -83,12 +83,6 @@ class CarriesCredentialOfTheRequest(SmallBackend):
         return failure
 
 
-WIRE_DEFECTS = (
-    *(WaitsForEver, TakesFailureForRefusal, LetsOutWhatTheWireRaises, TakesAnyAnswer),
-    *(TakesWhatCameOfIt, StaysBroken, CarriesCredentialOfTheRequest),
-)
-
-
 class TakesTimeoutForAltered(SmallKek):
     breaks = ("test_faulty_wire[hangs]",)
 

@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
-from itertools import chain
-from types import ModuleType
 from typing import ClassVar, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,20 +19,7 @@ from kms_core.testing import (
     ObserverConformance,
     StorageConformance,
 )
-from kms_core.testing.checks.wire import WireChecks
-from tests.conformance import (
-    broken_deriver,
-    broken_kek,
-    broken_kek_secrecy,
-    broken_optional,
-    broken_storage,
-    broken_storage_ids,
-    broken_storage_states,
-    broken_wire,
-    small_observer,
-)
-from tests.conformance.broken_shared import SHARED_DEFECTS
-from tests.conformance.broken_wire import WIRE_DEFECTS
+from tests.conformance.defects import Defect, defects
 from tests.conformance.small_kms import Service, SmallBackend, SmallDeriver, SmallKek, SmallKms
 from tests.conformance.small_observer import Notebook, SmallObserver
 from tests.conformance.small_store import SmallStorage, SmallStore
@@ -206,36 +191,25 @@ class ObserverSuite(ObserverConformance):
         return [service.credential]
 
 
-_OF_STORAGES = (
-    *(broken_storage, broken_storage_states, broken_storage_ids),
-    *(broken_wire, broken_optional),
-)
-SUITES: dict[str, tuple[type, type[SmallBackend], tuple[ModuleType, ...]]] = {
-    "kek": (KekSuite, SmallKek, (broken_kek, broken_kek_secrecy, broken_wire, broken_optional)),
-    "deriver": (DeriverSuite, SmallDeriver, (broken_deriver,)),
-    "storage": (StorageSuite, SmallStorage, _OF_STORAGES),
-    "observer": (ObserverSuite, SmallObserver, (small_observer,)),
+SUITES: dict[str, tuple[type, type[SmallBackend]]] = {
+    "kek": (KekSuite, SmallKek),
+    "deriver": (DeriverSuite, SmallDeriver),
+    "storage": (StorageSuite, SmallStorage),
+    "observer": (ObserverSuite, SmallObserver),
 }
 
 
-def broken_backends(kind: str) -> Iterator[type[SmallBackend]]:
-    """Each backend of this kind that claims to break a check."""
-    suite, small, modules = SUITES[kind]
-    for member in chain.from_iterable(vars(module).values() for module in modules):
-        if isinstance(member, type) and issubclass(member, small) and member.breaks:
-            yield member
-    for defect in SHARED_DEFECTS:
-        if suite is ObserverSuite and vars(defect).keys() & {"__init__", "error", "reach"}:
-            continue  # an observer raises no error of its own
-        yield type(defect.__name__, (defect, small), {})
-    if issubclass(suite, WireChecks):
-        yield from (type(defect.__name__, (defect, small), {}) for defect in WIRE_DEFECTS)
+def table(kind: str) -> list[Defect]:
+    """The rows of this kind of backend."""
+    return [*defects(*SUITES[kind])]
 
 
 def suites(kind: str) -> dict[str, type]:
     """A test class for the correct backend, and one for each broken one."""
-    suite, small, _ = SUITES[kind]
+    suite, small = SUITES[kind]
+    backends = [small, *(defect.backend for defect in table(kind))]
+    names = [f"Test{backend.__name__}" for backend in backends]
     return {
-        f"Test{backend.__name__}": type(f"Test{backend.__name__}", (suite,), {"backend": backend})
-        for backend in (small, *broken_backends(kind))
+        name: type(name, (suite,), {"backend": backend})
+        for name, backend in zip(names, backends, strict=True)
     }

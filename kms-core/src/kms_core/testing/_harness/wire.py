@@ -8,23 +8,20 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from select import select
 from time import monotonic
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias
 
-Fault: TypeAlias = Literal[
-    "hangs",
-    "is dropped before the request",
-    "loses the answer",
-    "cuts the answer",
+Fault: TypeAlias = str
+"""What a wire does, as a message goes on after "a wire that".
+
+One of :data:`FAULTS`, or ``answers HTTP 404`` with any status: a page as a proxy or a gateway has.
+"""
+
+FAULTS = (
+    *("hangs", "is dropped before the request", "loses the answer", "cuts the answer"),
     "answers late",
-    "answers HTTP 429",
-    "answers HTTP 500",
-    "answers HTTP 502",
-    "answers HTTP 503",
-]
-"""What a wire does, as a message goes on after "a wire that"."""
+)
 
-FAULTS: tuple[Fault, ...] = get_args(Fault)
-
+_PAGE_OF = "answers HTTP "
 _SIZE = 1 << 16
 _TICK = 0.05
 _INTERIM = b"HTTP/1.1 100"
@@ -68,6 +65,8 @@ class FaultyWire:
 
     def spoil(self, fault: Fault | None, times: float = float("inf")) -> None:
         """Fail in this way so many times; None mends the wire."""
+        if fault not in {None, *FAULTS} and not str(fault).startswith(_PAGE_OF):
+            raise ValueError(f"{fault!r} is no fault of a wire; take one of {', '.join(FAULTS)}")
         with self._lock:
             self._fault, self._times = fault, times
 
@@ -139,7 +138,7 @@ class _Connection:
             while self._hold() and self.client.recv(_SIZE):
                 """It was the rest of the request."""
             return False
-        if self.fault and self.fault.startswith("answers HTTP"):
+        if self.fault and self.fault.startswith(_PAGE_OF):
             _refuse(self.client, self.fault.rpartition(" ")[2])
             return False
         if self.fault != "is dropped before the request":

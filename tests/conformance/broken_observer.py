@@ -1,0 +1,79 @@
+"""Observers with one defect each."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from kms_core import UnavailableError
+from kms_core.backend import CallStart, Event
+from tests.conformance.small_observer import SmallObserver
+
+
+class BeginsSomeOperations(SmallObserver):
+    breaks = ("test_every_start",)
+
+    def begin(self, start: CallStart) -> None:
+        {"get_dek": 1, "load_record": 2}[start.operation] += 1  # type: ignore[unused-ignore]
+
+
+class RefusesFailures(SmallObserver):
+    breaks = ("test_every_event",)
+
+    def note(self, event: Event) -> None:
+        if event.outcome == "failed":
+            raise UnavailableError("only good news")
+
+
+class KnowsSomeOperations(SmallObserver):
+    breaks = ("test_every_event",)
+
+    def note(self, event: Event) -> None:
+        super().note({"get_dek": event, "load_record": event, "wrap_dek": event}[event.operation])
+
+
+class NeedsDekId(SmallObserver):
+    breaks = ("test_every_event",)
+
+    def note(self, event: Event) -> None:
+        if event.dek_id is None:
+            raise UnavailableError("no event without a dek_id")
+        super().note(event)
+
+
+class WritesAscii(SmallObserver):
+    breaks = ("test_strange_ids",)
+
+    def note(self, event: Event) -> None:
+        str(event.dek_id).encode("ascii")
+        super().note(event)
+
+
+class DropsErrors(SmallObserver):
+    breaks = ("test_notes",)
+
+    def note(self, event: Event) -> None:
+        self.service.notes.append(f"{event.backend} {event.operation} {event.dek_id}")
+
+
+class SharesItsState(SmallObserver):
+    breaks = ("test_threads",)
+
+    def note(self, event: Event) -> None:
+        self.event = event
+        time.sleep(0.05)
+        super().note(self.event)
+
+
+class ShowsAsText(SmallObserver):
+    breaks = ("test_description_shows_no_secret",)
+
+    def __str__(self) -> str:
+        return self.service.credential
+
+
+class LogsItsCredential(SmallObserver):
+    breaks = ("test_logs_show_no_secret",)
+
+    def note(self, event: Event) -> None:
+        logging.getLogger("small.sdk").debug("sent", extra={"sent": self.service.credential})
