@@ -4,6 +4,8 @@ package main
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -16,9 +18,10 @@ import (
 )
 
 type vector struct {
-	Name, Record, Dek, Blob, Data string
-	DekID                         string `json:"dek_id"`
-	Context                       map[string]string
+	Name, Record, Dek, Blob, Data, Key, Sealed string
+	AuthKey                                    string `json:"auth_key"`
+	DekID                                      string `json:"dek_id"`
+	Context                                    map[string]string
 }
 
 type record struct {
@@ -34,7 +37,7 @@ var all struct {
 		ID   string
 		Keys map[string]string
 	}
-	Records, Blobs []vector
+	Records, Blobs, Sealed []vector
 }
 
 // quote writes text as canonical JSON does: only what must be escaped is.
@@ -121,6 +124,43 @@ func readBlob(v vector) string {
 	return unwrap(parts[0], parts[1], parts[2], parts[3], []byte(parts[4]), context, v.Data)
 }
 
+func mac(key []byte, parts ...[]byte) []byte {
+	hash := hmac.New(sha256.New, key)
+	for _, part := range parts {
+		hash.Write(part)
+	}
+	return hash.Sum(nil)
+}
+
+func readSealed(v vector) string {
+	key, _ := hex.DecodeString(v.Key)
+	authKey, _ := hex.DecodeString(v.AuthKey)
+	sealed, _ := hex.DecodeString(v.Sealed)
+	info := []byte("kms-core sealed DEK 1")
+	if v.AuthKey != "" {
+		info = []byte("kms-core authenticated DEK 1")
+	}
+	if len(key) != 32 || len(sealed) < 32 {
+		return "altered"
+	}
+	pseudorandom := mac(authKey, key) // HKDF of RFC 5869; no salt is a salt of zeros, as HMAC pads it
+	aesKey := mac(pseudorandom, info, []byte{1})
+	commitment := mac(pseudorandom, aesKey, info, []byte{2})
+	if !hmac.Equal(commitment, sealed[:32]) {
+		return "altered"
+	}
+	block, _ := aes.NewCipher(aesKey)
+	gcm, _ := cipher.NewGCM(block)
+	dek, err := gcm.Open(nil, make([]byte, 12), sealed[32:], canonical(v.Context))
+	if err != nil {
+		return "altered"
+	}
+	if hex.EncodeToString(dek) != v.Dek {
+		return "opened, but as something else"
+	}
+	return "ok"
+}
+
 func main() {
 	if err := json.NewDecoder(os.Stdin).Decode(&all); err != nil {
 		panic(err)
@@ -130,5 +170,8 @@ func main() {
 	}
 	for _, v := range all.Blobs {
 		fmt.Printf("%s\t%s\n", v.Name, readBlob(v))
+	}
+	for _, v := range all.Sealed {
+		fmt.Printf("%s\t%s\n", v.Name, readSealed(v))
 	}
 }

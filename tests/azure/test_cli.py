@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,11 +25,10 @@ def config(cloud: Cloud, key: str, tmp_path: Path) -> str:
     """A config file; the secret stands in a file of its own."""
     (tmp_path / "secret").write_text(CLIENT_SECRET)
     storage = cloud.storage_parameters(cloud.make_container())
-    text = ""
-    for name, table in (("kek", cloud.kek_parameters(key, HSM)), ("storage", storage)):
+    kek = cloud.kek_parameters(key, HSM)
+    for table in (kek, storage):
         table["clientSecretFile"] = table.pop("clientSecret") and "secret"
-        text += f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in table.items())
-    (tmp_path / "kms.toml").write_text(text)
+    (tmp_path / "kms.toml").write_text(_toml(kek, storage))
     return str(tmp_path / "kms.toml")
 
 
@@ -42,6 +42,33 @@ def test_end_to_end(cloud: Cloud, config: str, key: str) -> None:
     shown = run_command("config", "show", KMS_CONFIG=config)
     assert shown.code == 0
     assert CLIENT_SECRET not in shown.output + shown.errors
+
+
+def test_auth_key(cloud: Cloud, tmp_path: Path) -> None:
+    """Made once, from a file from then on; whoever has none is warned, and reads nothing."""
+    kek = cloud.kek_parameters(cloud.vaults["vault.azure.net"].make_key("RSA"))
+    storage = cloud.storage_parameters(cloud.make_container())
+    plain, pinned = tmp_path / "plain.toml", tmp_path / "kms.toml"
+    plain.write_text(_toml(kek, storage))
+    pinned.write_text(_toml(kek | {"authKeyFile": "auth-key"}, storage))
+    file = str(tmp_path / "auth-key")
+    assert run_command("auth-key", "--output", file, KMS_CONFIG=str(plain)).code == 0
+    made = run_command("dek", "create", "volume-42", KMS_CONFIG=str(pinned))
+    assert (made.code, made.errors) == (0, "")
+    assert run_command("dek", "get", "volume-42", KMS_CONFIG=str(pinned)) == made
+    refused = run_command("dek", "get", "volume-42", KMS_CONFIG=str(plain))
+    assert refused.code == 2
+    assert "can make records that open; set authKey" in refused.errors
+    again = run_command("auth-key", KMS_CONFIG=str(pinned))
+    assert (again.code, again.output) == (2, "")
+    assert "has an authKey" in again.error
+
+
+def _toml(kek: dict[str, Any], storage: dict[str, Any]) -> str:
+    text = ""
+    for name, table in (("kek", kek), ("storage", storage)):
+        text += f"[{name}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in table.items())
+    return text
 
 
 def test_error_is_one_line(cloud: Cloud, config: str, key: str) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
 import kms_azure.storage
+import kms_core
 from kms_azure.kek import AzureKek
 from kms_azure.storage import AzureStorage
 from kms_core.backend import encode_object_name
+from kms_core.backend.auth_key import make_auth_key
 from kms_core.testing import KekConformance, StorageConformance
 from tests.azure.cloud import QUICK, Cloud
 from tests.fakes.azure.servers import CLIENT_SECRET
@@ -26,8 +28,13 @@ class AzureKekConformance(KekConformance):
         return cloud.vaults[self.vault_type].make_key(self.kty)
 
     @pytest.fixture
-    def open_kek(self, cloud: Cloud, key: str) -> Callable[[], AzureKek]:
-        return lambda: cloud.open_kek(key, self.vault_type)
+    def more(self) -> dict[str, Any]:
+        """Further parameters."""
+        return {}
+
+    @pytest.fixture
+    def open_kek(self, cloud: Cloud, key: str, more: dict[str, Any]) -> Callable[[], AzureKek]:
+        return lambda: cloud.open_kek(key, self.vault_type, **more)
 
     @pytest.fixture
     def open_other_kek(self, cloud: Cloud) -> Callable[[], AzureKek]:
@@ -39,14 +46,18 @@ class AzureKekConformance(KekConformance):
         return lambda: cloud.open_kek("missing", self.vault_type)
 
     @pytest.fixture
-    def open_unreachable(self, cloud: Cloud, key: str, closed_port: int) -> Callable[[], AzureKek]:
+    def open_unreachable(
+        self, cloud: Cloud, key: str, more: dict[str, Any], closed_port: int
+    ) -> Callable[[], AzureKek]:
         away = replace(cloud, endpoints={self.vault_type: f"https://127.0.0.1:{closed_port}"})
-        return lambda: away.open_kek(key, self.vault_type, **QUICK)
+        return lambda: away.open_kek(key, self.vault_type, **QUICK, **more)
 
     @pytest.fixture
-    def open_forbidden(self, cloud: Cloud, key: str) -> Callable[[], AzureKek]:
+    def open_forbidden(
+        self, cloud: Cloud, key: str, more: dict[str, Any]
+    ) -> Callable[[], AzureKek]:
         cloud.vaults[self.vault_type].permissions["nobody"] = frozenset()
-        return lambda: cloud.as_client("nobody").open_kek(key, self.vault_type)
+        return lambda: cloud.as_client("nobody").open_kek(key, self.vault_type, **more)
 
     @pytest.fixture
     def disable_kek(self, cloud: Cloud, key: str) -> Callable[[], None]:
@@ -64,6 +75,15 @@ class AzureKekConformance(KekConformance):
 
 class TestKeyVaultRsa(AzureKekConformance):
     vault_type, kty = "vault.azure.net", "RSA"
+
+
+class TestKeyVaultRsaWithAuthKey(AzureKekConformance):
+    vault_type, kty = "vault.azure.net", "RSA"
+
+    @pytest.fixture
+    def more(self, cloud: Cloud, key: str) -> dict[str, Any]:
+        with kms_core.open_kek(cloud.kek_parameters(key)) as kek:
+            return {"authKey": make_auth_key(kek.wrap)}
 
 
 class TestManagedHsmRsa(AzureKekConformance):

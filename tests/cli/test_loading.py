@@ -30,6 +30,7 @@ COMMANDS = [
     "backends",
     "wrap",
     "unwrap",
+    "auth-key",
     "config",
     "config show",
     "plugin",

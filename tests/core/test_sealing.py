@@ -15,15 +15,31 @@ from kms_core.backend import SEALING_KEY_SIZE, encode_context, seal_dek, unseal_
 CONTEXT = {"dek_id": "volume/é", "size": "32"}
 
 
+AUTH_KEYS = [None, bytes(32), bytes(range(32))]
+
+
+@pytest.mark.parametrize("auth_key", AUTH_KEYS)
 @pytest.mark.parametrize("size", [1, 32, 8160])
-def test_round_trip(size: int) -> None:
+def test_round_trip(size: int, auth_key: bytes | None) -> None:
     dek = token_bytes(size)
-    key, sealed = seal_dek(dek, CONTEXT)
+    key, sealed = seal_dek(dek, CONTEXT, auth_key)
     assert len(key) == SEALING_KEY_SIZE
     assert len(sealed) == 32 + size + 16
     assert size < 16 or dek not in sealed
     assert key not in sealed
-    assert unseal_dek(key, sealed, dict(reversed(CONTEXT.items()))) == dek
+    assert unseal_dek(key, sealed, dict(reversed(CONTEXT.items())), auth_key) == dek
+
+
+@pytest.mark.parametrize("made_with", AUTH_KEYS)
+@pytest.mark.parametrize("opened_with", [*AUTH_KEYS, b"", bytes(31), bytes(33)])
+def test_other_auth_key(made_with: bytes | None, opened_with: bytes | None) -> None:
+    """No key is another key, not even one of zeros."""
+    key, sealed = seal_dek(b"d" * 32, CONTEXT, made_with)
+    if made_with == opened_with:
+        assert unseal_dek(key, sealed, CONTEXT, opened_with) == b"d" * 32
+        return
+    with pytest.raises(UnwrapError):
+        unseal_dek(key, sealed, CONTEXT, opened_with)
 
 
 def test_each_key_is_fresh() -> None:
@@ -76,6 +92,16 @@ def test_format() -> None:
     dek = token_bytes(32)
     key, sealed = seal_dek(dek, CONTEXT)
     derived = HKDF(SHA256(), 64, salt=None, info=b"kms-core sealed DEK 1").derive(key)
+    assert sealed[:32] == derived[32:]
+    cipher = AESGCM(derived[:32])
+    assert cipher.decrypt(bytes(12), sealed[32:], encode_context(CONTEXT)) == dek
+
+
+def test_format_with_an_auth_key() -> None:
+    """It is HKDF's salt. This must never change either."""
+    dek, auth_key = token_bytes(32), token_bytes(32)
+    key, sealed = seal_dek(dek, CONTEXT, auth_key)
+    derived = HKDF(SHA256(), 64, salt=auth_key, info=b"kms-core authenticated DEK 1").derive(key)
     assert sealed[:32] == derived[32:]
     cipher = AESGCM(derived[:32])
     assert cipher.decrypt(bytes(12), sealed[32:], encode_context(CONTEXT)) == dek

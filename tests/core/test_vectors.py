@@ -16,24 +16,25 @@ import pytest
 
 from kms_core import BlobError, Kek, KekNotFoundError, Kms, RecordError, UnwrapError
 from kms_core._plugins.clients import KekClient, bind
+from kms_core.backend import unseal_dek
 from kms_core.builtin.local.kek import LocalKek
 from tests.core.conftest import FaultyStorage
 
 FOLDER = Path(__file__).parents[2] / "vectors"
 VECTORS: dict[str, Any] = json.loads((FOLDER / "vectors.json").read_text("utf-8"))
-FORM = {"record": "dek", "blob": "data"}
+FORM = {"record": "dek", "blob": "data", "sealed": "dek"}
 """What holds what."""
 
 
 def expected(vectors: dict[str, Any]) -> dict[str, str]:
-    both = [*vectors["records"], *vectors["blobs"]]
-    return {vector["name"]: vector.get("refused", "ok") for vector in both}
+    every = [*vectors["records"], *vectors["blobs"], *vectors["sealed"]]
+    return {vector["name"]: vector.get("refused", "ok") for vector in every}
 
 
 def altered(vectors: dict[str, Any]) -> dict[str, Any]:
     """Each accepted vector once for each of its bytes, with a bit of that byte flipped."""
     others = deepcopy(vectors)
-    for part, form in (("records", "record"), ("blobs", "blob")):
+    for part, form in (("records", "record"), ("blobs", "blob"), ("sealed", "sealed")):
         others[part] = [
             {**vector, "name": f"{vector['name']}, byte {position}", form: flipped.hex()}
             for vector in vectors[part]
@@ -78,9 +79,16 @@ def read_all(vector_kek: LocalKek, storage: FaultyStorage, open_with: Callable[.
         blob = bytes.fromhex(vector["blob"])
         return judge(vector.get("data"), lambda: kek.unwrap(blob, vector["context"]))
 
+    def read_sealed(vector: dict[str, Any]) -> str:
+        key, sealed = bytes.fromhex(vector["key"]), bytes.fromhex(vector["sealed"])
+        auth_key = bytes.fromhex(vector["auth_key"]) if "auth_key" in vector else None
+        dek = vector.get("dek")
+        return judge(dek, lambda: unseal_dek(key, sealed, vector["context"], auth_key))
+
     return lambda vectors: {
         **{vector["name"]: read_record(vector) for vector in vectors["records"]},
         **{vector["name"]: read_blob(vector) for vector in vectors["blobs"]},
+        **{vector["name"]: read_sealed(vector) for vector in vectors["sealed"]},
     }
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, field
 
-from kms_core.backend import Endpoint, RecordPrefix, SecretStr, ServiceConfig
+from kms_core.backend import AuthKey, Endpoint, RecordPrefix, SecretStr, ServiceConfig
 
 _PUBLIC, _CHINA = "login.microsoftonline.com", "login.chinacloudapi.cn"
 _US_GOVERNMENT, _GERMANY = "login.microsoftonline.us", "login.microsoftonline.de"
@@ -100,12 +100,15 @@ class AzureKekConfig(AzureConfig):
         vault_type: its DNS suffix, which says in which cloud it is and whether it is an HSM.
         key_name: the key's name.
         key_version: wrap with this version; the newest one by default.
+        auth_key: the authentication key; needed with an RSA key, so that nobody else can make
+            records.
     """
 
     vault_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{1,22}[A-Za-z0-9]\Z")]
     vault_type: VaultType = VaultType("vault.azure.net")
     key_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,127}\Z")]
     key_version: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")] | None = None
+    auth_key: AuthKey | None = None
 
     @property
     def is_hsm(self) -> bool:

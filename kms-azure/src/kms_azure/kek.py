@@ -2,15 +2,18 @@
 
 Uses keys/get, keys/wrapKey and keys/unwrapKey, each of a full key identifier with its version.
 Azure's wrap takes no additional authenticated data, so core's sealing layer binds the DEK to its
-context, and Azure wraps the fresh key of that layer.
+context, and Azure wraps the fresh key of that layer. Whoever has the public half of an RSA key can
+wrap as Azure does: an authentication key keeps such records from opening.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -32,19 +35,21 @@ from kms_core.backend import (
     SEALING_KEY_SIZE,
     Context,
     KekSpec,
+    Sealer,
     WrappedDek,
     check_kek,
     hookimpl,
     parse_json,
     read_part,
-    seal_dek,
     translate_errors,
     unseal_dek,
 )
 
-_ALGORITHMS = {"RSA": "RSA-OAEP-256", "RSA-HSM": "RSA-OAEP-256", "oct-HSM": "A256KW"}
+_log = logging.getLogger(__name__)
+_RSA = "RSA-OAEP-256"
+_ALGORITHMS = {"RSA": _RSA, "RSA-HSM": _RSA, "oct-HSM": "A256KW"}
 _WRAPPED_SIZES = {
-    "RSA-OAEP-256": {256, 384, 512},  # of the modulus (RFC 8017, section 7.1.1)
+    _RSA: {256, 384, 512},  # of the modulus (RFC 8017, section 7.1.1)
     "A256KW": {SEALING_KEY_SIZE + 8},  # RFC 3394, section 2.2.1
 }
 _VERSION = re.compile(r"[0-9a-f]{32}")
@@ -75,36 +80,62 @@ class AzureKek(KekSpec):
                 verify_challenge_resource=False,  # Credential does not listen to it at all
                 **client_options(config),
             )
+        self._sealer = Sealer(config.auth_key, self._unwrap_auth_key)
+        self._may_warn = config.auth_key is None
+        if not config.is_hsm:  # which has no other keys
+            self._warn_of(_RSA)
 
     @hookimpl
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
         kek = self._read_key(self._config.key_version or "")
-        key, sealed = seal_dek(dek, context)
+        self._warn_of(kek.algorithm)
+        key, sealed = self._sealer.seal(dek, context)
         wrapped = self._convert("wrapKey", kek.kek_version, kek.algorithm, key)
         _expect_size("a wrapped key", wrapped, _WRAPPED_SIZES[kek.algorithm])
         ciphertext = len(wrapped).to_bytes(_SIZE_FIELD) + wrapped + sealed
-        return WrappedDek(ciphertext, self._kek_id, kek.kek_version, kek.algorithm)
+        algorithm = self._sealer.mark(kek.algorithm)
+        return WrappedDek(ciphertext, self._kek_id, kek.kek_version, algorithm)
 
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
-        start = _SIZE_FIELD + int.from_bytes(wrapped.ciphertext[:_SIZE_FIELD])
-        wrapped_key, sealed = wrapped.ciphertext[_SIZE_FIELD:start], wrapped.ciphertext[start:]
         check_kek(wrapped, self._kek_id)
-        if not _VERSION.fullmatch(wrapped.kek_version):
-            raise UnwrapError
-        if len(wrapped_key) not in _WRAPPED_SIZES.get(wrapped.algorithm, ()):
-            raise UnwrapError
-        key = self._unwrap(wrapped.kek_version, wrapped.algorithm, wrapped_key)
-        return unseal_dek(key, sealed, context)
+        algorithm = self._sealer.check_mark(wrapped.algorithm)
+        self._warn_of(algorithm)
+        return self._sealer.unseal(*self._open(wrapped, algorithm), context)
 
     @hookimpl
     def describe_kek(self) -> KekInfo:
-        return self._read_key(self._config.key_version or "")
+        kek = self._read_key(self._config.key_version or "")
+        return replace(kek, algorithm=self._sealer.mark(kek.algorithm))
 
     @hookimpl
     def close(self) -> None:
         self._client.close()
         self._credential.close()
+
+    def _unwrap_auth_key(self, wrapped: WrappedDek, context: Context) -> bytes:
+        check_kek(wrapped, self._kek_id)
+        return unseal_dek(*self._open(wrapped, wrapped.algorithm), context)
+
+    def _open(self, wrapped: WrappedDek, algorithm: str) -> tuple[bytes, bytes]:
+        """The fresh key, unwrapped by the service, and what it seals."""
+        start = _SIZE_FIELD + int.from_bytes(wrapped.ciphertext[:_SIZE_FIELD])
+        wrapped_key, sealed = wrapped.ciphertext[_SIZE_FIELD:start], wrapped.ciphertext[start:]
+        if not _VERSION.fullmatch(wrapped.kek_version):
+            raise UnwrapError
+        if len(wrapped_key) not in _WRAPPED_SIZES.get(algorithm, ()):
+            raise UnwrapError
+        return self._unwrap(wrapped.kek_version, algorithm, wrapped_key), sealed
+
+    def _warn_of(self, algorithm: str) -> None:
+        """Say once that records prove nothing of who made them."""
+        if self._may_warn and algorithm == _RSA:
+            self._may_warn = False
+            _log.warning(
+                "whoever has the public half of %s can make records that open; set authKey, which "
+                "`kms auth-key` makes, or use an AES key of a managed HSM",
+                self._kek_id,
+            )
 
     def _unwrap(self, version: str, algorithm: str, wrapped_key: bytes) -> bytes:
         try:

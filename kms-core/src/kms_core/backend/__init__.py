@@ -15,6 +15,7 @@ from kms_core._values import (
     check_dek_id,
     check_dek_size,
 )
+from kms_core.backend.auth_key import AuthKey, Sealer
 from kms_core.backend.errors import (
     Clue,
     ErrorTable,
@@ -53,6 +54,7 @@ __all__ = [
     "MAX_RECORD_SIZE",
     "SEALING_KEY_SIZE",
     "Attempts",
+    "AuthKey",
     "BackendConfig",
     "BackendSpec",
     "CallStart",
@@ -68,6 +70,7 @@ __all__ = [
     "ObserverSpec",
     "PerProcess",
     "RecordPrefix",
+    "Sealer",
     "Seconds",
     "SecretBytes",
     "SecretStr",

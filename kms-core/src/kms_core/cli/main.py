@@ -15,6 +15,7 @@ _PLACES = {
     "dek": "dek:dek",
     "wrap": "wrap:wrap",
     "unwrap": "wrap:unwrap",
+    "auth-key": "auth_key:auth_key",
     "backends": "backends:backends",
     "config": "config:config",
     "plugin": "plugin:plugin",
