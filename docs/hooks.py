@@ -65,7 +65,7 @@ GROUPS = {
     "Parameters": ("backend.parameters", "backend.secret"),
     "Around a call of an SDK": ("backend.errors", "backend.replies", "backend.sdk"),
     "Names of objects": ("backend.object_names",),
-    "Sealing": ("backend.sealing",),
+    "Sealing": ("backend.sealing", "backend.auth_key"),
 }
 """Heading → the modules that define what stands below it."""
 

@@ -37,9 +37,9 @@ def test_a_blob_of_a_managed_hsm(azure: Any, kty: str) -> None:
 
 
 def test_a_blob_of_the_longest_names() -> None:
-    """RSA-4096 in a vault and under a key name of the greatest length that Azure allows."""
+    """RSA-4096 in an HSM and under a key name of the greatest length that Azure allows."""
     key, sealed = seal_dek(bytes(32), CONTEXT)
     assert len(key) == 32
-    kek_id = f"https://{'v' * 24}.vault.usgovcloudapi.net/keys/{'k' * 127}"
-    wrapped = WrappedDek(bytes(2 + 512) + sealed, kek_id, "0" * 32, "RSA-OAEP-256")
+    kek_id = f"https://{'v' * 24}.managedhsm.usgovcloudapi.net/keys/{'k' * 127}"
+    wrapped = WrappedDek(bytes(2 + 512) + sealed, kek_id, "0" * 32, "RSA-OAEP-256+authKey")
     assert len(encode_blob("azure", wrapped)) <= LONGEST
