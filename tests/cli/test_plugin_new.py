@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
 
+import kms_core
 from kms_core import ConfigError
 from kms_core._config.choices import ChosenBackend
 from kms_core._plugins.parameters import read_parameters
@@ -132,6 +134,49 @@ def test_it_passes_the_kit_as_it_comes(kms: Kms, kind: str) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert {*re.findall(r"define the fixture (\w+)", done.stdout)} == ONLY_A_SERVICE_HAS[kind]
+
+
+NOISY = "import warnings\ndef pytest_runtest_setup():\n    warnings.warn('the loop of tomorrow')\n"
+OLD = "import warnings\ndef use():\n    warnings.warn('an old call', DeprecationWarning)\n"
+
+
+def test_only_a_warning_of_its_own_code_is_an_error(kms: Kms) -> None:
+    """Not one of an SDK, or of a plugin of pytest that the author has for other tests."""
+    write(kms, "observer")
+    (PROJECT / "noisy.py").write_text(NOISY)
+    (PROJECT / "src/kms_my_vault/old.py").write_text(OLD)
+    own = "from kms_my_vault import old\n\n\ndef test_own() -> None:\n    old.use()\n"
+    (PROJECT / "tests/test_own.py").write_text(own)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "noisy"],
+        cwd=PROJECT,
+        env=clean_environment({"PYTHONPATH": f"src{os.pathsep}."}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "UserWarning: the loop of tomorrow" in done.stdout
+    assert re.findall(r"^FAILED (\S+)", done.stdout, re.MULTILINE) == [
+        "tests/test_own.py::test_own"
+    ]
+
+
+def test_it_writes_from_a_zip_file(tmp_path: Path) -> None:
+    """As an application of one file has kms-core."""
+    packed, source = tmp_path / "app.zip", Path(kms_core.__file__).parent
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in filter(Path.is_file, source.rglob("*")):
+            archive.write(path, path.relative_to(source.parent))
+    command = "from kms_core.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "plugin", "new", "my-vault", "--kind", "kek"],
+        env=clean_environment({"PYTHONPATH": str(packed)}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert files(PROJECT) == COMMON | OWN["kek"]
 
 
 @pytest.mark.parametrize("kind", ["kek", "deriver"])

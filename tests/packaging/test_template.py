@@ -71,6 +71,19 @@ def test_it_passes_as_it_comes(author: Author, check: str) -> None:
         assert re.search(rf"^{backend} +kms-acme 0\.1\.0 +ok$", printed, re.MULTILINE)
 
 
+def test_what_the_author_adds_passes(author: Author) -> None:
+    """A test that asserts, and calls of an SDK that has no types."""
+    [site] = (author.folder / "environment").glob("lib/python*/site-packages")
+    (site / "untyped_sdk").mkdir()
+    (site / "untyped_sdk" / "__init__.py").write_text("def connect(token): return 7\n")
+    test = "import untyped_sdk\n\n\ndef test_own() -> None:\n"
+    own = author.folder / "kms-acme" / "tests" / "test_own.py"
+    own.write_text(f'{test}    assert untyped_sdk.connect(token="secret") == 7\n')
+    for check in ("ruff check", "ruff format --check", "mypy", "pytest tests/test_own.py"):
+        author.run(check, "kms-acme")
+    own.unlink()
+
+
 def test_its_readme_gets_a_dek(author: Author) -> None:
     readme = (author.folder / "kms-acme/README.md").read_text()
     _, usage, _ = re.findall(r"^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from importlib import metadata
+from collections.abc import Iterator, Mapping
+from importlib import metadata, resources
 from pathlib import Path
 from string import Template
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kms_core.cli.new_files import Plan
 
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
 # common/ and the kind's own folder have what is written, each under its path with ".in" behind it.
-_TEMPLATES = Path(__file__).with_name("templates")
+_TEMPLATES = resources.files(__package__) / "templates"
 
 
 class Kind(NamedTuple):
@@ -62,18 +65,27 @@ def project_plan(folder: Path, names: Mapping[str, str]) -> Plan:
     kind = names["kind"]
     usage = _fill_in(_TEMPLATES / "usage" / f"{kind}.md.in", names).rstrip()
     texts = {
-        _target(template.relative_to(tree), names): _fill_in(template, {**names, "usage": usage})
-        for tree in (_TEMPLATES / "common", _TEMPLATES / kind)
-        for template in tree.rglob("*.in")
+        _target(path, names): _fill_in(template, {**names, "usage": usage})
+        for tree in ("common", kind)
+        for path, template in _walk(_TEMPLATES / tree)
     }
     folders = {parent for path in texts for parent in path.parents}
     plan: Plan = [(folder / path, None) for path in sorted(folders)]
     return plan + [(folder / path, text) for path, text in sorted(texts.items())]
 
 
+def _walk(folder: Traversable, path: Path = Path()) -> Iterator[tuple[Path, Traversable]]:
+    """The templates below a folder, which may be in a zip file, each with its path there."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _walk(entry, path / entry.name)
+        elif entry.name.endswith(".in"):
+            yield path / entry.name, entry
+
+
 def _target(template: Path, names: Mapping[str, str]) -> Path:
     return Path(str(template.with_suffix("")).replace("PACKAGE", names["package"]))
 
 
-def _fill_in(template: Path, names: Mapping[str, str]) -> str:
+def _fill_in(template: Traversable, names: Mapping[str, str]) -> str:
     return Template(template.read_text(encoding="utf-8")).substitute(names)
