@@ -212,3 +212,50 @@ def test_a_folder_that_vanished_is_not_an_empty_store(storage: FileStorage, fold
     with pytest.raises(kms_core.OperationError, match="mount the disk"):
         list(storage.list_dek_ids(""))
     assert not folder.exists()
+
+
+def test_a_folder_in_place_of_a_record_leaks_no_descriptor(
+    storage: FileStorage, folder: Path
+) -> None:
+    (folder / encode_name("a")).mkdir()
+    open_files = len(list(Path("/dev/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(kms_core.OperationError, match="move it away") as caught:
+            storage.load_record("a")
+        assert not caught.value.retryable
+    assert len(list(Path("/dev/fd").iterdir())) == open_files
+
+
+def test_a_link_whose_answer_was_lost(
+    storage: FileStorage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As NFS: the server linked, its answer was lost, and the second try says it exists."""
+    link = os.link
+
+    def link_twice(*paths: Path) -> None:
+        link(*paths)
+        link(*paths)
+
+    monkeypatch.setattr("os.link", link_twice)
+    storage.create_record("a", b"1")
+    assert storage.load_record("a").data == b"1"
+    assert [path.name for path in folder.iterdir()] == [encode_name("a")]
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK])
+def test_a_file_system_that_cannot_link(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_paths: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.link", refuse)
+    with pytest.raises(kms_core.OperationError, match="file system") as caught:
+        storage.create_record("a", b"1")
+    assert not caught.value.retryable
+
+
+def test_a_file_in_place_of_the_folder(folder: Path) -> None:
+    folder.touch()
+    with pytest.raises(kms_core.OperationError, match="move it away"):
+        FileStorage(FileStorage.Config(path=folder, create_folder=True))

@@ -59,6 +59,17 @@ def test_a_version_that_did_not_wrap_it(key_file: Path) -> None:
             kek.unwrap_dek(replace(wrapped, kek_version=version), CONTEXT)
 
 
+def test_a_record_cannot_swap_the_kek(key_file: Path) -> None:
+    """It names a version that is not there, while another KEK's file lies in the place."""
+    kek = open_kek(key_file)
+    wrapped = kek.wrap_dek(b"dek", CONTEXT)
+    key_file.write_text(new_key_file())
+    with pytest.raises(kms_core.KekNotFoundError, match="is configured"):
+        kek.unwrap_dek(replace(wrapped, kek_version="2"), CONTEXT)
+    assert kek.unwrap_dek(wrapped, CONTEXT) == b"dek"
+    assert kek.describe_kek().kek_id == wrapped.kek_id
+
+
 def test_a_nonce_is_never_used_twice(key_file: Path) -> None:
     kek = open_kek(key_file)
     wraps = {kek.wrap_dek(b"dek", CONTEXT).ciphertext for _ in range(1000)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 import traceback
@@ -116,6 +117,29 @@ def test_the_members_of_a_group_lose_their_locals() -> None:
     [member] = caught.value.__cause__.exceptions  # type: ignore[union-attr]
     trace = member.__traceback__
     assert SECRET not in repr([frame.f_locals for frame, _ in traceback.walk_tb(trace)])
+
+
+def test_a_coroutine_that_waits_goes_on() -> None:
+    """Its frame is in the traceback of an error that a backend raises a second time."""
+    shared = kms_core.UnavailableError("down")
+
+    @without_locals
+    def fails() -> None:
+        raise shared
+
+    async def keeps_trying() -> str:
+        try:
+            fails()
+        except kms_core.UnavailableError:
+            await asyncio.sleep(0)
+        return "ended"
+
+    waiting = keeps_trying()
+    waiting.send(None)
+    with pytest.raises(kms_core.UnavailableError):
+        fails()
+    with pytest.raises(StopIteration, match="ended"):
+        waiting.send(None)
 
 
 def test_a_chain_that_bites_its_tail() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from kms_core import AccessDeniedError
 from kms_core._deks.single_flight import SingleFlight
 
 
@@ -51,18 +53,37 @@ def test_a_follower_gets_the_leaders_result() -> None:
     assert flights.run("a", lambda: b"follower") == (b"leader", False)
 
 
-def test_a_follower_gets_the_leaders_error() -> None:
+def test_a_follower_gets_an_error_of_its_own() -> None:
     flights: SingleFlight[bytes] = SingleFlight()
-    land = start_flight(flights, ValueError("no"))
+    leaders = AccessDeniedError("no", maybe_missing=True)
+    leaders.locate(backend="kms://x", operation="unwrap_dek", dek_id="a")
+    leaders.__cause__, leaders.__context__ = ValueError("the leader's"), ValueError("its past")
+    leaders.add_note("of the leader")
+    land = start_flight(flights, leaders)
     threading.Timer(0.2, land.set).start()
-    with pytest.raises(ValueError, match="no"):
+    with pytest.raises(AccessDeniedError) as caught:
         flights.run("a", lambda: b"follower")
+    own = caught.value
+    assert own is not leaders
+    assert (str(own), own.maybe_missing) == (str(leaders), True)
+    assert (own.__cause__, own.__context__) == (None, None)
+    assert not hasattr(own, "__notes__")
+    names = [frame.f_code.co_name for frame, _ in traceback.walk_tb(own.__traceback__)]
+    assert names == ["test_a_follower_gets_an_error_of_its_own", "run"]
 
 
-def test_an_interrupted_leader_does_not_interrupt_the_others() -> None:
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), ValueError("a time limit")])
+def test_an_interrupted_leader_does_not_interrupt_the_others(interrupt: BaseException) -> None:
     flights: SingleFlight[bytes] = SingleFlight()
-    land = start_flight(flights, KeyboardInterrupt())
+    land = start_flight(flights, interrupt)
     assert follow(flights, land, b"follower") == (b"follower", True)
+
+
+def test_a_thread_does_not_wait_for_itself() -> None:
+    flights: SingleFlight[bytes] = SingleFlight()
+    with ThreadPoolExecutor(1) as pool:
+        nested = pool.submit(flights.run, "a", lambda: flights.run("a", lambda: b"inner")[0])
+        assert nested.result(30) == (b"inner", True)
 
 
 def test_the_next_flight_is_a_new_one() -> None:

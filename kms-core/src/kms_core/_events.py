@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal, TypeAlias, TypeVar
 
+from kms_core._interrupts import find_interrupt
 from kms_core._values import CallStart, Event
 from kms_core.errors import (
     AccessDeniedError,
@@ -95,8 +97,11 @@ def _is_answer(operation: str, error: BaseException) -> bool:
 
 
 def _tell(observer: Observer, hear: Callable[[ToldT], object], told: ToldT) -> None:
+    handled = sys.exception()
     try:
         hear(told)
-    except Exception as error:  # noqa: BLE001 -- it cannot refuse, so its failure is not the caller's
-        # Its message could show anything.
+    except Exception as error:
+        if find_interrupt(error, handled) is error:
+            raise
+        # It cannot refuse, so its failure is not the caller's. Its message could show anything.
         _log.warning("%s failed with %s", observer.name, type(error.__cause__ or error).__name__)

@@ -7,14 +7,20 @@ therefore keeps its line numbers and loses its locals.
 from __future__ import annotations
 
 import functools
+import gc
+import inspect
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+
+_MAY_SUSPEND = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 def error_chain(
@@ -42,7 +48,22 @@ def clear_locals(error: BaseException, handled: BaseException | None = None) -> 
         handled: what the caller was handling when it called us; its frames are the caller's.
     """
     for link in error_chain(error, handled):
-        traceback.clear_frames(link.__traceback__)
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            if not _is_suspended(frame):
+                with suppress(RuntimeError):  # it is running
+                    frame.clear()
+
+
+def _is_suspended(frame: FrameType) -> bool:
+    """Whether a generator or coroutine waits in this frame; to clear it would end it.
+
+    That happens where a plugin raises one error object twice, and a caller's coroutine has met it
+    before. From Python 3.13 such a frame refuses to be cleared (cpython#79932).
+    """
+    if not frame.f_code.co_flags & _MAY_SUSPEND:
+        return False
+    kinds = (GeneratorType, CoroutineType, AsyncGeneratorType)
+    return any(type(owner) in kinds for owner in gc.get_referrers(frame))
 
 
 def without_locals(function: Callable[P, R]) -> Callable[P, R]:

@@ -7,17 +7,26 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from kms_core.errors import KmsError
+
 T = TypeVar("T")
+ErrorT = TypeVar("ErrorT", bound=KmsError)
 
 
-class _Call(Generic[T]):
-    __slots__ = ("error", "landing", "result")
+class _Flight(Generic[T]):
+    """A call that may be under way.
+
+    Its lock is held by whoever makes the call. It is one that a thread may take twice, so that an
+    observer or a signal handler that asks for the same DEK makes a call of its own and does not
+    wait for itself.
+    """
+
+    __slots__ = ("error", "lock", "result")
 
     def __init__(self) -> None:
-        self.landing = threading.Lock()  # held until it is over; an Event would cost ten times that
-        self.landing.acquire()
+        self.lock = threading.RLock()
         self.result: T | None = None
-        self.error: Exception | None = None
+        self.error: KmsError | None = None
 
 
 class SingleFlight(Generic[T]):
@@ -30,33 +39,47 @@ class SingleFlight(Generic[T]):
         """Return what ``call`` returns, or what the call already under way for ``key`` does.
 
         The second value says whether it was this caller's own call.
-        """
-        own: _Call[T] = _Call()
-        while True:
-            if self._process != os.getpid():  # calls of the parent never end in a fork
-                self._reset()
-            running = self._calls.setdefault(key, own)  # atomic
-            if running is own:
-                return self._lead(key, own, call), True
-            with running.landing:
-                pass
-            if running.error is not None:
-                raise running.error
-            if running.result is not None:
-                return running.result, False
-            # The leader was interrupted (say, by Ctrl-C), which is no answer for us: try again.
 
-    def _lead(self, key: Hashable, own: _Call[T], call: Callable[[], T]) -> T:
+        Raises:
+            KmsError: the call's error; each caller gets one of its own.
+        """
+        if self._process != os.getpid():  # calls of the parent never end in a fork
+            self._reset()
+        flight = self._flights.setdefault(key, _Flight())  # atomic
+        # CPython enters and leaves a lock's own `with` in one step, so that no exception of a
+        # signal handler comes between: the lock is free once its holder is gone, however it went.
+        with flight.lock:
+            if flight.error is not None:
+                raise _copy(flight.error)
+            if flight.result is not None:
+                return flight.result, False
+            # Nobody called before, or what did was interrupted, which is no answer for others.
+            return self._lead(key, flight, call), True
+
+    def _lead(self, key: Hashable, flight: _Flight[T], call: Callable[[], T]) -> T:
         try:
-            own.result = call()
-            return own.result
-        except Exception as error:
-            own.error = error
+            result = call()
+        except KmsError as error:
+            self._end(key, flight)
+            flight.error = _copy(error)
             raise
-        finally:
-            self._calls.pop(key, None)  # a reset after a fork may have dropped it
-            own.landing.release()
+        self._end(key, flight)
+        flight.result = result
+        return result
+
+    def _end(self, key: Hashable, flight: _Flight[T]) -> None:
+        """Let later callers make a new call. It comes first: an answer that stayed would be old."""
+        if self._flights.get(key) is flight:
+            del self._flights[key]
 
     def _reset(self) -> None:
-        self._calls: dict[Hashable, _Call[T]] = {}
+        self._flights: dict[Hashable, _Flight[T]] = {}
         self._process = os.getpid()  # last: until then other threads of a fork reset as well
+
+
+def _copy(error: ErrorT) -> ErrorT:
+    """An equal error without traceback, cause and context, which belong to another caller."""
+    copied = type(error).__new__(type(error), *error.args)
+    copied.__dict__.update(error.__dict__)
+    copied.__dict__.pop("__notes__", None)
+    return copied

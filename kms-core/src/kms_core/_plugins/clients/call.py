@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
@@ -9,6 +10,7 @@ from typing import Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
 import pluggy
 
 from kms_core._events import Observers, observe
+from kms_core._interrupts import find_interrupt
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import BackendContractError, ClosedError, KmsError
 
@@ -75,14 +77,17 @@ class Client(Generic[SpecT]):
 
     @contextmanager
     def only_kms_errors(self, operation: Operation, dek_id: str | None) -> Iterator[None]:
-        """Let nothing out of the block but a KmsError that says where it happened."""
+        """Let nothing out of the block but a KmsError that says where it happened.
+
+        What somebody else raised meanwhile, such as a time limit, passes as it is.
+        """
+        handled = sys.exception()
         try:
             yield
-        except KmsError as error:
-            self._located(error, operation, dek_id)
-            raise
-        except Exception as error:
-            raise self._violation(error, operation, dek_id) from error
+            return
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is raised below
+            failure = self._failure(error, handled, operation, dek_id)
+        raise failure
 
     def _call(
         self,
@@ -95,6 +100,8 @@ class Client(Generic[SpecT]):
         **kwargs: P.kwargs,
     ) -> T:
         """Call a hook.
+
+        What somebody else raised meanwhile, such as a time limit, passes as it is.
 
         Raises:
             KmsError: what the backend raised, located.
@@ -118,21 +125,33 @@ class Client(Generic[SpecT]):
     ) -> T:
         if self._closed:
             raise self._located(ClosedError("it is closed; open it again"), operation, dek_id)
-        # As in only_kms_errors, which would be slow here.
-        try:
+        handled = sys.exception()
+        try:  # as in only_kms_errors, which would be slow here
             result = hook(*args, **kwargs)
-        except KmsError as error:
-            self._located(error, operation, dek_id)
-            raise
-        except Exception as error:
-            raise self._violation(error, operation, dek_id) from error
-        if not isinstance(result, kind):
-            raise self._wrong_type(result, kind, operation, dek_id)
-        return result
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is raised below
+            failure = self._failure(error, handled, operation, dek_id)
+        else:
+            if isinstance(result, kind):
+                return result
+            failure = self._wrong_type(result, kind, operation, dek_id)
+        raise failure
 
-    def _violation(self, error: Exception, operation: Operation, dek_id: str | None) -> KmsError:
+    def _failure(
+        self,
+        error: Exception,
+        handled: BaseException | None,
+        operation: Operation,
+        dek_id: str | None,
+    ) -> BaseException:
+        interrupt = find_interrupt(error, handled)
+        if interrupt is not None:
+            return interrupt
+        if isinstance(error, KmsError):
+            return self._located(error, operation, dek_id)
         problem = f"it raised {type(error).__name__}, which is not a KmsError"
-        return self._broken(problem, operation, dek_id)
+        violation = self._broken(problem, operation, dek_id)
+        violation.__cause__ = error
+        return violation
 
     def _wrong_type(
         self, result: object, kind: type, operation: Operation, dek_id: str | None

@@ -13,17 +13,24 @@ from pathlib import Path
 from kms_core import AccessDeniedError, OperationError, UnavailableError
 
 TEMPORARY_PREFIX = ".tmp-"
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-_READ_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
+_NO_LINKS = "use a file system that has hard links and POSIX modes"
+_FILE_IN_THE_WAY = "a file stands where a folder should be; move it away"
 _ERRORS: dict[int | None, tuple[type[OperationError], str]] = {
     errno.EACCES: (AccessDeniedError, "give this user read and write access to it"),
-    errno.EPERM: (AccessDeniedError, "use a file system that has hard links and POSIX modes"),
+    errno.EPERM: (AccessDeniedError, _NO_LINKS),
+    errno.EOPNOTSUPP: (OperationError, _NO_LINKS),
+    errno.ENOSYS: (OperationError, _NO_LINKS),
+    errno.EMLINK: (OperationError, _NO_LINKS),
+    errno.EXDEV: (OperationError, "keep the whole folder on one file system"),
     errno.EROFS: (AccessDeniedError, "mount the file system for writing"),
     errno.ELOOP: (AccessDeniedError, "a symbolic link is not followed; put the file itself there"),
     errno.ENOENT: (OperationError, "create the folder, or mount the disk that it is on"),
     errno.ENAMETOOLONG: (OperationError, "use a shorter name or path"),
-    errno.ENOTDIR: (OperationError, "a file stands where a folder should be; move it away"),
+    errno.ENOTDIR: (OperationError, _FILE_IN_THE_WAY),
+    errno.EEXIST: (OperationError, _FILE_IN_THE_WAY),
+    errno.EISDIR: (OperationError, "a folder stands where a file should be; move it away"),
     errno.ENOSPC: (UnavailableError, "free some space"),
     errno.EDQUOT: (UnavailableError, "free some space or raise the quota"),
 }
@@ -49,25 +56,21 @@ def make_folder(path: Path) -> None:
 
 def sync_folder(path: Path) -> None:
     """Make the names in the folder durable, not just the files' contents."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
+    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_temporary(folder: Path, data: bytes) -> Path:
     """Write a durable file of mode 0600 under a name that nothing takes for a record."""
     path = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
-    descriptor = os.open(path, _NEW_FILE, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
+    with _opened(path, _NEW_FILE) as descriptor:
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(data)
             os.fsync(descriptor)
-    except BaseException:
-        path.unlink()
-        raise
+        except BaseException:
+            path.unlink()
+            raise
     return path
 
 
@@ -76,8 +79,10 @@ def publish_new(temporary: Path, path: Path) -> None:
     try:
         os.link(temporary, path)
     except OSError:
-        temporary.unlink()
-        raise
+        # A server whose answer was lost is asked again, and says that the name is taken: open(2).
+        if temporary.stat().st_nlink == 1:
+            temporary.unlink()
+            raise
     sync_folder(path.parent)
     temporary.unlink()  # only now: its second name tells readers that this may not be durable
 
@@ -94,8 +99,10 @@ def read_published(path: Path, limit: int) -> bytes:
     Whoever returns a record must be sure that it survives a power failure. While a file still
     has its temporary name too, its writer has not synchronised the folder, so the reader does.
     """
-    descriptor = os.open(path, _READ_FILE)
-    with os.fdopen(descriptor, "rb") as file:
+    with (
+        _opened(path, os.O_RDONLY | os.O_NONBLOCK) as descriptor,
+        open(descriptor, "rb", closefd=False) as file,
+    ):
         if os.fstat(descriptor).st_nlink > 1:
             sync_folder(path.parent)
         return file.read(limit)
@@ -104,9 +111,22 @@ def read_published(path: Path, limit: int) -> bytes:
 @contextmanager
 def lock_file(path: Path) -> Iterator[None]:
     """Hold a lock on the file among all threads and processes; it ends with its holder."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
+    with _opened(path, os.O_RDWR | os.O_CREAT) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """Open a file of mode 0600, or a folder, without following a link; yield its descriptor.
+
+    It is closed however the block ends. The list takes it in one step: a signal handler (of a
+    time limit, say) may raise between the return of ``os.open`` and an assignment.
+    """
+    descriptors: list[int] = []
+    try:
+        descriptors += map(os.open, [path], [flags | os.O_NOFOLLOW], [0o600])
+        yield descriptors[0]
     finally:
-        os.close(descriptor)
+        for descriptor in descriptors:
+            os.close(descriptor)

@@ -68,6 +68,7 @@ class LocalKek(KekSpec):
 
     def _find_key(self, wrapped: WrappedDek) -> bytes:
         if wrapped.kek_version not in self._key_file.keys:
-            self._key_file = read_key_file(self._path)  # rotated by another process, it may be
-        check_kek(wrapped, self._key_file.kek_id, versions=self._key_file.keys)
+            newer = read_key_file(self._path)  # rotated by another process, it may be
+            check_kek(wrapped, newer.kek_id, versions=newer.keys)
+            self._key_file = newer  # only now: a record may name what it likes
         return self._key_file.keys[wrapped.kek_version]

@@ -1,0 +1,71 @@
+"""Tells what somebody else raised while a hook ran from what the hook raised itself.
+
+A job queue ends a job that takes too long by an exception: out of a signal handler (Celery, RQ,
+``signal.alarm``), or set from another thread by ``PyThreadState_SetAsyncExc`` (RQ's timers). It
+comes out of whatever runs at that moment, and is not its failure.
+"""
+
+from __future__ import annotations
+
+import dis
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from types import CodeType
+
+from kms_core._tracebacks import error_chain
+from kms_core.errors import KmsError
+
+
+def find_interrupt(
+    error: BaseException, handled: BaseException | None = None
+) -> BaseException | None:
+    """Return what interrupted the block that raised ``error``, if something did.
+
+    Args:
+        error: what came out; it may have been raised from the interrupt.
+        handled: what was being handled when the block began, which did not happen in it.
+    """
+    handlers = set(_handlers())
+    return next((e for e in error_chain(error, handled) if _is_foreign(e, handlers)), None)
+
+
+def _is_foreign(error: BaseException, handlers: set[CodeType]) -> bool:
+    codes = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+    return not handlers.isdisjoint(codes) or _was_set_from_outside(error)
+
+
+def _handlers() -> Iterator[CodeType]:
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if callable(handler):
+            function = getattr(handler, "func", handler)  # of a functools.partial
+            code = getattr(function, "__code__", None) or getattr(
+                type(function).__call__, "__code__", None
+            )
+            if code is not None:
+                yield code
+
+
+def _was_set_from_outside(error: BaseException) -> bool:
+    """Whether another thread set it: of a class from elsewhere, bare, and raised by no statement.
+
+    The class alone was set, so it has no arguments. Native code raises that way as well, but the
+    errors of Python, of cryptography and of this library are known.
+    """
+    package = type(error).__module__.partition(".")[0]
+    if error.args or isinstance(error, KmsError):
+        return False
+    if package in {"kms_core", "cryptography"} or package in sys.stdlib_module_names:
+        return False
+    return not _ends_in_raise(error)
+
+
+def _ends_in_raise(error: BaseException) -> bool:
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    if last is None:
+        return True
+    return last.tb_frame.f_code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]

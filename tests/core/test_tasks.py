@@ -1,0 +1,46 @@
+"""Many tasks of asyncio that try again on a store that is away: all of them end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import kms_core
+from kms_core import Kms
+from kms_core.backend import StoredRecord, hookimpl
+from kms_core.builtin.memory import MemoryStorage
+
+TASKS = 64
+
+
+class AwayStorage(MemoryStorage):
+    """Fails until it has been asked often enough."""
+
+    failures_left = 3
+
+    @hookimpl
+    def load_record(self, dek_id: str) -> StoredRecord:
+        if self.failures_left:
+            self.failures_left -= 1
+            raise kms_core.UnavailableError("the store is away")
+        return super().load_record(dek_id)
+
+
+async def keep_trying(kms: Kms) -> bytes:
+    while True:
+        try:
+            return await asyncio.to_thread(kms.get_dek, "a", create=True)
+        except kms_core.UnavailableError:
+            await asyncio.sleep(0.001)  # suspended, with the error's traceback in hand
+
+
+async def all_of_them(kms: Kms) -> list[bytes]:
+    tasks = [asyncio.create_task(keep_trying(kms)) for _ in range(TASKS)]
+    return await asyncio.wait_for(asyncio.gather(*tasks), 300)
+
+
+def test_every_task_ends(kek: Any, open_with: Callable[..., Kms], *, long: bool) -> None:
+    for _ in range(200 if long else 10):
+        kms = open_with(kek, AwayStorage(MemoryStorage.Config()))
+        assert len(set(asyncio.run(all_of_them(kms)))) == 1
