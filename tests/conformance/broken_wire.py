@@ -121,6 +121,18 @@ class TakesErrorPageForMissing(SmallStorage):
             raise DekNotFoundError
 
 
+class KnowsStatusAlone(SmallBackend):
+    """Takes a status for its service's own answer, which would say what is missing."""
+
+    breaks = ("test_gateway_page",)
+
+    def check_status(self, status: int) -> None:
+        if 400 <= status < 429:
+            is_storage = isinstance(self, SmallStorage)
+            raise self.error(DekNotFoundError() if is_storage else KekNotFoundError("none there"))
+        super().check_status(status)
+
+
 class TakesFailureForThere(SmallStorage):
     breaks = ("test_faulty_wire[hangs]", "test_lost_create")
 

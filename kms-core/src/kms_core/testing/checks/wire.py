@@ -10,7 +10,17 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 
 from kms_core.backend.hookspecs import BackendSpec
-from kms_core.errors import ThrottledError, UnavailableError
+from kms_core.errors import (
+    ConflictError,
+    DekExistsError,
+    DekNotFoundError,
+    KekDisabledError,
+    KekNotFoundError,
+    KmsError,
+    ThrottledError,
+    UnavailableError,
+    UnwrapError,
+)
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Fresh, clients, expect, skip_without
 from kms_core.testing._harness.leaks import Secret
@@ -23,6 +33,11 @@ FAILED = (UnavailableError, ThrottledError)
 _FAULTS: tuple[Fault, ...] = (
     *("hangs", "is dropped before the request", "loses the answer", "cuts the answer"),
     *(f"answers HTTP {status}" for status in (429, 500, 502, 503)),
+)
+_OF_GATEWAYS: tuple[Fault, ...] = ("answers HTTP 403", "answers HTTP 404", "answers HTTP 410")
+_OF_WHAT_IS_STORED = (
+    *(DekNotFoundError, DekExistsError, ConflictError),
+    *(KekNotFoundError, KekDisabledError, UnwrapError),
 )
 
 
@@ -86,6 +101,27 @@ class WireChecks(ErrorChecks):
                 wire.spoil(None)
                 search_error(error, [*secrets, *deks])
                 expect_in_time(wire, hook)
+
+    @pytest.mark.parametrize("fault", _OF_GATEWAYS)
+    @clause(BackendSpec)
+    def test_gateway_page(
+        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None, fault: Fault
+    ) -> None:
+        """A page that a gateway answers says nothing of what is stored, whatever its status.
+
+        A gateway that has lost its route says 404: were that a DekNotFoundError, core would make a
+        new DEK.
+        """
+        open_client = skip_without("open_through", open_through)
+        requests = self.requests(fresh())
+        with clients(open_client, self.scheme) as through:
+            client = through()
+            for hook, arguments in requests.items():
+                wire.spoil(fault)
+                error = client.refuse(KmsError, hook, f"over a wire that {fault}", **arguments)
+                wire.spoil(None)
+                kind = type(error).__name__ if isinstance(error, _OF_WHAT_IS_STORED) else None
+                expect(f"{hook} over a wire that {fault}: what it says is stored", None, kind)
 
     @clause(BackendSpec)
     def test_late_answer(self, fresh: Fresh, wire: FaultyWire, open_through: Open | None) -> None:
