@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any
 
 import boto3
+import psutil
 
 from kms_aws.config import AwsKekConfig, AwsStorageConfig
 from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
+from tests.fakes.aws.faults import Call
 from tests.fakes.aws.servers import ACCESS_KEY, ACCESS_KEY_ID
 from tests.fakes.process import Server
+from tests.fakes.proxy import Proxy, run_proxy
 
 REGION = "eu-central-1"
 
@@ -78,3 +82,20 @@ class Cloud:
         """A storage of this server."""
         parameters = self.parameters | {"bucket": bucket} | more
         return AwsStorage(AwsStorageConfig.from_parameters(parameters))
+
+
+@dataclass(kw_only=True)
+class FaultProxy(Proxy):
+    """A proxy, and the cloud as it is seen through it."""
+
+    cloud: Cloud
+
+
+@contextmanager
+def start_proxy(cloud: Cloud) -> Iterator[FaultProxy]:
+    """A proxy in front of the cloud's server."""
+    proxy = FaultProxy(cloud.server.url, cloud=cloud)
+    with run_proxy(proxy, Call):
+        behind = Server(f"{cloud.server.name} behind a proxy", proxy.url, psutil.Process())
+        proxy.cloud = replace(cloud, server=behind)
+        yield proxy

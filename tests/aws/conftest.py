@@ -11,10 +11,9 @@ import pytest
 from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
 from kms_core import Kms, open_kms
-from tests.aws.cloud import Cloud
+from tests.aws.cloud import Cloud, FaultProxy, start_proxy
 from tests.aws.faults import QUICK, SESSION_TOKEN
-from tests.fakes.aws.fault_proxy import FaultProxy, start_proxy
-from tests.fakes.aws.recording import documented_calls, record_calls
+from tests.fakes.aws.recording import PROMISED, record_calls
 from tests.fakes.aws.servers import start_ministack, start_moto, start_rclone
 from tests.fakes.process import Server
 
@@ -63,11 +62,11 @@ def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 @pytest.fixture(autouse=True)
-def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
-    """Every call of the test; each must be one that the documentation lists."""
-    recorded = record_calls(monkeypatch)
-    yield recorded
-    assert recorded <= documented_calls()
+def calls() -> Iterator[list[str]]:
+    """Every call of the test; each must be one that we promise to be all."""
+    with record_calls() as calls:
+        yield calls
+    assert set(calls) <= PROMISED
 
 
 @pytest.fixture

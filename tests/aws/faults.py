@@ -10,15 +10,10 @@ from kms_core import ConflictError, KmsError, ThrottledError, UnavailableError
 from kms_core._tracebacks import clear_locals
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.fakes.aws.servers import ACCESS_KEY
-from tests.fakes.proxy import Fault, Reply
 
 QUICK = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 2}
 SESSION_TOKEN = "a-session-token-of-this-test-and-nothing-else"
 RETRYABLE = {ConflictError, ThrottledError, UnavailableError}
-
-
-def say(status: int, body: bytes) -> Fault:
-    return lambda exchange: exchange.answer(Reply(status, body))
 
 
 def fails(kind: type[KmsError], call: Callable[[], object]) -> KmsError:

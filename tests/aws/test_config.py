@@ -20,8 +20,9 @@ from kms_core._config.choices import ChosenBackend, load_choices
 from kms_core._config.uri import parse_uri
 from kms_core._plugins.parameters import read_parameters
 from tests.aws.cloud import REGION, Cloud
-from tests.fakes.aws.recording import PAGE
+from tests.docs.pages import DOCS, ROOT
 
+PAGE = DOCS / "providers" / "aws.md"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
 ARN = f"arn:aws:kms:{REGION}:123456789012:key/{KEY_ID}"
 STATIC = {"accessKeyID": "AKIACONFIG", "accessKey": "config-secret"}
@@ -216,7 +217,7 @@ def test_endpoint_of_the_environment_is_ignored(
     assert client.meta.endpoint_url == f"https://{service}.us-east-1.amazonaws.com"
 
 
-@pytest.mark.parametrize("page", [PAGE, PAGE.parents[2] / "kms-aws" / "README.md"])
+@pytest.mark.parametrize("page", [PAGE, ROOT / "kms-aws" / "README.md"])
 def test_documented_config(page: Path, tmp_path: Path) -> None:
     # In the page's list of steps the block is indented.
     [block] = re.findall(r"^ *```toml\n(.*?)^ *```$", page.read_text(), re.MULTILINE | re.DOTALL)

@@ -24,11 +24,11 @@ from kms_core import (
     UnavailableError,
     UnwrapError,
 )
-from tests.aws.cloud import Cloud
-from tests.aws.faults import QUICK, SESSION_TOKEN, fails, say
-from tests.fakes.aws.fault_proxy import FaultProxy, kms_error, s3_error, start_proxy
+from tests.aws.cloud import Cloud, FaultProxy, start_proxy
+from tests.aws.faults import QUICK, SESSION_TOKEN, fails
+from tests.fakes.aws.faults import kms_error, s3_error
 from tests.fakes.aws.servers import start_moto
-from tests.fakes.proxy import Exchange, Fault, Reply, cut_body, drop, hang, stall_body
+from tests.fakes.proxy import Exchange, Fault, Reply, cut_body, drop, hang, say, stall_body
 
 pytestmark = pytest.mark.timeout(60)  # far above what QUICK allows, far below a hang
 CONTEXT = {"dek_id": "id", "size": "32"}

@@ -15,8 +15,7 @@ from kms_core import (
     UnwrapError,
     open_kms,
 )
-from tests.aws.cloud import Cloud
-from tests.fakes.aws.fault_proxy import start_proxy
+from tests.aws.cloud import Cloud, start_proxy
 
 CONTEXT = {"dek_id": "volume/é", "size": "32"}
 KEY_ID_IN_MOTOS_CIPHERTEXT = 36

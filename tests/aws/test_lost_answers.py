@@ -9,9 +9,9 @@ import pytest
 from kms_aws.storage import AwsStorage
 from kms_core import AccessDeniedError, DekNotFoundError, Kms, OperationError
 from kms_core.testing import Client
-from tests.aws.faults import say
-from tests.fakes.aws.fault_proxy import FaultProxy, s3_error
-from tests.fakes.proxy import Exchange, Fault, drop, hang, lose_answer, pass_on
+from tests.aws.cloud import FaultProxy
+from tests.fakes.aws.faults import s3_error
+from tests.fakes.proxy import Exchange, Fault, drop, hang, lose_answer, pass_on, say
 
 pytestmark = pytest.mark.timeout(60)  # far above what QUICK allows, far below a hang
 

@@ -9,8 +9,7 @@ import pytest
 from kms_core import ConfigError, DekExistsError, DekNotFoundError, KmsError, RecordError, open_kms
 from kms_core.backend import MAX_RECORD_SIZE
 from kms_core.testing import STRANGE_IDS
-from tests.aws.cloud import REGION, Cloud
-from tests.fakes.aws.fault_proxy import start_proxy
+from tests.aws.cloud import REGION, Cloud, start_proxy
 from tests.fakes.proxy import Exchange
 
 PROBE = "kms-core.conditional-write-probe"

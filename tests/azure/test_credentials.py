@@ -24,7 +24,7 @@ from kms_core._tracebacks import clear_locals, error_chain
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.azure.cloud import Cloud
 from tests.azure.test_config import kek_config
-from tests.fakes.azure.fault_proxy import start_proxy
+from tests.fakes.azure.faults import start_proxy
 from tests.fakes.azure.servers import CLIENT_SECRET, TENANT
 from tests.fakes.certificates import Certificates
 

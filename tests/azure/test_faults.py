@@ -29,10 +29,10 @@ from kms_core._tracebacks import clear_locals, error_chain
 from kms_core.testing import Client
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.azure.cloud import QUICK, Cloud
-from tests.fakes.azure.fault_proxy import blob_error, say, start_proxy, vault_error
+from tests.fakes.azure.faults import blob_error, start_proxy, vault_error
 from tests.fakes.azure.servers import CLIENT_SECRET
 from tests.fakes.certificates import Certificates
-from tests.fakes.proxy import Exchange, Fault, Proxy, cut_body, drop, hang, lose_answer
+from tests.fakes.proxy import Exchange, Fault, Proxy, cut_body, drop, hang, lose_answer, say
 
 TWICE = QUICK | {"maxAttempts": 2}
 CONTEXT = {"dek_id": "id", "size": "32"}

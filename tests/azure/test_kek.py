@@ -22,7 +22,7 @@ from kms_core import (
     open_kms,
 )
 from tests.azure.cloud import VAULT, Cloud
-from tests.fakes.azure.fault_proxy import start_proxy
+from tests.fakes.azure.faults import start_proxy
 from tests.fakes.azure.key_vault import ALL, Version
 from tests.fakes.azure.servers import CLIENT_SECRET, TENANT
 from tests.fakes.certificates import Certificates

@@ -11,7 +11,7 @@ import pytest
 from kms_core import AccessDeniedError, ConfigError, RecordError, UnavailableError, open_kms
 from kms_core.backend import MAX_RECORD_SIZE
 from tests.azure.cloud import Cloud
-from tests.fakes.azure.fault_proxy import blob_error, start_proxy
+from tests.fakes.azure.faults import blob_error, start_proxy
 from tests.fakes.azure.servers import ACCOUNT
 from tests.fakes.certificates import Certificates
 

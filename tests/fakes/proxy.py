@@ -12,6 +12,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from tests.fakes.certificates import Certificates
+from tests.fakes.spoilable import Spoilable
 from tests.fakes.thread import Handler, HttpServer, run_thread
 
 _OF_CONNECTIONS = {"content-length", "connection", "transfer-encoding", "keep-alive"}
@@ -85,31 +86,13 @@ Fault: TypeAlias = Callable[[Exchange], None]
 
 
 @dataclass
-class Proxy:
-    """Where a test says which calls to spoil. ``seen`` names all but the ``unseen``."""
+class Proxy(Spoilable[Fault]):
+    """What stands between a client and a server, and may spoil calls."""
 
     upstream: str
     certificates: Certificates | None = None
-    unseen: frozenset[str] = frozenset()
     url: str = ""
     over: threading.Event = field(default_factory=threading.Event)
-    seen: list[str] = field(default_factory=list)
-    _faults: list[tuple[str, Fault, int]] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def spoil(self, name: str, fault: Fault, *, times: int = 1000) -> None:
-        """Do this to the next calls of this name."""
-        self._faults.append((name, fault, times))
-
-    def take_fault(self, names: set[str]) -> Fault | None:
-        """What to do to a call that has these names."""
-        with self._lock:
-            self.seen += names - self.unseen
-            for number, (name, fault, times) in enumerate(self._faults):
-                if name in names and times > 0:
-                    self._faults[number] = (name, fault, times - 1)
-                    return fault
-        return None
 
     def send(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -143,6 +126,12 @@ def run_proxy(proxy: Proxy, exchange: type[Exchange]) -> Iterator[None]:
 
 def pass_on(exchange: Exchange) -> None:
     exchange.answer(exchange.forward())
+
+
+def say(status: int, body: bytes = b"", **headers: str) -> Fault:
+    """Answer so; a header's name has underscores for its hyphens."""
+    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return lambda exchange: exchange.answer(Reply(status, body, named))
 
 
 def hang(exchange: Exchange) -> None:

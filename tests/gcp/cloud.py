@@ -22,6 +22,9 @@ KEK_PERMISSIONS = (
 )
 RECORD_PERMISSIONS = ("storage.objects.create", "storage.objects.get")
 MORE_PERMISSIONS = ("storage.objects.delete", "storage.objects.list")
+BUCKET_PERMISSIONS = ("storage.buckets.create", "storage.buckets.get")
+PROMISED = {*KEK_PERMISSIONS, *RECORD_PERMISSIONS, *MORE_PERMISSIONS, *BUCKET_PERMISSIONS}
+"""What an administrator has to allow, at most."""
 QUICK = {"connectTimeout": 0.5, "readTimeout": 1, "deadline": 3.0}
 
 

@@ -18,7 +18,7 @@ from kms_gcp.storage import GcpStorage
 from tests.fakes.gcp.accounts import PROJECT_NUMBER
 from tests.fakes.gcp.storage_server import say
 from tests.fakes.proxy import Exchange
-from tests.gcp.cloud import MORE_PERMISSIONS, RECORD_PERMISSIONS, Cloud
+from tests.gcp.cloud import BUCKET_PERMISSIONS, MORE_PERMISSIONS, RECORD_PERMISSIONS, Cloud
 from tests.gcp.failing import fails
 
 # The SDK leaves a refused download to the garbage collector, its socket open.
@@ -126,9 +126,7 @@ def test_missing_bucket(cloud: Cloud) -> None:
 
 @pytest.fixture
 def creator(cloud: Cloud) -> dict[str, object]:
-    account = cloud.accounts.make(
-        *RECORD_PERMISSIONS, "storage.buckets.get", "storage.buckets.create"
-    )
+    account = cloud.accounts.make(*RECORD_PERMISSIONS, *BUCKET_PERMISSIONS)
     return {
         "credentialsPath": str(account.file),
         "createBucket": True,
@@ -162,11 +160,11 @@ def test_bucket_that_somebody_else_creates_meanwhile(
     cloud.open_storage("a-bucket-of-a-race", **creator).create_record("id", b"data")
 
 
-@pytest.mark.parametrize("permission", ["storage.buckets.get", "storage.buckets.create"])
+@pytest.mark.parametrize("permission", BUCKET_PERMISSIONS)
 def test_creating_without_permission(
     cloud: Cloud, creator: dict[str, object], permission: str
 ) -> None:
-    account = cloud.accounts.make(*{"storage.buckets.get", "storage.buckets.create"} - {permission})
+    account = cloud.accounts.make(*{*BUCKET_PERMISSIONS} - {permission})
     more = creator | {"credentialsPath": str(account.file)}
     error = fails(AccessDeniedError, lambda: cloud.open_storage("a-bucket-not-to-be", **more))
     assert f"{permission} on a-bucket-not-to-be" in str(error)

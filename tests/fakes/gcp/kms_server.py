@@ -22,6 +22,7 @@ from joserfc.errors import JoseError
 
 from tests.fakes.certificates import Certificates
 from tests.fakes.gcp.accounts import Accounts
+from tests.fakes.spoilable import Spoilable
 
 SCOPE = "https://www.googleapis.com/auth/cloudkms"
 State = types.CryptoKeyVersion.CryptoKeyVersionState
@@ -66,18 +67,16 @@ class Refusal(Exception):  # noqa: N818 -- an answer, not a failure of this prog
         self.code, self.message = code, message
 
 
-class KmsServer(grpc.GenericRpcHandler):  # type: ignore[misc] # gRPC has no types
+class KmsServer(Spoilable[Fault], grpc.GenericRpcHandler):  # type: ignore[misc] # gRPC has no types
     """The three methods that a KEK needs; everything else is UNIMPLEMENTED."""
 
     def __init__(self, accounts: Accounts) -> None:
+        super().__init__()
         self.accounts = accounts
         self.keys: dict[str, Key] = {}
-        self.seen: list[str] = []
         self.requests: list[Any] = []
         self.over = threading.Event()
         self.port = 0
-        self._faults: list[tuple[str, Fault, int]] = []
-        self._lock = threading.Lock()
         self._methods: dict[str, tuple[type, type, str, Answer]] = {
             "Encrypt": (
                 types.EncryptRequest,
@@ -103,11 +102,6 @@ class KmsServer(grpc.GenericRpcHandler):  # type: ignore[misc] # gRPC has no typ
     def endpoint(self) -> str:
         return f"https://localhost:{self.port}"
 
-    def spoil(self, method: str, fault: Fault, times: int = 1000) -> None:
-        """Do this to the next calls of this method."""
-        with self._lock:
-            self._faults.append((method, fault, times))
-
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         service, _, method = handler_call_details.method.rpartition("/")
         if service != "/google.cloud.kms.v1.KeyManagementService" or method not in self._methods:
@@ -127,7 +121,6 @@ class KmsServer(grpc.GenericRpcHandler):  # type: ignore[misc] # gRPC has no typ
     def _handle(
         self, method: str, message: Any, context: Any, permission: str, answer: Answer
     ) -> Any:
-        self.seen.append(method)
         self.requests.append(message)
 
         def checked(request: Any) -> Any:
@@ -135,18 +128,10 @@ class KmsServer(grpc.GenericRpcHandler):  # type: ignore[misc] # gRPC has no typ
             return answer(request)
 
         try:
-            fault = self._take_fault(method)
+            fault = self.take_fault({method})
             return fault(message, context, checked) if fault else checked(message)
         except Refusal as refusal:
             context.abort(refusal.code, refusal.message)
-
-    def _take_fault(self, method: str) -> Fault | None:
-        with self._lock:
-            for number, (name, fault, times) in enumerate(self._faults):
-                if name == method and times > 0:
-                    self._faults[number] = (name, fault, times - 1)
-                    return fault
-        return None
 
     def _authorize(self, context: Any, permission: str, name: str) -> None:
         """The token is a JWT that the service account signed itself."""

@@ -1,4 +1,4 @@
-"""A proxy before a server of Azure, and errors as Azure words them."""
+"""Calls of Azure as a proxy names them, and errors as Azure words them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.fakes.azure.recording import call_name
 from tests.fakes.certificates import Certificates
-from tests.fakes.proxy import Exchange, Fault, Proxy, Reply, run_proxy
+from tests.fakes.proxy import Exchange, Fault, Proxy, run_proxy, say
 
 
 class _Call(Exchange):
@@ -27,12 +27,6 @@ def start_proxy(upstream: str, certificates: Certificates) -> Iterator[Proxy]:
         yield proxy
 
 
-def say(status: int, body: bytes = b"", **headers: str) -> Fault:
-    """Answer so."""
-    named = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return lambda exchange: exchange.answer(Reply(status, body, named))
-
-
 def vault_error(status: int, code: str, inner: str = "") -> Fault:
     """Key Vault answers with this error."""
     error: dict[str, Any] = {"code": code, "message": "from the test"}
@@ -44,5 +38,5 @@ def vault_error(status: int, code: str, inner: str = "") -> Fault:
 def blob_error(status: int, code: str) -> Fault:
     """Blob Storage answers with this error."""
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>test</Message></Error>"
-    headers = [("Content-Type", "application/xml"), ("x-ms-error-code", code)]
-    return lambda exchange: exchange.answer(Reply(status, body.encode(), headers))
+    headers = {"Content_Type": "application/xml", "x_ms_error_code": code}
+    return say(status, body.encode(), **headers)

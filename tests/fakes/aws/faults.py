@@ -1,0 +1,27 @@
+"""Calls of AWS as a proxy names them, and errors as AWS words them."""
+
+from __future__ import annotations
+
+import json
+
+from tests.fakes.proxy import Exchange, Fault, say
+
+
+class Call(Exchange):
+    """A call of KMS or S3."""
+
+    def names(self) -> set[str]:
+        """``Encrypt`` for a call of KMS, the method for one of S3."""
+        return {self.headers.get("X-Amz-Target", self.command).rpartition(".")[2]}
+
+
+def kms_error(code: str, status: int = 400) -> Fault:
+    """KMS answers with this error."""
+    body = json.dumps({"__type": code, "message": "from the test"}).encode()
+    return say(status, body, Content_Type="application/x-amz-json-1.1")
+
+
+def s3_error(code: str, status: int) -> Fault:
+    """S3 answers with this error."""
+    body = f"<Error><Code>{code}</Code><Message>from the test</Message></Error>".encode()
+    return say(status, body, Content_Type="application/xml")
