@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import kms_core
 from kms_core._config.choices import load_choices
+from kms_core.builtin.local.key_file import new_key_file
 
 SECRET = "hunter2hunter2"
 
@@ -129,3 +131,81 @@ def test_any_file_is_read_or_refused(tmp_path: Path, text: str) -> None:
 def test_reprs_show_no_parameter() -> None:
     found = load_choices(kek=f"kms://x?key={SECRET}", storage={"backend": "y", "key": SECRET})
     assert SECRET not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{secret} = 1",
+        '[kek]\nbackend = "kms://cluster-kms?key={secret}"',
+        '["{secret}"]\na = 1\n["{secret}"]\na = 2',
+        "kek = {secret}",
+        'kek = "kms://cluster-kms?{secret}"',
+    ],
+)
+def test_no_message_shows_a_secret_that_stands_in_the_wrong_place(
+    tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "kms.toml"
+    path.write_text(text.format(secret=SECRET))
+    with pytest.raises(kms_core.ConfigError) as caught:
+        kms_core.open_kms(config=path)
+    assert SECRET not in everything_in(caught.value)
+
+
+def test_no_message_shows_a_uri_that_was_given_as_a_file() -> None:
+    with pytest.raises(kms_core.ConfigError, match="give it as kek") as caught:
+        kms_core.open_kms(config=f"kms://cluster-kms?key={SECRET}")
+    assert SECRET not in everything_in(caught.value)
+
+
+def everything_in(error: BaseException) -> str:
+    trace = traceback.TracebackException.from_exception(error, capture_locals=True)
+    ours = traceback.StackSummary.from_list(trace.stack[1:])  # the first frame is the test's
+    return f"{error} {error.__cause__!r} {error.__context__!r} {ours.format()}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["kek = " + "[" * 20_000 + "]" * 20_000, "kek = {backend = 'local', a = " + "9" * 9_999 + "}"],
+)
+def test_a_file_that_no_parser_takes(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "kms.toml"
+    path.write_text(text)
+    with pytest.raises(kms_core.ConfigError, match="TOML"):
+        kms_core.open_kms(config=path)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "a\udc00b", "a" * 5_000])
+def test_a_path_that_no_file_has(path: str) -> None:
+    with pytest.raises(kms_core.ConfigError):
+        kms_core.open_kms(config=path)
+    with pytest.raises(kms_core.ConfigError if len(path) < 10 else kms_core.OperationError):
+        kms_core.open_kms({"backend": "local", "keyFile": path})
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    key_file = tmp_path / "kek.toml"
+    key_file.touch(mode=0o600)
+    key_file.write_text("\ufeff" + new_key_file(), encoding="utf-8")
+    path = tmp_path / "kms.toml"
+    path.write_text('\ufeffkek = "kms://local?keyFile=kek.toml"', encoding="utf-8")
+    with kms_core.open_kms(config=path, storage="storage://memory") as kms:
+        assert kms.describe_kek().kek_version == "1"
+
+
+def test_white_space_around_what_a_variable_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a shell, a Kubernetes secret or an .env file leaves it."""
+    key_file = tmp_path / "kek.toml"
+    key_file.touch(mode=0o600)
+    key_file.write_text(new_key_file())
+    monkeypatch.setenv("KMS_KEK_URI", f"kms://local?keyFile={key_file}\n")
+    with kms_core.open_kek() as kek:
+        assert kek.describe_kek().kek_version == "1"
+
+
+def test_observers_that_are_text() -> None:
+    with pytest.raises(kms_core.ConfigError, match="is a list"):
+        kms_core.open_kms("kms://local?keyFile=kek.toml", observers="log")

@@ -112,6 +112,8 @@ def _sort_out(observers: Sequence[ChosenObserver]) -> tuple[list[UriOrMapping], 
     from kms_core._plugins.clients import bind
     from kms_core.backend.hookspecs import ObserverSpec
 
+    if isinstance(observers, str):
+        raise ConfigError('observers is a list, such as ["log"]')
     named: list[UriOrMapping] = []
     own: list[Observer] = []
     for observer in observers:

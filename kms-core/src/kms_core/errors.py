@@ -6,6 +6,13 @@ A backend raises these with a message that says what failed and what to do; core
 
 from __future__ import annotations
 
+import reprlib
+
+_names = reprlib.Repr()
+_names.maxstring = 300
+show_name = _names.repr
+"""Quotes a name that a stranger may have written: without control characters, and not too long."""
+
 
 class KmsError(Exception):
     """Base of all errors of this library; never raised directly.
@@ -32,7 +39,7 @@ class KmsError(Exception):
         message = super().__str__()
         if self.backend is None:
             return message
-        subject = "" if self.dek_id is None else f" of DEK {self.dek_id!r}"
+        subject = "" if self.dek_id is None else f" of DEK {show_name(self.dek_id)}"
         return f"{self.backend}: {self.operation}{subject}: {message}"
 
 

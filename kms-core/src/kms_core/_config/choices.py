@@ -5,18 +5,23 @@ the environment. Nothing is checked against a backend here, and nothing of one i
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kms_core._config.environment import environment_may_create, read_environment, read_switch
+from kms_core._config.unknown import refuse_unknown
 from kms_core._config.uri import NAME_RULE, is_name, parse_uri
 from kms_core._values import UriOrMapping
 from kms_core.errors import ConfigError
 
 CREATE_DEKS = "createDeks"
 """What may stand beside the parameters of any storage: whether DEKs may be made in it."""
+
+_PLACE = re.compile(r"\(at [^()]*\)\Z")
+"""Where a text is not TOML, at the end of tomllib's message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ def load_choices(
     if kek is None and storage is None and config is None:
         given = read_environment()
         kek, storage, config = (given.get(part) for part in ("kek", "storage", "config"))
-    base = _Part() if config is None else _read_file(Path(config))
+    base = _Part() if config is None else _read_file(config)
     if kek is not None:
         base = replace(base, kek=_backend(kek, "kms", Path()))
     if storage is not None:
@@ -86,27 +91,33 @@ def load_choices(
     return Choices(base.kek, replace(chosen, parameters=others), base.observers, may_create)
 
 
-def _read_file(path: Path) -> _Part:
-    problem = ""
+def _read_file(config: str | os.PathLike[str]) -> _Part:
+    path = Path(config)
+    if "://" in str(config):  # not shown: it may hold a secret
+        raise ConfigError(
+            "config is the path of a TOML file, and this is a URI; give it as kek or storage, or "
+            "in KMS_KEK_URI or KMS_STORAGE_URI"
+        )
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a mark
     except OSError as error:
-        problem = f"cannot read it: {error.strerror}; `kms init` writes one"
-    except UnicodeDecodeError:
-        problem = "it is not UTF-8 text"
+        problem = f"{path}: cannot read it: {error.strerror}; `kms init` writes one"
     except tomllib.TOMLDecodeError as error:
-        problem = f"it is not TOML: {error}"
+        place = _PLACE.search(str(error))  # and no more of it: it may name what is secret
+        problem = f"{path}: it is not TOML {place[0] if place else ''}"
+    except UnicodeDecodeError:
+        problem = f"{path}: it is not UTF-8 text"
+    except UnicodeEncodeError:
+        problem = "config is not the path of a file"
+    except (ValueError, RecursionError):
+        problem = f"{str(path)!r}: it is not a file that can be read as TOML"
     else:
         return _parse(document, path)
-    raise ConfigError(f"{path}: {problem}")  # not above: a TOML error may carry the document
+    raise ConfigError(problem)  # not above: those errors may carry the document
 
 
 def _parse(document: Mapping[str, object], path: Path) -> _Part:
-    unknown = document.keys() - {"kek", "storage", "observers"}
-    if unknown:
-        raise ConfigError(
-            f"{path}: unknown {', '.join(sorted(unknown))}; it takes kek, storage and observers"
-        )
+    refuse_unknown(str(path), "table", document, ["kek", "storage", "observers"])
     folder = path.absolute().parent
     kek, storage = document.get("kek"), document.get("storage")
     return _Part(

@@ -16,7 +16,8 @@ _SWITCH = {True: True, False: False, "true": True, "false": False, "1": True, "0
 
 def read_environment() -> dict[str, str]:
     """The parts that the environment gives. One that is empty is not given."""
-    return {part: os.environ[name] for part, name in VARIABLES.items() if os.environ.get(name)}
+    given = {part: os.environ.get(name, "").strip() for part, name in VARIABLES.items()}
+    return {part: value for part, value in given.items() if value}
 
 
 def environment_may_create() -> bool:

@@ -12,7 +12,7 @@ from typing import Self
 import msgspec
 
 from kms_core._values import MAX_RECORD_SIZE, Context, WrappedDek
-from kms_core.errors import RecordError
+from kms_core.errors import RecordError, show_name
 
 FORMAT = "kms-core.dek/1"
 
@@ -96,7 +96,7 @@ def decode_record(data: bytes, dek_id: str) -> Record:
     if record.size < 1 or record.encode() != data:
         raise RecordError(f"the record is not in canonical form; {_CURE}")
     if record.dek_id != dek_id:
-        raise RecordError(f"the record belongs to DEK {record.dek_id!r}; {_CURE}")
+        raise RecordError(f"the record belongs to DEK {show_name(record.dek_id)}; {_CURE}")
     return record
 
 

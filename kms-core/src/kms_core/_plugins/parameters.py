@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from msgspec.structs import fields
 
 from kms_core._config.choices import CREATE_DEKS, ChosenBackend
+from kms_core._config.unknown import refuse_unknown
 from kms_core.backend.parameters import BackendConfig, locate_path
 from kms_core.backend.secret import Secret
 from kms_core.errors import ConfigError
@@ -30,7 +29,7 @@ def read_parameters(model: type[ConfigT], chosen: ChosenBackend) -> ConfigT:
     parameters = dict(chosen.parameters)
     secrets = secret_names(model)
     also = [CREATE_DEKS] if chosen.scheme == "storage" else []  # which core itself takes
-    _refuse_unknown(chosen.backend, parameters, known_names(model, secrets) + also)
+    refuse_unknown(chosen.backend, "parameter", parameters, known_names(model, secrets) + also)
     for name in secrets:
         _find_secret(name, parameters, chosen)
     try:
@@ -58,17 +57,6 @@ def known_names(model: type[BackendConfig], secrets: list[str]) -> list[str]:
     return names + [f"{name}File" for name in secrets]
 
 
-def _refuse_unknown(backend: str, parameters: Mapping[str, Any], known: list[str]) -> None:
-    for position, name in enumerate(parameters, 1):
-        if name not in known:
-            # A name is shown only when it resembles a known one: it may be a piece of a secret
-            # that held an unescaped '&'.
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"{name!r}; did you mean {near[0]!r}?" if near else "unknown;"
-            takes = ", ".join(sorted(known)) or "no parameters"
-            raise ConfigError(f"{backend}: parameter {position} is {hint} it takes {takes}")
-
-
 def _find_secret(name: str, parameters: dict[str, Any], chosen: ChosenBackend) -> None:
     file = parameters.pop(f"{name}File", None)
     if file is not None:
@@ -76,7 +64,7 @@ def _find_secret(name: str, parameters: dict[str, Any], chosen: ChosenBackend) -
             raise ConfigError(f"{chosen.backend}: give {name} or {name}File, not both")
         parameters[name] = _read_secret(chosen, f"{name}File", file)
     elif name not in parameters:
-        value = os.environ.get(_environment_name(chosen, name))
+        value = os.environ.get(_environment_name(chosen, name), "").strip()
         if value:
             parameters[name] = value
 

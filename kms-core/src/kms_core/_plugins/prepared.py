@@ -8,6 +8,7 @@ from typing import Any
 
 from kms_core._config.choices import ChosenBackend
 from kms_core._events import Observers
+from kms_core._interrupts import find_interrupt
 from kms_core._plugins.clients import CLIENTS, AnyClient
 from kms_core._plugins.contract import register_class, register_object, spec_of
 from kms_core._plugins.loader import load_backend
@@ -56,6 +57,8 @@ class PreparedBackend:
             error.locate(backend=self.found.backend, operation="open", dek_id=None)
             raise
         except Exception as error:
+            if find_interrupt(error) is error:
+                raise
             problem = f"it raised {type(error).__name__} when opened, which is not a KmsError"
             raise _violation(self.found, problem) from error
         return backend
@@ -90,7 +93,9 @@ def _configure(implementation: Any, chosen: ChosenBackend, found: FoundBackend) 
         config = read_parameters(model, chosen)
     except KmsError:
         raise
-    except Exception as error:  # noqa: BLE001 -- whatever a plugin's own validator raises
+    except Exception as error:
+        if find_interrupt(error) is error:
+            raise
         problem = f"its Config raised {type(error).__name__}, which is not a ValueError"
     else:
         return config

@@ -20,6 +20,7 @@ from kms_core.errors import (
     KmsError,
     OperationError,
     UnwrapError,
+    show_name,
 )
 
 Clue: TypeAlias = str | int | type[BaseException]
@@ -97,10 +98,6 @@ class ErrorTable:
         return name, next(known, _REFUSED)
 
 
-_LONGEST_NAME = 300
-"""Most characters shown of a name in a record, which anybody may have written."""
-
-
 def check_kek(
     wrapped: WrappedDek,
     kek_id: str,
@@ -121,20 +118,16 @@ def check_kek(
     """
     if wrapped.kek_id != kek_id:
         raise KekNotFoundError(
-            f"it is wrapped by the KEK {_shown(wrapped.kek_id)}, and {kek_id!r} is configured; "
+            f"it is wrapped by the KEK {show_name(wrapped.kek_id)}, and {kek_id!r} is configured; "
             "configure the KEK that wrapped it"
         )
     if algorithm not in {None, wrapped.algorithm}:
         raise UnwrapError
     if versions is not None and wrapped.kek_version not in versions:
         raise KekNotFoundError(
-            f"it is wrapped by version {_shown(wrapped.kek_version)} of the KEK, which has no such "
-            "version; restore that version, or the record if it was altered"
+            f"it is wrapped by version {show_name(wrapped.kek_version)} of the KEK, which has no "
+            "such version; restore that version, or the record if it was altered"
         )
-
-
-def _shown(name: str) -> str:
-    return repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…")
 
 
 class translate_errors(AbstractContextManager[None]):  # noqa: N801 -- it is called like a function

@@ -11,6 +11,7 @@ ValueError with what is wrong, but without the value: ``is not base64``.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -182,14 +183,17 @@ def locate_path(path: Path, folder: Path) -> Path:
     """The path as seen from the folder, with ``~`` expanded.
 
     Raises:
-        ValueError: it holds a NUL character, or names an unknown user's home.
+        ValueError: it holds a character that no path can, or names an unknown user's home.
     """
-    if "\0" in str(path):
-        raise ValueError("is a path with a NUL character")
     try:
-        return folder / path.expanduser()
+        if b"\0" not in os.fsencode(path):
+            return folder / path.expanduser()
+        problem = "is a path with a NUL character"
+    except UnicodeEncodeError:
+        problem = "is a path with a character that no name of a file can hold"
     except RuntimeError:
-        raise ValueError("is in the home of an unknown user") from None
+        problem = "is in the home of an unknown user"
+    raise ValueError(problem)
 
 
 def _describe(error: msgspec.ValidationError) -> str:

@@ -7,7 +7,7 @@ import hmac
 from kms_core._plugins.clients.call import Client
 from kms_core._values import Context, KekInfo, WrappedDek
 from kms_core.backend.hookspecs import DeriverSpec, KekSpec
-from kms_core.errors import KekNotFoundError, UnavailableError, UnwrapError
+from kms_core.errors import KekNotFoundError, UnavailableError, UnwrapError, show_name
 
 
 class KekClient(Client[KekSpec]):
@@ -26,8 +26,8 @@ class KekClient(Client[KekSpec]):
         """
         if provider != self.provider:
             raise KekNotFoundError(
-                f"it is wrapped by a kms://{provider} KEK, and {self.backend} is configured; "
-                "open it with the KEK that wrapped it"
+                f"it is wrapped by a KEK of {show_name(provider)}, and {self.backend} is "
+                "configured; open it with the KEK that wrapped it"
             )
 
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:

@@ -11,6 +11,7 @@ Adding a version to ``keys`` rotates the KEK.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 import tomllib
@@ -21,6 +22,7 @@ from pathlib import Path
 from kms_core import AccessDeniedError, ConfigError, KekNotFoundError
 
 KEY_SIZE = 32
+_VERSION = re.compile("0|[1-9][0-9]{0,8}")
 _CURE = "restore it from a backup; `kms init --kek local` shows the format"
 
 
@@ -61,8 +63,8 @@ def read_key_file(path: Path) -> KeyFile:
     text = _read_private(path)
     problem = "it is not TOML"
     try:
-        return _parse(tomllib.loads(text))
-    except tomllib.TOMLDecodeError:
+        return _parse(tomllib.loads(text.removeprefix("\ufeff")))  # some editors write that mark
+    except (tomllib.TOMLDecodeError, RecursionError):
         pass
     except (KeyError, TypeError, AttributeError, ValueError):
         problem = f"it needs kek_id, and keys of {KEY_SIZE} bytes in base64 by version number"
@@ -99,6 +101,6 @@ def _parse(document: dict[str, object]) -> KeyFile:
     keys = {version: b64decode(text, validate=True) for version, text in table.items()}
     if any(len(key) != KEY_SIZE for key in keys.values()):
         raise ValueError
-    if any(str(int(version)) != version for version in keys):  # "01" would be a second 1
+    if not all(_VERSION.fullmatch(version) for version in keys):  # "01" would be a second 1
         raise ValueError
     return KeyFile(kek_id, keys)
