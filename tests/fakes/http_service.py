@@ -1,0 +1,162 @@
+"""Keys and records over HTTP, for who has a token: no cloud's, but what RFC 9110 makes of both."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tests.fakes.thread import Handler
+
+PAGE_SIZE = 20
+
+
+class RefusalError(Exception):
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(status, code)
+        self.status, self.code = status, code
+
+
+@dataclass
+class HttpService:
+    """What the server serves: keys with their versions, and folders of records with their ETags."""
+
+    clients: dict[str, str] = field(default_factory=lambda: {"one": secrets.token_hex(16)})
+    forbidden: set[str] = field(default_factory=set)
+    keys: dict[str, list[bytes]] = field(default_factory=dict)
+    disabled: set[str] = field(default_factory=set)
+    folders: dict[str, dict[str, tuple[bytes, str]]] = field(default_factory=dict)
+    lock: RLock = field(default_factory=RLock)
+
+    def __post_init__(self) -> None:
+        self.renew_tokens()
+
+    def renew_tokens(self) -> None:
+        """Take no token that was given so far."""
+        self.tokens = {client: secrets.token_urlsafe(24) for client in self.clients}
+
+    def give_token(self, login: Any) -> dict[str, Any]:
+        if self.clients.get(login["id"]) != login["secret"]:
+            raise RefusalError(401, "BadLogin")
+        return {"token": self.tokens[login["id"]], "seconds": 3600}
+
+    def check_token(self, bearer: str) -> None:
+        client = next((c for c, token in self.tokens.items() if bearer == f"Bearer {token}"), None)
+        if client is None:
+            raise RefusalError(401, "BadToken")
+        if client in self.forbidden:
+            raise RefusalError(403, "Forbidden")
+
+    def use_key(self, name: str, action: str, request: Any) -> dict[str, str]:
+        versions = self.keys.get(name)
+        if versions is None:
+            raise RefusalError(404, "NoSuchKey")
+        if name in self.disabled:
+            raise RefusalError(409, "KeyDisabled")
+        newest = str(len(versions))
+        if not action:
+            return {"version": newest}
+        aad = b64decode(request["aad"])
+        if action == "wrap":
+            nonce, dek = os.urandom(12), b64decode(request["plaintext"])
+            sealed = nonce + AESGCM(versions[-1]).encrypt(nonce, dek, aad)
+            return {"ciphertext": b64encode(sealed).decode(), "version": newest}
+        known = {str(number): key for number, key in enumerate(versions, 1)}
+        if request["version"] not in known:
+            raise RefusalError(404, "NoSuchKey")
+        sealed = b64decode(request["ciphertext"])
+        try:
+            dek = AESGCM(known[request["version"]]).decrypt(sealed[:12], sealed[12:], aad)
+        except (InvalidTag, ValueError):
+            raise RefusalError(400, "BadCiphertext") from None
+        return {"plaintext": b64encode(dek).decode()}
+
+    def list_names(self, folder: str, prefix: str, after: str) -> dict[str, Any]:
+        with self.lock:
+            names = sorted(n for n in self._folder(folder) if n.startswith(prefix) and n > after)
+        return {"names": names[:PAGE_SIZE], "more": len(names) > PAGE_SIZE}
+
+    def load(self, folder: str, name: str) -> tuple[bytes, str]:
+        record = self._folder(folder).get(name)
+        if record is None:
+            raise RefusalError(404, "NoSuchRecord")
+        return record
+
+    def put(self, folder: str, name: str, data: bytes, headers: Any) -> str:
+        with self.lock:
+            self._check_condition(folder, name, headers)
+            etag = f'"{secrets.token_hex(8)}"'
+            self._folder(folder)[name] = data, etag
+        return etag
+
+    def delete(self, folder: str, name: str, headers: Any) -> None:
+        with self.lock:
+            self._check_condition(folder, name, headers)
+            self._folder(folder).pop(name, None)
+
+    def _folder(self, name: str) -> dict[str, tuple[bytes, str]]:
+        if name not in self.folders:
+            raise RefusalError(404, "NoSuchFolder")
+        return self.folders[name]
+
+    def _check_condition(self, folder: str, name: str, headers: Any) -> None:
+        """As RFC 9110, sections 13.1.1 and 13.1.2, with a code that tells what is the matter."""
+        if headers.get("If-None-Match") == "*" and name in self._folder(folder):
+            raise RefusalError(412, "Exists")
+        match = headers.get("If-Match")
+        if match is not None and self.load(folder, name)[1] != match:
+            raise RefusalError(412, "Changed")
+
+
+class ServiceHandler(Handler):
+    """Finds the service's answer to each request."""
+
+    def do_GET(self) -> None:  # noqa: N802 -- http.server's name
+        body = self.read_body()
+        try:
+            self._reply(200, *self._answer(self.server.subject, body))  # type: ignore[attr-defined] # an HttpServer
+        except RefusalError as error:
+            self._reply(error.status, _json({"code": error.code}))
+
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 -- likewise
+
+    def _answer(self, service: HttpService, body: bytes) -> tuple[bytes, str]:
+        url = urlsplit(self.path)
+        kind, *names = [unquote(piece) for piece in url.path.removeprefix("/").split("/", 2)]
+        if kind == "token":
+            return _json(service.give_token(json.loads(body))), ""
+        service.check_token(self.headers.get("Authorization", ""))
+        if kind == "keys":
+            name, action = [*names, ""][:2]
+            return _json(service.use_key(name, action, json.loads(body or "null"))), ""
+        folder, name = [*names, ""][:2]
+        if not name:
+            query = {key: values[0] for key, values in parse_qs(url.query).items()}
+            prefix, after = query.get("prefix", ""), query.get("after", "")
+            return _json(service.list_names(folder, prefix, after)), ""
+        if self.command == "PUT":
+            return b"", service.put(folder, name, body, self.headers)
+        if self.command == "DELETE":
+            service.delete(folder, name, self.headers)
+            return b"", ""
+        return service.load(folder, name)
+
+    def _reply(self, status: int, body: bytes, etag: str = "") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        if etag:
+            self.send_header("ETag", etag)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _json(value: dict[str, Any] | dict[str, str]) -> bytes:
+    return json.dumps(value).encode()
