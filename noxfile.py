@@ -158,14 +158,16 @@ def release(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt again; `nox -s constraints -- --upgrade` takes newer versions."""
+    ours = Path(session.create_tmp(), "ours.txt")
+    folders = "".join(f"-e {Path(name).absolute()}\n" for name in DISTRIBUTIONS)
+    ours.write_text(f"{folders}kms-core[all,testing]\n", encoding="utf-8")
     session.run(
         *(sys.executable, "-m", "uv", "pip", "compile", "-q", f"--output-file={CONSTRAINTS}"),
         *("--universal", "--python-version", SUPPORTED[0], "--fork-strategy", "fewest"),
         *("--no-annotate", "--custom-compile-command", "nox -s constraints"),
         *(f"--no-emit-package={name}" for name in DISTRIBUTIONS),
-        *("--all-extras", "--group", "dev", "--group", "peers"),
-        *(f"{name}/pyproject.toml" for name in DISTRIBUTIONS),
-        *session.posargs,
+        *("--group", "dev", "--group", "peers"),
+        *(str(ours), *session.posargs),
     )
 
 

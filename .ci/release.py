@@ -33,7 +33,7 @@ def prepare(name: str, version: str) -> None:
     if new < Version(PROJECTS[name]["version"]) or new in _released(name):
         _refuse(f"{name} is at {PROJECTS[name]['version']}; {new} must be newer")
     _check_accepted(name, new)
-    _run("uv", "version", "-q", "--frozen", "--package", name, str(new))
+    _run("uv", "version", "-q", "--frozen", "--project", name, str(new))
     _run("towncrier", "build", "--yes", "--dir", name, "--version", str(new))
     _say(f'Commit this as "Release {name} {new}". Once it is on main, tag it there:')
     _say(f'git tag -a {name}-v{new} -m "{name} {new}" && git push origin {name}-v{new}')

@@ -21,6 +21,7 @@ from kms_core._config.uri import parse_uri
 from kms_core._plugins.parameters import read_parameters
 from tests.aws.cloud import REGION, Cloud
 from tests.docs.pages import DOCS, ROOT
+from tests.secret_files import write_private
 
 PAGE = DOCS / "providers" / "aws.md"
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -142,7 +143,7 @@ def test_prefix_is_a_folder() -> None:
 def test_secrets_from_files_and_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "secret").write_text("from-file\n")
+    write_private(tmp_path / "secret", "from-file\n")
     config = kek_config(accessKeyID="AKIA", accessKeyFile=str(tmp_path / "secret"))
     assert config.access_key is not None
     assert config.access_key.get_secret_value() == "from-file"

@@ -12,6 +12,7 @@ from kms_core import ConfigError
 from kms_core._config.choices import ChosenBackend
 from kms_core._config.uri import parse_uri
 from kms_core._plugins.parameters import read_parameters
+from tests.secret_files import write_private
 
 PRINCIPAL = {"tenantID": "tenant", "clientID": "client", "clientSecret": "a-config-secret"}
 CLOUDS = [
@@ -149,7 +150,7 @@ def test_managed_identities() -> None:
 
 def test_secret_from_file_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"tenantID": "tenant", "clientID": "client"}
-    (tmp_path / "secret").write_text("from-file\n")
+    write_private(tmp_path / "secret", "from-file\n")
     found = kek_config(**given, clientSecretFile=str(tmp_path / "secret")).client_secret
     assert found is not None
     assert found.get_secret_value() == "from-file"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Kms, run_command
+from tests.secret_files import write_private
 
 SECRET = "bm9ib2R5LW1heS1zZWUtdGhpcy1tYXN0ZXItc2VjcmV0ISE="
 HIDDEN = "**********"
@@ -59,7 +60,7 @@ def test_each_part_says_where_it_comes_from(kms: Kms, folder: Path) -> None:
 
 
 def test_secrets_are_hidden_and_their_origin_is_shown(kms: Kms, folder: Path) -> None:
-    (folder / "s").write_text(SECRET)
+    write_private(folder / "s", SECRET)
     (folder / "kms.toml").write_text('[kek]\nbackend = "cluster-kms"\nsaltFile = "s"\n')
     done = kms("config", "show", KMS_KEK_CLUSTER_KMS_KEY=SECRET)
     assert done.code == 0

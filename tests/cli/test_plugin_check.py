@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import COMMAND, Done, Kms, install, run_command
+from tests.secret_files import write_private
 
 NAMED = "Opens only what this KEK wrapped, whatever name is written on it."
 SHARED = """\
@@ -194,7 +195,7 @@ def test_a_deriver_with_its_secret_in_the_environment() -> None:
 
 def test_two_derivers(folder: Path) -> None:
     for name in ("one", "two", "salt"):
-        (folder / name).write_text(urlsafe_b64encode(name.encode() * 16).decode())
+        write_private(folder / name, urlsafe_b64encode(name.encode() * 16).decode())
     uris = [f"kms://cluster-kms?keyFile={name}&saltFile=salt" for name in ("one", "two")]
     done = run_command("plugin", "check", uris[0], "--other", uris[1])
     assert done.code == 0, done.output + done.errors

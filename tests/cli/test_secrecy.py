@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.cli.running import Done, Kms, install, run_command
+from tests.secret_files import write_private
 
 SECRET = "bm9ib2R5LW1heS1zZWUtdGhpcy1tYXN0ZXItc2VjcmV0ISE="
 PLAIN = urlsafe_b64decode(SECRET)
@@ -37,7 +38,7 @@ def assert_hidden(done: Done) -> None:
 def test_each_way_to_give_a_secret(
     kms: Kms, folder: Path, way: str, arguments: tuple[str, ...]
 ) -> None:
-    (folder / "secret").write_text(SECRET)
+    write_private(folder / "secret", SECRET)
     options: list[str] = []
     environment: dict[str, str] = {}
     if way == "option":

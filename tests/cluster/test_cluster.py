@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import kms_core
 from kms_cluster.config import ClusterConfig
 from kms_cluster.deriver import ClusterKms
+from tests.secret_files import write_private
 
 # Constellation's own vectors, then RFC 5869, appendix A.1 and A.2.
 VECTORS = [
@@ -123,7 +124,7 @@ def test_secrets_from_files_and_the_environment(
 ) -> None:
     with kms_core.open_kms(uri(b"k" * 32, b"s" * 32)) as kms:
         dek = kms.get_dek("a", create=True)
-    (tmp_path / "key").write_text(encode(b"k" * 32) + "\n")
+    write_private(tmp_path / "key", encode(b"k" * 32) + "\n")
     monkeypatch.setenv("KMS_KEK_CLUSTER_KMS_SALT", encode(b"s" * 32))
     with kms_core.open_kms(f"kms://cluster-kms?keyFile={tmp_path}/key") as kms:
         assert kms.get_dek("a", create=True) == dek

@@ -11,6 +11,7 @@ import kms_core
 from kms_core._config.choices import ChosenBackend
 from kms_core._plugins.parameters import read_parameters
 from kms_core.backend import BackendConfig, Endpoint, SecretBytes, SecretStr
+from tests.secret_files import write_private
 
 SECRET = "hunter2hunter2"
 
@@ -126,7 +127,7 @@ def test_a_wrong_value_is_not_shown(name: str, value: object) -> None:
 
 
 def test_a_secret_from_a_file_beside_the_config(tmp_path: Path) -> None:
-    (tmp_path / "pin").write_text(f"{SECRET}\n")
+    write_private(tmp_path / "pin", f"{SECRET}\n")
     config = load(tmp_path, vault="v", pinFile="pin")
     assert config.pin is not None
     assert config.pin.get_secret_value() == SECRET.encode()
@@ -140,7 +141,7 @@ def test_a_secret_file_that_cannot_be_read(
     tmp_path: Path, content: bytes | None, problem: str
 ) -> None:
     if content is not None:
-        (tmp_path / "pin").write_bytes(content)
+        write_private(tmp_path / "pin", content)
     with pytest.raises(kms_core.ConfigError, match=f"the file of pinFile {problem}") as caught:
         load(tmp_path, vault="v", pinFile="pin")
     assert caught.value.__context__ is None
@@ -169,7 +170,7 @@ def test_a_secret_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_environment_overrides_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KMS_KEK_ACME_HSM_CLIENT_SECRET", "from the environment")
     monkeypatch.setenv("KMS_KEK_ACME_HSM_VAULT", "from the environment")
-    (tmp_path / "secret").write_text(SECRET)
+    write_private(tmp_path / "secret", SECRET)
     for config in (
         load(vault="v", clientSecret=SECRET),
         load(tmp_path, vault="v", clientSecretFile="secret"),

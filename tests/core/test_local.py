@@ -76,7 +76,7 @@ def test_a_nonce_is_never_used_twice(key_file: Path) -> None:
     assert len({w[:12] for w in wraps}) == 1000
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o601])
+@pytest.mark.parametrize("mode", [0o604, 0o660, 0o644, 0o601])
 def test_a_key_file_that_others_may_use(key_file: Path, mode: int) -> None:
     key_file.chmod(mode)
     with pytest.raises(kms_core.AccessDeniedError, match=f"mode {mode:04o}.*chmod 600"):

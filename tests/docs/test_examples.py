@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 import kms_core
 from kms_core._config.choices import ChosenBackend, load_choices
 from kms_core._plugins.loader import load_backend
-from kms_core._plugins.parameters import known_names, secret_names
+from kms_core._plugins.parameters import known_names, secret_kinds
 from tests.docs.pages import DOCS, PAGES, READMES, ROOT, blocks, name, section
 
 
@@ -89,7 +89,7 @@ def test_config_examples_load(text: str, tmp_path: Path) -> None:
 def known_parameters(backend: ChosenBackend) -> set[str]:
     plugin, _ = load_backend(backend.scheme, backend.name)
     config = plugin.Config  # type: ignore[attr-defined]  # every backend has one
-    return set(known_names(config, secret_names(config)))
+    return set(known_names(config, secret_kinds(config)))
 
 
 def test_record_example_has_the_members_of_a_real_one(initialised: Path) -> None:

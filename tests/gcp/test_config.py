@@ -16,6 +16,7 @@ from kms_core._config.uri import parse_uri
 from kms_core._plugins.parameters import read_parameters
 from kms_gcp.config import GcpConfig, GcpKekConfig, GcpStorageConfig
 from tests.gcp.cloud import QUICK, Cloud
+from tests.secret_files import write_private
 
 KEK = "kms://gcp?projectID=p&location=global&keyRing=r&keyName=k"
 STORAGE = "storage://gcp?projectID=p&bucket=deks"
@@ -79,7 +80,7 @@ def test_wrong_credentials_file(
 ) -> None:
     file = tmp_path / "key.json"
     if content is not None:
-        file.write_text(content)
+        write_private(file, content)
     opens: list[Callable[[], object]] = [
         lambda: cloud.open_kek("k", credentialsPath=str(file)),
         lambda: cloud.open_storage("deks", credentialsPath=str(file)),
@@ -91,10 +92,18 @@ def test_wrong_credentials_file(
         assert "PRIVATE" not in f"{caught.value!r} {caught.value.__context__!r}"
 
 
+def test_credentials_file_that_others_may_change(cloud: Cloud, tmp_path: Path) -> None:
+    file = write_private(tmp_path / "key.json", cloud.account.file.read_text())
+    file.chmod(0o666)
+    for open_backend in (cloud.open_kek, cloud.open_storage):
+        with pytest.raises(AccessDeniedError, match=r"has mode 0666.*run: chmod 600"):
+            open_backend("deks", credentialsPath=str(file))
+
+
 def test_token_never_goes_over_plain_http(cloud: Cloud, tmp_path: Path) -> None:
     document = json.loads(cloud.account.file.read_text())
     file = tmp_path / "key.json"
-    file.write_text(json.dumps(document | {"token_uri": "http://tokens.example.com/token"}))
+    write_private(file, json.dumps(document | {"token_uri": "http://tokens.example.com/token"}))
     with pytest.raises(ConfigError, match="is not a service account file"):
         cloud.open_storage("deks", credentialsPath=str(file))
 
@@ -102,7 +111,7 @@ def test_token_never_goes_over_plain_http(cloud: Cloud, tmp_path: Path) -> None:
 def test_credentials_path_starts_at_the_config_file(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "key.json").write_bytes(cloud.account.file.read_bytes())
+    write_private(tmp_path / "key.json", cloud.account.file.read_text())
     kek = cloud.kek_parameters(cloud.make_key(), credentialsPath="key.json")
     storage = cloud.storage_parameters(cloud.make_bucket(), credentialsPath="key.json")
     lines = []
@@ -184,7 +193,7 @@ def test_rejected_account(cloud: Cloud) -> None:
 def test_a_service_account_requests_no_token_for_a_kek(cloud: Cloud, tmp_path: Path) -> None:
     document = json.loads(cloud.account.file.read_text())
     file = tmp_path / "key.json"
-    file.write_text(json.dumps(document | {"token_uri": "http://127.0.0.1:9/token"}))
+    write_private(file, json.dumps(document | {"token_uri": "http://127.0.0.1:9/token"}))
     kek = cloud.open_kek(cloud.make_key(), credentialsPath=str(file), **QUICK)
     assert kek.unwrap_dek(kek.wrap_dek(bytes(32), {}), {}) == bytes(32)
 
@@ -212,7 +221,7 @@ def test_credentials_that_cannot_be_renewed_are_no_outage_of_the_kms(
 def test_token_endpoint_that_is_down(cloud: Cloud, tmp_path: Path) -> None:
     document = json.loads(cloud.account.file.read_text())
     file = tmp_path / "key.json"
-    file.write_text(json.dumps(document | {"token_uri": "http://127.0.0.1:9/token"}))
+    write_private(file, json.dumps(document | {"token_uri": "http://127.0.0.1:9/token"}))
     storage = cloud.open_storage(cloud.make_bucket(), credentialsPath=str(file), **QUICK)
     with pytest.raises(UnavailableError) as caught:
         storage.load_record("id")
@@ -231,7 +240,7 @@ def test_sovereign_cloud(cloud: Cloud, tmp_path: Path) -> None:
     """The universe that the service account file names says where its services are."""
     document = json.loads(cloud.account.file.read_text())
     file = tmp_path / "key.json"
-    file.write_text(json.dumps(document | {"universe_domain": "example.com"}))
+    write_private(file, json.dumps(document | {"universe_domain": "example.com"}))
     kek = cloud.open_kek("k", endpoint=None, credentialsPath=str(file))
     assert kek._client.get().api_endpoint == "cloudkms.example.com"
     storage = cloud.open_storage("deks", endpoint=None, credentialsPath=str(file))

@@ -43,6 +43,7 @@ def test_a_table_that_is_no_plain_name_is_refused(kek: dict[str, str], table: st
 
 def test_the_url_may_be_in_a_file(kek: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "url"
+    file.touch(mode=0o600)
     file.write_text(f"sqlite:///{tmp_path}/deks.db\n")
     storage = f"storage://sql?urlFile={file}&createTable=true"
     with open_kms(kek, storage) as kms:

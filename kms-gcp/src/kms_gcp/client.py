@@ -20,7 +20,13 @@ from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 
 from kms_core import AccessDeniedError, ConfigError
-from kms_core.backend import Endpoint, PerProcess, mute_logging, translate_errors
+from kms_core.backend import (
+    Endpoint,
+    PerProcess,
+    mute_logging,
+    read_secret_file,
+    translate_errors,
+)
 from kms_gcp.config import GcpConfig
 from kms_gcp.errors import CREDENTIALS
 
@@ -98,7 +104,8 @@ def load_credentials(path: Path | None, scope: str) -> Credentials:
 
     Raises:
         ConfigError: the file is not there, or is no service account file.
-        AccessDeniedError: without a path, the SDK found no credentials.
+        AccessDeniedError: others may read or change the file; or, without a path, the SDK found
+            no credentials.
     """
     if path is not None:
         return _read_service_account(path, scope)
@@ -114,7 +121,7 @@ def load_credentials(path: Path | None, scope: str) -> Credentials:
 
 def _read_service_account(path: Path, scope: str) -> Credentials:
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_secret_file(path))
         Endpoint(document["token_uri"])
         credentials: Credentials = _from_service_account(document, scopes=[scope])
         return credentials

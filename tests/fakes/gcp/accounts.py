@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from tests.secret_files import write_private
+
 PROJECT, PROJECT_NUMBER = "test-project", "0"  # the number that fake-gcs-server tells
 
 
@@ -54,7 +56,7 @@ class Accounts:
             "client_id": "1234567890",
             "token_uri": self.token_uri,
         }
-        file.write_text(json.dumps(document))
+        write_private(file, json.dumps(document))
         account = Account(email, public.decode(), private, file, frozenset(permissions))
         self.known[email] = account
         return account

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -13,7 +14,8 @@ from kms_core._config.choices import CREATE_DEKS, ChosenBackend
 from kms_core._config.unknown import refuse_unknown
 from kms_core.backend.parameters import BackendConfig, locate_path
 from kms_core.backend.secret import Secret
-from kms_core.errors import ConfigError
+from kms_core.backend.secret_file import read_secret_file
+from kms_core.errors import AccessDeniedError, ConfigError
 
 _ENVIRONMENT_NAME = {"kms": "KEK", "storage": "STORAGE", "observer": "OBSERVER"}
 
@@ -25,13 +27,14 @@ def read_parameters(model: type[ConfigT], chosen: ChosenBackend) -> ConfigT:
 
     Raises:
         ConfigError: a parameter is unknown, missing or wrong; no message holds a value.
+        AccessDeniedError: others may read or change a secret's file.
     """
     parameters = dict(chosen.parameters)
-    secrets = secret_names(model)
+    secrets = secret_kinds(model)
     also = [CREATE_DEKS] if chosen.scheme == "storage" else []  # which core itself takes
     refuse_unknown(chosen.backend, "parameter", parameters, known_names(model, secrets) + also)
-    for name in secrets:
-        _find_secret(name, parameters, chosen)
+    for name, kind in secrets.items():
+        _find_secret(name, kind, parameters, chosen)
     try:
         return model.from_parameters(parameters, chosen.folder)
     except ConfigError as error:
@@ -39,30 +42,33 @@ def read_parameters(model: type[ConfigT], chosen: ChosenBackend) -> ConfigT:
     raise ConfigError(f"{chosen.backend}: {problem}")
 
 
-def secret_names(model: type[BackendConfig]) -> list[str]:
-    """The parameters that are secret."""
-    return [field.encode_name for field in fields(model) if _is_secret(field.type)]
+def secret_kinds(model: type[BackendConfig]) -> dict[str, type[Secret[Any]]]:
+    """The parameters that are secret, each with the class that holds it."""
+    found = {field.encode_name: _secret_kind(field.type) for field in fields(model)}
+    return {name: kind for name, kind in found.items() if kind is not None}
 
 
-def _is_secret(kind: object) -> bool:
-    """Whether a field's type is a secret one, or holds one as in ``SecretStr | None``."""
+def _secret_kind(kind: Any) -> type[Secret[Any]] | None:
+    """A field's type if it is a secret one, or the one that it holds as in ``SecretStr | None``."""
     if isinstance(kind, type):
-        return issubclass(kind, Secret)
-    return any(map(_is_secret, get_args(kind)))
+        return kind if issubclass(kind, Secret) else None
+    return next(filter(None, map(_secret_kind, get_args(kind))), None)
 
 
-def known_names(model: type[BackendConfig], secrets: list[str]) -> list[str]:
+def known_names(model: type[BackendConfig], secrets: Iterable[str]) -> list[str]:
     """The parameters, and those that name a secret's file."""
     names = [field.encode_name for field in fields(model)]
     return names + [f"{name}File" for name in secrets]
 
 
-def _find_secret(name: str, parameters: dict[str, Any], chosen: ChosenBackend) -> None:
+def _find_secret(
+    name: str, kind: type[Secret[Any]], parameters: dict[str, Any], chosen: ChosenBackend
+) -> None:
     file = parameters.pop(f"{name}File", None)
     if file is not None:
         if name in parameters:
             raise ConfigError(f"{chosen.backend}: give {name} or {name}File, not both")
-        parameters[name] = _read_secret(chosen, f"{name}File", file)
+        parameters[name] = _read_secret(chosen, f"{name}File", kind, file)
     elif name not in parameters:
         value = os.environ.get(_environment_name(chosen, name), "").strip()
         if value:
@@ -75,16 +81,18 @@ def _environment_name(chosen: ChosenBackend, name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "_", "_".join(parts).upper())
 
 
-def _read_secret(chosen: ChosenBackend, name: str, file: object) -> str:
+def _read_secret(
+    chosen: ChosenBackend, name: str, kind: type[Secret[Any]], file: object
+) -> Secret[Any]:
     try:
-        path = locate_path(Path(str(file)), chosen.folder)
-        return path.read_text(encoding="utf-8").strip()
-    except UnicodeDecodeError:
-        problem = "is not UTF-8 text"
+        return kind.from_file(read_secret_file(locate_path(Path(str(file)), chosen.folder)))
+    except AccessDeniedError as error:
+        error.locate(backend=chosen.backend, operation="open", dek_id=None)
+        raise
     except ValueError as error:
         problem = str(error)
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
-    # Raised here and not above: a decoder's error holds the file's content. The path is not shown,
-    # because whoever mixes up key and keyFile has put the secret there.
+    # Raised here and not above: no error with the file's content may be its context. The path is
+    # not shown, because whoever mixes up key and keyFile has put the secret there.
     raise ConfigError(f"{chosen.backend}: the file of {name} {problem}")

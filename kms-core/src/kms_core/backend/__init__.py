@@ -49,6 +49,7 @@ from kms_core.backend.parameters import (
 from kms_core.backend.replies import parse_json, read_part
 from kms_core.backend.sdk import PerProcess, mute_logging
 from kms_core.backend.sealing import SEALING_KEY_SIZE, seal_dek, unseal_dek
+from kms_core.backend.secret_file import read_secret_file
 
 __all__ = [
     "MAX_RECORD_SIZE",
@@ -89,6 +90,7 @@ __all__ = [
     "mute_logging",
     "parse_json",
     "read_part",
+    "read_secret_file",
     "seal_dek",
     "translate_errors",
     "unseal_dek",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 ValueT = TypeVar("ValueT", str, bytes)
 
@@ -18,6 +18,22 @@ class Secret(Generic[ValueT]):
     def get_secret_value(self) -> ValueT:
         """The value. Keep it out of attributes that are shown."""
         return self._value
+
+    @classmethod
+    def from_file(cls, content: bytes) -> Self:
+        """The secret in a file: text in UTF-8. White space around it and a byte order mark are
+        dropped. A subclass may read it otherwise.
+
+        Raises:
+            ValueError: says what is wrong with it, and shows nothing of it.
+        """
+        try:
+            text = content.decode("utf-8-sig").strip()
+        except UnicodeDecodeError:
+            text = None
+        if text is None:  # raised here and not above: the decoder's error holds the content
+            raise ValueError("is not UTF-8 text")
+        return cls(text)  # type: ignore[arg-type] # both kinds take text
 
     def __len__(self) -> int:
         return len(self._value)

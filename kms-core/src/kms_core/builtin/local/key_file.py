@@ -10,10 +10,8 @@ Adding a version to ``keys`` rotates the KEK.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import stat
 import tomllib
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
@@ -53,17 +51,17 @@ def new_key_file() -> str:
 
 
 def read_key_file(path: Path) -> KeyFile:
-    """Read a key file that nobody but its owner may read.
+    """Read a key file that others can neither read nor change.
 
     Raises:
         KekNotFoundError: there is no such file.
-        AccessDeniedError: it may not be read, or others than its owner may.
+        AccessDeniedError: it may not be read, or others may read or change it.
         ConfigError: it is not a key file. No message holds any of its content.
     """
-    text = _read_private(path)
+    text = _read_text(path)
     problem = "it is not TOML"
     try:
-        return _parse(tomllib.loads(text.removeprefix("\ufeff")))  # some editors write that mark
+        return _parse(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, RecursionError):
         pass
     except (KeyError, TypeError, AttributeError, ValueError):
@@ -72,16 +70,11 @@ def read_key_file(path: Path) -> KeyFile:
     raise ConfigError(f"key file {str(path)!r}: {problem}; {_CURE}")
 
 
-def _read_private(path: Path) -> str:
+def _read_text(path: Path) -> str:
+    from kms_core.backend import read_secret_file  # noqa: PLC0415 -- `kms init` needs no backend
+
     try:
-        with path.open(encoding="utf-8") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & 0o077:
-                raise AccessDeniedError(
-                    f"key file {str(path)!r} has mode {mode:04o}, so others may use the key; "
-                    f"run: chmod 600 {str(path)!r}"
-                )
-            return file.read()
+        return read_secret_file(path).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise KekNotFoundError(
             f"key file {str(path)!r} is not there; restore it from a backup. A new KEK "
