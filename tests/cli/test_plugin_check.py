@@ -64,6 +64,27 @@ WITHOUT_CREATE = f"""{SHARED}
 """
 
 
+LOOKS_THEN_WRITES = """\
+import time
+from kms_core import DekExistsError, DekNotFoundError
+from kms_core.backend import hookimpl
+from kms_core.builtin.file.storage import FileStorage
+
+
+class Shared(FileStorage):
+    @hookimpl
+    def create_record(self, dek_id, data):
+        try:
+            self.load_record(dek_id)
+        except DekNotFoundError:
+            time.sleep(0.001)
+            try:
+                return super().create_record(dek_id, data)
+            except DekExistsError:
+                stored = self.load_record(dek_id)
+                return self.replace_record(dek_id, data, stored.revision)
+        raise DekExistsError("it is there")
+"""
 MAY_NOTHING = f"""{SHARED}
     @hookimpl
     def load_record(self, dek_id):
@@ -279,16 +300,25 @@ def records(folder: Path) -> list[Path]:
 
 def test_a_broken_clause_is_told_with_what_was_seen(tmp_path: Path) -> None:
     done = check(tmp_path, FORGETFUL)
-    assert done.code == 1
-    outcome, seen, documented = row(
+    assert done.code == 3
+    assert re.search("^what get_dek needs: [0-9]+ passed, ", done.output, re.MULTILINE)
+    assert re.search(", delete, list and health need: [0-9]+ failed, ", done.output)
+    outcome, seen, cure, documented = row(
         done, "replace_record", "Raises ConflictError at another revision, and changes nothing."
     ).splitlines()
     assert outcome == "FAILED"
     assert seen.startswith("replace_record at a stale revision: expected ConflictError, saw")
+    assert cure.startswith("what to do: send the revision as a condition of the request")
     assert documented == (
         "documented in kms_core.backend.hookspecs.StorageSpec.replace_record "
         "(docs/hooks.md#storagespecreplace_record)"
     )
+
+
+def test_a_store_that_looks_first_and_then_writes_is_seen(tmp_path: Path) -> None:
+    done = check(tmp_path, LOOKS_THEN_WRITES, "?path=.")
+    assert done.code == 1
+    assert row(done, "create_record", "succeeds, and its data is stored.").startswith("FAILED")
 
 
 def test_a_secret_of_the_config_is_looked_for_and_not_told(tmp_path: Path) -> None:

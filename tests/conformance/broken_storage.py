@@ -171,7 +171,7 @@ class LooksThenWrites(SmallStorage):
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
         self.refuse_existing(dek_id)
-        time.sleep(0.05)
+        time.sleep(0.001)
         return self.put(dek_id, data)
 
     @hookimpl

@@ -77,7 +77,7 @@ def broken(
 ) -> dict[str, Any]:
     """The same, with a storage that a plugin breaks."""
     site = tmp_path / "site"
-    name = request.node.name.replace("_", "-").partition("[")[0]
+    name = request.node.name.replace("_", "-").partition("[")[0][-25:].strip("-")
     module = name.replace("-", "_")
     install(
         site,

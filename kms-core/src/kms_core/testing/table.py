@@ -15,6 +15,7 @@ import pytest
 from kms_core.testing._harness.clauses import Clause, clause_of
 
 _PROPERTY = "kms_clause"
+_OF = {True: "what get_dek needs", False: "what only rewrap, delete, list and health need"}
 _WORST_FIRST = ("FAILED", "xfailed", "skipped", "passed")
 
 
@@ -32,7 +33,12 @@ class Row:
         yield f"{self.outcome:7}  {self.clause.hook:16}  {self.clause.text}"
         yield from (f"{'':9}{line}" for line in self.detail.splitlines())
         if self.outcome == "FAILED":
-            yield f"{'':9}documented in {self.clause.documented}"
+            yield from (f"{'':9}{note}" for note in [*self.clause.notes()][1:])
+
+    @property
+    def serves_get_dek(self) -> bool:
+        """Whether ``get_dek`` needs it, or only what else may be done with records."""
+        return self.clause.serves_get_dek(self.detail if self.outcome == "FAILED" else "")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,15 +57,14 @@ class ClauseTable:
         suite = getattr(item, "cls", None)
         found = suite and clause_of(suite, getattr(item, "originalname", item.name))
         if found:
-            item.user_properties.append((_PROPERTY, f"{found.owner}: {found.text}"))
+            item.user_properties.append((_PROPERTY, [found.owner, found.text, found.cure]))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in a report."""
-        marks = [str(value) for name, value in report.user_properties if name == _PROPERTY]
-        if marks:
-            owner, _, text = marks[0].partition(": ")
-            suite = report.nodeid.rpartition("::")[0]
-            self._seen[suite, Clause(owner, text)].append((_outcome(report), _detail(report)))
+        for name, value in report.user_properties:
+            if name == _PROPERTY and isinstance(value, list):
+                suite = report.nodeid.rpartition("::")[0]
+                self._seen[suite, Clause(*value)].append((_outcome(report), _detail(report)))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the table below pytest's own."""
@@ -68,13 +73,13 @@ class ClauseTable:
             terminalreporter.write_line(suite)
             for line in chain.from_iterable(row.lines() for row in rows):
                 terminalreporter.write_line(f"  {line}")
-        terminalreporter.write_line(self.summary())
+        for line in self.summary().splitlines():
+            terminalreporter.write_line(line)
 
     def summary(self) -> str:
-        """How many clauses passed, failed and so on."""
-        counts = Counter(row.outcome for row in self.rows())
-        told = (f"{number} {outcome.lower()}" for outcome, number in sorted(counts.items()))
-        return f"{counts.total()} clauses: {', '.join(told)}"
+        """How many clauses passed, failed and so on, those that ``get_dek`` needs apart."""
+        parts = {part: [r.outcome for r in self.rows() if r.serves_get_dek is part] for part in _OF}
+        return "\n".join(f"{_OF[part]}: {_counted(seen)}" for part, seen in parts.items() if seen)
 
     def rows(self) -> Iterator[Row]:
         """The table, a suite after the other."""
@@ -83,6 +88,11 @@ class ClauseTable:
             seen = self._seen[suite, clause]
             outcome, detail = min(seen, key=lambda one: _WORST_FIRST.index(one[0]))
             yield Row(suite, clause, outcome, detail)
+
+
+def _counted(outcomes: list[str]) -> str:
+    told = (f"{number} {outcome.lower()}" for outcome, number in sorted(Counter(outcomes).items()))
+    return ", ".join(told)
 
 
 def _outcome(report: pytest.TestReport) -> str:

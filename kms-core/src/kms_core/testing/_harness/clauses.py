@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec
 
+from kms_core._tracebacks import clear_locals
+
 P = ParamSpec("P")
+
+_PARAGRAPH = re.compile(r"\n\s*\n")
+
+ONLY_MAINTENANCE = frozenset(
+    {
+        "replace_record",
+        "delete_record",
+        "list_dek_ids",
+        "list_records",
+        "rewrap_dek",
+        "check_health",
+    }
+)
+"""The hooks that ``get_dek`` never calls: an admin's, for rewrapping, deleting, listing, health."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +34,32 @@ class Clause:
     Attributes:
         owner: the hook, as ``KekSpec.wrap_dek``, or the class if all its hooks are meant.
         text: the sentence.
+        cure: what the author of a backend does that breaks it.
     """
 
     owner: str
     text: str
+    cure: str = ""
+
+    def serves_get_dek(self, failure: str = "") -> bool:
+        """Whether ``get_dek`` needs it, or what only an admin does.
+
+        Args:
+            failure: what the check says, which begins with the hook that broke. A clause about
+                every hook may be broken in one that ``get_dek`` never calls.
+        """
+        return not {self.hook, *failure.split()[:1]} & ONLY_MAINTENANCE
 
     @property
     def hook(self) -> str:
         """The hook's name, or ``every hook``."""
         return self.owner.partition(".")[2] or "every hook"
+
+    def notes(self) -> Iterator[str]:
+        """What a failure says besides what was seen."""
+        yield f"clause of {self.hook}: {self.text}"
+        yield f"what to do: {self.cure}"
+        yield f"documented in {self.documented}"
 
     @property
     def documented(self) -> str:
@@ -37,15 +71,19 @@ class Clause:
 def clause(owner: type | Callable[..., Any]) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Mark a check as that of a clause, which is the first paragraph of its docstring.
 
-    When the check fails, the error says which clause that is and where it is documented.
+    When the check fails, the error says which clause that is, what to do and where it is
+    documented. What to do is the paragraph that begins with "Cure:". The locals of the check may be
+    secret, and pytest shows them, so they are cleared.
 
     Args:
         owner: the hook in its specification, or the specification if all its hooks are meant.
     """
 
     def mark(check: Callable[P, None]) -> Callable[P, None]:
-        paragraph = (check.__doc__ or "").partition("\n\n")[0]
-        checks = Clause(owner.__qualname__, " ".join(paragraph.replace("``", "").split()))
+        paragraphs = [" ".join(p.split()) for p in _PARAGRAPH.split(check.__doc__ or "")]
+        cures = [p.removeprefix("Cure: ") for p in paragraphs if p.startswith("Cure: ")]
+        text, cure = (p.replace("``", "") for p in (paragraphs[0], "".join(cures)))
+        checks = Clause(owner.__qualname__, text, cure)
 
         @wraps(check)
         def checked(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -53,8 +91,9 @@ def clause(owner: type | Callable[..., Any]) -> Callable[[Callable[P, None]], Ca
             try:
                 check(*args, **kwargs)
             except Exception as error:
-                error.add_note(f"clause of {checks.hook}: {checks.text}")
-                error.add_note(f"documented in {checks.documented}")
+                clear_locals(error)
+                for note in checks.notes():
+                    error.add_note(note)
                 raise
 
         vars(checked)["clause"] = checks

@@ -14,6 +14,7 @@ from kms_core._plugins.prepared import PreparedBackend
 from kms_core._tracebacks import error_chain
 from kms_core.backend.secret import SecretBytes, SecretStr
 from kms_core.errors import AccessDeniedError
+from kms_core.testing._harness.clauses import ONLY_MAINTENANCE
 from kms_core.testing._harness.leaks import Secret
 from kms_core.testing._live.own_ids import OwnIds, OwnIdsStorage
 from kms_core.testing.checks.deriver import DeriverConformance
@@ -24,8 +25,6 @@ from kms_core.testing.checks.storage import StorageConformance
 Open: TypeAlias = Callable[[], Any]
 
 _SHORTEST_SECRET = 8
-_NOT_NEEDED = {"replace_record", "delete_record", "list_dek_ids"}
-"""What ``get_dek`` does without, so that the credentials need not be allowed to."""
 
 
 @dataclass(eq=False)  # pytest keeps its plugins in sets
@@ -149,7 +148,7 @@ def _secrets(prepared: PreparedBackend) -> Iterator[Secret]:
 def _denial(error: BaseException) -> str | None:
     for link in error_chain(error):
         if isinstance(link, AccessDeniedError) and (
-            link.maybe_missing or link.operation in _NOT_NEEDED
+            link.maybe_missing or link.operation in ONLY_MAINTENANCE
         ):
             return str(link)
     return None

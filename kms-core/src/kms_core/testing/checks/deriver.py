@@ -74,12 +74,20 @@ class DeriverConformance(ErrorChecks):
 
     @clause(DeriverSpec.derive_dek)
     def test_same_bytes(self, fresh: Fresh) -> None:
-        """The same arguments give the same bytes in every process."""
+        """The same arguments give the same bytes in every process.
+
+        Cure: derive from the secret and the arguments alone: no random value, time or
+        counter.
+        """
         expect("derive_dek in a fresh client", _derive(fresh()), _derive(fresh()))
 
     @clause(DeriverSpec.derive_dek)
     def test_other_ids(self, fresh: Fresh) -> None:
-        """Another dek_id gives other bytes; case and spelling count."""
+        """Another dek_id gives other bytes; case and spelling count.
+
+        Cure: derive from the bytes of the whole dek_id, ``dek_id.encode()``, without a
+        change of case or form.
+        """
         client, ids = fresh(), dict[bytes, str]()
         for dek_id in (_DEK_ID, _DEK_ID.upper(), *STRANGE_IDS):
             twin = ids.setdefault(_derive(client, dek_id), dek_id)
@@ -87,44 +95,66 @@ class DeriverConformance(ErrorChecks):
 
     @clause(DeriverSpec.derive_dek)
     def test_other_secret(self, fresh: Fresh, other: Fresh) -> None:
-        """Another secret gives other bytes."""
+        """Another secret gives other bytes.
+
+        Cure: derive from the secret of the config, all of it.
+        """
         same = _derive(fresh()) == _derive(other())
         expect("derive_dek: whether two secrets give the same bytes", expected=False, seen=same)
 
     @pytest.mark.parametrize("size", [1, 16, 32, MAX_DEK_SIZE])
     @clause(DeriverSpec.derive_dek)
     def test_size(self, fresh: Fresh, size: int) -> None:
-        """Returns ``size`` bytes, 1 to 8160."""
+        """Returns ``size`` bytes, 1 to 8160.
+
+        Cure: return ``size`` bytes, neither padded nor cut from a fixed length.
+        """
         expect(f"derive_dek of size {size}: its size", size, len(_derive(fresh(), size=size)))
 
     @pytest.mark.parametrize("size", [0, -1, MAX_DEK_SIZE + 1])
     @clause(DeriverSpec.derive_dek)
     def test_size_out_of_range(self, fresh: Fresh, size: int) -> None:
-        """Raises DekSizeError for a size out of range."""
+        """Raises DekSizeError for a size out of range.
+
+        Cure: call ``check_dek_size`` first.
+        """
         when = f"of size {size}"
         fresh().refuse(DekSizeError, "derive_dek", when, dek_id=_DEK_ID, size=size)
 
     @clause(DeriverSpec.derive_dek)
     def test_empty_id(self, fresh: Fresh) -> None:
-        """Raises DekIdError for an empty dek_id."""
+        """Raises DekIdError for an empty dek_id.
+
+        Cure: call ``check_dek_id`` first.
+        """
         fresh().refuse(DekIdError, "derive_dek", "of an empty id", dek_id="", size=32)
 
     @clause(DeriverSpec.derive_dek)
     def test_no_dek_is_kept(self, fresh: Fresh) -> None:
-        """The DEK is not kept, so no object is handed out again."""
+        """The DEK is not kept, so no object is handed out again.
+
+        Cure: keep no cache of DEKs; derive each time.
+        """
         client = fresh()
         again = _derive(client) is _derive(client)
         expect("derive_dek: whether it returns an object again", expected=False, seen=again)
 
     @clause(DeriverSpec.describe_kek)
     def test_description(self, fresh: Fresh, other: Fresh) -> None:
-        """Tells nothing about the secret's value, so it says the same of another secret."""
+        """Tells nothing about the secret's value, so it says the same of another secret.
+
+        Cure: describe the scheme, and nothing that depends on the secret, such as a
+        fingerprint.
+        """
         seen, of_other = (client().answer("describe_kek") for client in (fresh, other))
         expect("describe_kek of another secret", seen, of_other)
 
     @clause(BackendSpec)
     def test_threads(self, fresh: Fresh) -> None:
-        """All hooks may be called from several threads at once, on one client."""
+        """All hooks may be called from several threads at once, on one client.
+
+        Cure: keep what belongs to one call in local variables.
+        """
         client, ids = fresh(), [f"key-{n}" for n in range(RACERS)]
         seen = race([partial(_derive, client, dek_id) for dek_id in ids])
         expect("derive_dek in 16 threads", [_derive(fresh(), dek_id) for dek_id in ids], seen)

@@ -42,7 +42,11 @@ class ErrorChecks(BackendChecks):
     def test_unreachable(
         self, fresh: Fresh, open_unreachable: Open | None, secrets: Sequence[Secret]
     ) -> None:
-        """Every hook raises UnavailableError if the service is not reached, or opening does."""
+        """Every hook raises UnavailableError if the service is not reached, or opening does.
+
+        Cure: name the classes that your SDK raises when it does not connect in an
+        ErrorTable, as UnavailableError.
+        """
         open_client = skip_without("open_unreachable", open_unreachable)
         when = "of a service that is not there"
         for error in self._refusals(fresh, open_client, UnavailableError, when):
@@ -52,7 +56,11 @@ class ErrorChecks(BackendChecks):
     def test_forbidden(
         self, fresh: Fresh, open_forbidden: Open | None, secrets: Sequence[Secret]
     ) -> None:
-        """Every hook raises AccessDeniedError if it is not allowed, or opening does."""
+        """Every hook raises AccessDeniedError if it is not allowed, or opening does.
+
+        Cure: name what your SDK raises at a refusal in an ErrorTable, as AccessDeniedError
+        with the permission that is missing.
+        """
         open_client = skip_without("open_forbidden", open_forbidden)
         for error in self._refusals(fresh, open_client, AccessDeniedError, "that is not allowed"):
             search_error(error, secrets)
@@ -79,12 +87,19 @@ class ErrorChecks(BackendChecks):
 
     @clause(BackendSpec)
     def test_errors_say_where(self, fresh: Fresh) -> None:
-        """Each error names this backend, the hook and the dek_id that was asked for."""
+        """Each error names this backend, the hook and the dek_id that was asked for.
+
+        Cure: raise new errors, and leave backend, operation and dek_id to core.
+        """
         self.provoke(fresh)  # refuse() looks at each of them
 
     @clause(BackendSpec)
     def test_errors_show_no_secret(self, fresh: Fresh, secrets: Sequence[Secret]) -> None:
-        """No message holds key bytes or a credential, the SDK's errors behind it included."""
+        """No message holds key bytes or a credential, the SDK's errors behind it included.
+
+        Cure: write messages of your own, and chain nothing that quotes a request: ``raise …
+        from None``.
+        """
         errors, deks = self.provoke(fresh)
         for error in errors:
             search(str(error.operation), error_texts(error), [*secrets, *deks])
@@ -94,6 +109,9 @@ class ErrorChecks(BackendChecks):
         """What leaves core carries no key bytes and no credential for an error reporter to show.
 
         Core clears the local variables of every frame; an error's attributes it cannot clear.
+
+        Cure: chain no error that holds its request or its response: ``raise … from None``,
+        and set no attribute.
         """
         errors, deks = self.provoke(fresh)
         for error in errors:

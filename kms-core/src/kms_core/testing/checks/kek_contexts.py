@@ -24,7 +24,11 @@ class KekContextChecks:
 
     @clause(KekSpec.wrap_dek)
     def test_ambiguous_contexts(self, fresh: Fresh) -> None:
-        """No two contexts are one, whatever quotes and separators their values hold."""
+        """No two contexts are one, whatever quotes and separators their values hold.
+
+        Cure: encode the context by ``encode_context``; joined texts have more than one
+        reading.
+        """
         for context, others in _groups():
             client, dek = fresh(), token_bytes(32)
             wrapped = client.answer("wrap_dek", dek=dek, context=context)

@@ -72,7 +72,11 @@ class KekIntegrityChecks:
     @pytest.mark.parametrize("change", _OTHER_CONTEXTS)
     @clause(KekSpec.wrap_dek)
     def test_other_context(self, fresh: Fresh, change: str) -> None:
-        """Under any other context ``unwrap_dek`` fails."""
+        """Under any other context ``unwrap_dek`` fails.
+
+        Cure: bind ``encode_context(context)`` to the ciphertext, as associated data of the
+        KMS or by ``seal_dek``.
+        """
         client = fresh()
         wrapped, context = _wrap(client), _OTHER_CONTEXTS[change]
         when = f"under a context {change}"
@@ -80,20 +84,31 @@ class KekIntegrityChecks:
 
     @clause(KekSpec.unwrap_dek)
     def test_other_kek(self, fresh: Fresh, other: Fresh) -> None:
-        """``kek_id`` is compared with the configured KEK, and never an address."""
+        """``kek_id`` is compared with the configured KEK, and never an address.
+
+        Cure: call ``check_kek`` with the configured name before anything is sent.
+        """
         when = "of what another KEK wrapped"
         _refuses(fresh(), _wrap(other()), when, KekNotFoundError)
 
     @clause(KekSpec.unwrap_dek)
     def test_other_kek_under_this_name(self, fresh: Fresh, other: Fresh) -> None:
-        """Opens only what this KEK wrapped, whatever name is written on it."""
+        """Opens only what this KEK wrapped, whatever name is written on it.
+
+        Cure: let the KMS unwrap under the configured KEK alone, and tell its refusal as
+        UnwrapError.
+        """
         client = fresh()
         foreign = replace(_wrap(client), ciphertext=_wrap(other()).ciphertext)
         _refuses(client, foreign, "of what another KEK wrapped, under this one's name")
 
     @clause(KekSpec.unwrap_dek)
     def test_every_byte(self, fresh: Fresh) -> None:
-        """Fails when any byte of the ciphertext was altered."""
+        """Fails when any byte of the ciphertext was altered.
+
+        Cure: wrap with authentication, AES-GCM or ``seal_dek``, and tell what does not
+        verify as UnwrapError.
+        """
         client = fresh()
         wrapped = _wrap(client)
         last = len(wrapped.ciphertext) - 1
@@ -106,7 +121,10 @@ class KekIntegrityChecks:
     @pytest.mark.parametrize("change", _OTHER_CIPHERTEXTS)
     @clause(KekSpec.unwrap_dek)
     def test_other_length(self, fresh: Fresh, change: str) -> None:
-        """Fails when the ciphertext was cut or extended."""
+        """Fails when the ciphertext was cut or extended.
+
+        Cure: tell a ciphertext of another length as UnwrapError, whatever your SDK raises.
+        """
         client = fresh()
         wrapped = _wrap(client)
         altered = _OTHER_CIPHERTEXTS[change](wrapped.ciphertext)
@@ -115,7 +133,10 @@ class KekIntegrityChecks:
     @pytest.mark.parametrize("field", ["kek_id", "kek_version", "algorithm"])
     @clause(KekSpec.unwrap_dek)
     def test_other_field(self, fresh: Fresh, field: str) -> None:
-        """Every field must be as ``wrap_dek`` made it."""
+        """Every field must be as ``wrap_dek`` made it.
+
+        Cure: compare kek_id, kek_version and algorithm exactly, as text, before unwrapping.
+        """
         client = fresh()
         wrapped = _wrap(client)
         made: str = getattr(wrapped, field)
@@ -126,14 +147,20 @@ class KekIntegrityChecks:
 
     @clause(KekSpec.unwrap_dek)
     def test_name_of_the_other_kek(self, fresh: Fresh, other: Fresh) -> None:
-        """Fails when the name on it is that of another KEK."""
+        """Fails when the name on it is that of another KEK.
+
+        Cure: call ``check_kek`` with the configured name before anything is sent.
+        """
         client = fresh()
         renamed = replace(_wrap(client), kek_id=other().answer("describe_kek").kek_id)
         _refuses(client, renamed, "with the kek_id of another KEK", KekNotFoundError)
 
     @clause(KekSpec.unwrap_dek)
     def test_copied_record(self, fresh: Fresh) -> None:
-        """A record that was copied to another dek_id does not unwrap, through all of core."""
+        """A record that was copied to another dek_id does not unwrap, through all of core.
+
+        Cure: bind the dek_id, which the context has, to the ciphertext.
+        """
         copy_record(fresh())
 
 

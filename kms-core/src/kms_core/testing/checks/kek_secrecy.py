@@ -27,7 +27,10 @@ class KekSecrecyChecks:
 
     @clause(KekSpec.wrap_dek)
     def test_wrapped_dek_is_hidden(self, fresh: Fresh) -> None:
-        """Nothing of what it returns holds the DEK."""
+        """Nothing of what it returns holds the DEK.
+
+        Cure: return only what the KMS encrypted, and the names of the key.
+        """
         dek, wrapped = _wrap(fresh())
         fields = ("kek_id", "kek_version", "algorithm")
         texts = [(f"{f} of what it returns", str(getattr(wrapped, f))) for f in fields]
@@ -43,6 +46,9 @@ class KekSecrecyChecks:
         DEKs one key stream: what their ciphertexts differ in is then what the DEKs differ in, so
         who knows one DEK knows all. That two wraps of one DEK differ is not asked for, because a
         KMS may wrap without a nonce, as AES-SIV and AES-KW do, and be as secret.
+
+        Cure: take a fresh random nonce for each wrap; make none from the context or a
+        counter.
         """
         client = fresh()
         wraps = [_wrap(client), _wrap(client), _wrap(fresh()), _wrap(fresh())]

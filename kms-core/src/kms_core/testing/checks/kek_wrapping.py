@@ -37,18 +37,28 @@ class KekWrappingChecks:
     @pytest.mark.parametrize("size", [1, 16, 32, 33, 64])
     @clause(KekSpec.wrap_dek)
     def test_round_trip(self, fresh: Fresh, size: int) -> None:
-        """The same bytes come back from ``unwrap_dek``, from a fresh client too."""
+        """The same bytes come back from ``unwrap_dek``, from a fresh client too.
+
+        Cure: keep in the WrappedDek whatever it takes to unwrap, and nothing in the client.
+        """
         round_trip(fresh(), fresh(), token_bytes(size))
 
     @pytest.mark.parametrize("edge", _EDGES)
     @clause(KekSpec.wrap_dek)
     def test_odd_deks(self, fresh: Fresh, edge: str) -> None:
-        """Takes any bytes: a DEK is neither a number nor a text."""
+        """Takes any bytes: a DEK is neither a number nor a text.
+
+        Cure: hand the DEK over as bytes, without strip, decode or padding of your own.
+        """
         round_trip(fresh(), fresh(), _EDGES[edge])
 
     @clause(KekSpec.wrap_dek)
     def test_largest_dek(self, fresh: Fresh) -> None:
-        """Takes a DEK of 8160 bytes, or raises DekSizeError."""
+        """Takes a DEK of 8160 bytes, or raises DekSizeError.
+
+        Cure: raise DekSizeError with the largest size if the KMS refuses it; ``seal_dek``
+        lifts the limit.
+        """
         dek = token_bytes(MAX_DEK_SIZE)
         try:
             fresh().call("wrap_dek", dek=dek, context=CONTEXT)
@@ -58,7 +68,10 @@ class KekWrappingChecks:
 
     @clause(KekSpec.wrap_dek)
     def test_wrap_twice(self, fresh: Fresh) -> None:
-        """A DEK that is wrapped again unwraps from both."""
+        """A DEK that is wrapped again unwraps from both.
+
+        Cure: keep nothing by DEK or by dek_id that a second wrap would overwrite.
+        """
         dek = token_bytes(32)
         first, second = (fresh().answer("wrap_dek", dek=dek, context=CONTEXT) for _ in range(2))
         _unwraps(fresh(), first, dek, "of the first of two wraps")
@@ -66,7 +79,10 @@ class KekWrappingChecks:
 
     @clause(KekSpec.wrap_dek)
     def test_order_of_context(self, fresh: Fresh) -> None:
-        """Contexts that are equal are one context, in whatever order."""
+        """Contexts that are equal are one context, in whatever order.
+
+        Cure: encode the context by ``encode_context``, which sorts it.
+        """
         dek = token_bytes(32)
         wrapped = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
         turned = dict(reversed(CONTEXT.items()))
@@ -74,7 +90,11 @@ class KekWrappingChecks:
 
     @clause(KekSpec.wrap_dek)
     def test_strange_ids(self, fresh: Fresh) -> None:
-        """Takes every dek_id in the context."""
+        """Takes every dek_id in the context.
+
+        Cure: encode the context by ``encode_context``; if the KMS limits it, hand over its
+        digest.
+        """
         client, dek = fresh(), token_bytes(32)
         for dek_id in STRANGE_IDS:
             context = {**CONTEXT, "dek_id": dek_id}
@@ -83,7 +103,10 @@ class KekWrappingChecks:
 
     @clause(BackendSpec)
     def test_no_dek_is_kept(self, fresh: Fresh) -> None:
-        """A backend keeps no cache: it unwraps each time, and hands out no object again."""
+        """A backend keeps no cache: it unwraps each time, and hands out no object again.
+
+        Cure: keep no cache of DEKs; core decides how long one is kept.
+        """
         client, dek = fresh(), token_bytes(32)
         wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
         unwrap = partial(client.answer, "unwrap_dek", wrapped=wrapped, context=CONTEXT)
@@ -92,7 +115,11 @@ class KekWrappingChecks:
 
     @clause(BackendSpec)
     def test_threads(self, fresh: Fresh) -> None:
-        """All hooks may be called from several threads at once, on one client."""
+        """All hooks may be called from several threads at once, on one client.
+
+        Cure: keep what belongs to one call in local variables, and give each thread a
+        connection if one cannot be shared.
+        """
         client, deks = fresh(), [token_bytes(32) for _ in range(RACERS)]
         wraps = [partial(client.answer, "wrap_dek", dek=d, context=CONTEXT) for d in deks]
         for dek, wrapped in zip(deks, race(wraps), strict=True):
@@ -100,7 +127,10 @@ class KekWrappingChecks:
 
     @clause(KekSpec.describe_kek)
     def test_description(self, fresh: Fresh) -> None:
-        """``wrap_dek`` now would use what this returns."""
+        """``wrap_dek`` now would use what this returns.
+
+        Cure: ask the KMS which version wraps now, and say the same of it as ``wrap_dek``.
+        """
         wrapped: WrappedDek = fresh().answer("wrap_dek", dek=token_bytes(32), context=CONTEXT)
         info: KekInfo = fresh().answer("describe_kek")
         seen = KekInfo(wrapped.kek_id, wrapped.kek_version, wrapped.algorithm)
@@ -110,7 +140,11 @@ class KekWrappingChecks:
 
     @clause(KekSpec.describe_kek)
     def test_keks_have_names(self, fresh: Fresh, other: Fresh) -> None:
-        """``kek_id`` is the KEK's full name: two KEKs have two."""
+        """``kek_id`` is the KEK's full name: two KEKs have two.
+
+        Cure: make kek_id of all that tells two KEKs apart: account or vault, key ring and
+        name.
+        """
         keks = {client.answer("describe_kek").kek_id for client in (fresh(), other())}
         expect("describe_kek: how many kek_ids two KEKs have", 2, len(keks))
 
@@ -120,6 +154,9 @@ class KekWrappingChecks:
 
         A client that was open before the rotation unwraps what others wrap after it: programs run
         on while an admin rotates.
+
+        Cure: unwrap under the version that the WrappedDek names, and look a new one up when
+        it is not known.
         """
         rotate, dek = skip_without("rotate_kek", rotate_kek), token_bytes(32)
         long_open = fresh()
@@ -136,7 +173,11 @@ class KekWrappingChecks:
 
     @clause(KekSpec)
     def test_missing_kek(self, open_missing_kek: OpenKek | None) -> None:
-        """Every hook raises KekNotFoundError if the KMS has no such KEK, or opening does."""
+        """Every hook raises KekNotFoundError if the KMS has no such KEK, or opening does.
+
+        Cure: name the answer of your KMS that there is no such key as KekNotFoundError in
+        an ErrorTable.
+        """
         open_kek, dek = skip_without("open_missing_kek", open_missing_kek), token_bytes(32)
         with clients(open_kek, "kms") as fresh:
             _misses("describe_kek", lambda: fresh().call("describe_kek"))
@@ -144,7 +185,11 @@ class KekWrappingChecks:
 
     @clause(KekSpec)
     def test_disabled_kek(self, fresh: Fresh, disable_kek: Callable[[], object] | None) -> None:
-        """Every hook raises KekDisabledError once the KEK is disabled."""
+        """Every hook raises KekDisabledError once the KEK is disabled.
+
+        Cure: name the answer of your KMS that the key is disabled as KekDisabledError in an
+        ErrorTable.
+        """
         disable, client, dek = skip_without("disable_kek", disable_kek), fresh(), token_bytes(32)
         wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
         disable()

@@ -67,7 +67,10 @@ class ObserverConformance(BackendChecks):
 
     @clause(ObserverSpec.observe_start)
     def test_every_start(self, fresh: Fresh) -> None:
-        """Takes every beginning, also of an operation that it does not know, and its end."""
+        """Takes every beginning, also of an operation that it does not know, and its end.
+
+        Cure: take operations as texts, and have a default for one that you do not know.
+        """
         client = fresh()
         if not client.bound.offers("observe_start"):
             pytest.skip("observe_start is optional, and this backend has none")
@@ -79,7 +82,11 @@ class ObserverConformance(BackendChecks):
 
     @clause(ObserverSpec.observe)
     def test_every_event(self, fresh: Fresh) -> None:
-        """Takes note of every call, also of an operation that it does not know."""
+        """Takes note of every call, also of an operation that it does not know.
+
+        Cure: take operations as texts, with a default for one that you do not know, and
+        dek_id as None too.
+        """
         client = fresh()
         operations = ("get_dek", "load_record", "of-tomorrow")
         for operation, done in product(operations, (True, False)):
@@ -89,7 +96,10 @@ class ObserverConformance(BackendChecks):
 
     @clause(ObserverSpec.observe)
     def test_strange_ids(self, fresh: Fresh) -> None:
-        """Takes every dek_id."""
+        """Takes every dek_id.
+
+        Cure: write the dek_id as ``repr`` or as JSON shows it, in UTF-8.
+        """
         client = fresh()
         for dek_id in STRANGE_IDS:
             client.answer("observe", f"of {dek_id!r}", event=_event(dek_id))
@@ -99,6 +109,9 @@ class ObserverConformance(BackendChecks):
         """What it notes tells backend, operation and outcome, and the error's class.
 
         Not the dek_id: metrics have no label of it, since each new DEK would be a series more.
+
+        Cure: note backend, operation, outcome and error of each event, as labels or as
+        text.
         """
         read, client = skip_without("read_notes", read_notes), fresh()
         event = _event("noted-id", "unwrap_dek", "failed")
@@ -110,7 +123,11 @@ class ObserverConformance(BackendChecks):
 
     @clause(BackendSpec)
     def test_threads(self, fresh: Fresh, read_notes: ReadNotes | None) -> None:
-        """All hooks may be called from several threads at once, on one client."""
+        """All hooks may be called from several threads at once, on one client.
+
+        Cure: keep what belongs to one event in local variables, and write each note in one
+        call.
+        """
         client, ids = fresh(), [f"from-thread-{n:02}" for n in range(RACERS)]
         race([partial(client.answer, "observe", event=_event(dek_id)) for dek_id in ids])
         client.close()

@@ -27,7 +27,10 @@ class KekOptionalChecks:
 
     @clause(KekSpec.rewrap_dek)
     def test_rewrap(self, fresh: Fresh) -> None:
-        """The same DEK comes back under the new context, and under no other."""
+        """The same DEK comes back under the new context, and under no other.
+
+        Cure: wrap under new_context alone, and leave what was given as it is.
+        """
         client, dek = fresh(), token_bytes(32)
         _skip_unless_offered(client, "rewrap_dek")
         wrapped: WrappedDek = client.answer("wrap_dek", dek=dek, context=CONTEXT)
@@ -43,7 +46,10 @@ class KekOptionalChecks:
 
     @clause(KekSpec.rewrap_dek)
     def test_rewrap_under_another_context(self, fresh: Fresh) -> None:
-        """Rewraps nothing under another context than it was wrapped under."""
+        """Rewraps nothing under another context than it was wrapped under.
+
+        Cure: unwrap under ``context`` first, and let its refusal out as UnwrapError.
+        """
         client = fresh()
         _skip_unless_offered(client, "rewrap_dek")
         wrapped = client.answer("wrap_dek", dek=token_bytes(32), context=CONTEXT)
@@ -52,7 +58,10 @@ class KekOptionalChecks:
 
     @clause(KekSpec.check_health)
     def test_health(self, fresh: Fresh) -> None:
-        """Answers where the KMS does."""
+        """Answers where the KMS does.
+
+        Cure: ask for something cheap that the credentials may do, such as a description.
+        """
         client = fresh()
         _skip_unless_offered(client, "check_health")
         client.answer("check_health")
@@ -63,7 +72,11 @@ class StorageOptionalChecks:
 
     @clause(StorageSpec.list_records)
     def test_listed_records(self, fresh: Fresh) -> None:
-        """Lists each record once, at its revision, with its data or none."""
+        """Lists each record once, at its revision, with its data or none.
+
+        Cure: return each record with the revision that ``load_record`` returns, and None
+        for data that is not at hand.
+        """
         client = fresh()
         _skip_unless_offered(client, "list_records")
         made = {i: client.answer("create_record", dek_id=i, data=i.encode()) for i in _IDS}
@@ -78,7 +91,11 @@ class StorageOptionalChecks:
 
     @clause(StorageSpec.list_records)
     def test_resumed_listing(self, fresh: Fresh) -> None:
-        """Goes on behind ``after``, in the same order, whether that is still there or not."""
+        """Goes on behind ``after``, in the same order, whether that is still there or not.
+
+        Cure: go on behind ``after`` by order, as a lower bound; do not look for the id
+        itself.
+        """
         client = fresh()
         _skip_unless_offered(client, "list_records")
         for dek_id in _IDS:
@@ -94,7 +111,11 @@ class StorageOptionalChecks:
 
     @clause(StorageSpec.check_health)
     def test_health(self, fresh: Fresh) -> None:
-        """Answers where the store does, and changes nothing."""
+        """Answers where the store does, and changes nothing.
+
+        Cure: ask for something cheap that changes nothing, such as a description or a
+        listing of one.
+        """
         client = fresh()
         _skip_unless_offered(client, "check_health")
         client.answer("check_health")

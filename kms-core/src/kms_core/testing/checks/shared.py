@@ -15,6 +15,7 @@ from kms_core.errors import ClosedError, KmsError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, Scheme, answered, expect
 from kms_core.testing._harness.leaks import Secret, search
+from kms_core.testing._harness.logs import every_record
 
 
 class Provoked(NamedTuple):
@@ -48,14 +49,22 @@ class BackendChecks(ABC):
 
     @clause(BackendSpec)
     def test_hookspec_is_kept(self, fresh: Fresh) -> None:
-        """Every hook is implemented with all its arguments; ``Config`` is the config's model."""
+        """Every hook is implemented with all its arguments; ``Config`` is the config's model.
+
+        Cure: mark each hook with ``@hookimpl``, take all arguments by their names, and make
+        ``Config`` a subclass of BackendConfig.
+        """
         model = getattr(fresh().plugin, "Config", None)
         is_model = isinstance(model, type) and issubclass(model, BackendConfig)
         expect("Config: whether it is a subclass of BackendConfig", expected=True, seen=is_model)
 
     @clause(BackendSpec.close)
     def test_close_twice(self, fresh: Fresh) -> None:
-        """Frees what the client holds, without an error. Core lets it happen once."""
+        """Frees what the client holds, without an error. Core lets it happen once.
+
+        Cure: let ``close`` free what is held, return nothing, and pass over what is closed
+        already.
+        """
         client = fresh()
         self.use(client)
         answered("close", client.close)
@@ -63,7 +72,10 @@ class BackendChecks(ABC):
 
     @clause(BackendSpec.close)
     def test_use_after_close(self, fresh: Fresh) -> None:
-        """A closed client is closed: core calls no hook after ``close`` has returned None."""
+        """A closed client is closed: core calls no hook after ``close`` has returned None.
+
+        Cure: let ``close`` return None; core refuses calls from then on.
+        """
         client = fresh()
         answered("close", client.close)
         hook, arguments = self.harmless
@@ -71,7 +83,11 @@ class BackendChecks(ABC):
 
     @clause(BackendSpec.close)
     def test_close_leaves_others_open(self, fresh: Fresh) -> None:
-        """Frees nothing that another client of the same service uses."""
+        """Frees nothing that another client of the same service uses.
+
+        Cure: give each client what it closes; share nothing at the level of the module or
+        the class.
+        """
         closed, other = fresh(), fresh()
         answered("close", closed.close)
         self.use(other)
@@ -79,7 +95,11 @@ class BackendChecks(ABC):
 
     @clause(BackendSpec)
     def test_description_shows_no_secret(self, fresh: Fresh, secrets: Sequence[Secret]) -> None:
-        """``describe_…`` and a client's repr show no credential."""
+        """``describe_…`` and a client's repr show no credential.
+
+        Cure: keep credentials out of what describes the client: hold them as SecretStr, and
+        define ``__repr__``.
+        """
         client = fresh()
         hook, arguments = self.harmless
         answer = client.answer(hook, **arguments)
@@ -92,19 +112,19 @@ class BackendChecks(ABC):
         self,
         fresh: Fresh,
         secrets: Sequence[Secret],
-        caplog: pytest.LogCaptureFixture,
         capsys: pytest.CaptureFixture[str],
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """No logger at any level, and nothing printed, shows key bytes or a credential."""
+        """No logger at any level, and nothing printed, shows key bytes or a credential.
+
+        Cure: put the calls of your SDK into ``mute_logging`` with the names of its loggers,
+        and print nothing.
+        """
         client = fresh()
-        caplog.set_level(1)
-        for name, logger in list(logging.root.manager.loggerDict.items()):
-            caplog.set_level(1, logger=name)
-            monkeypatch.setattr(logger, "propagate", True, raising=False)
-        self.use(client)
-        _, deks = self.provoke(fresh)
+        with every_record() as records:
+            self.use(client)
+            _, deks = self.provoke(fresh)
         out, err = capsys.readouterr()
-        texts = [(f"a record of logger {r.name}", repr(vars(r))) for r in caplog.records]
-        texts += [("the log", caplog.text), ("standard output", out), ("standard error", err)]
+        texts = [(f"a record of logger {r.name}", repr(vars(r))) for r in records]
+        texts += [("the log", shown) for shown in map(logging.Formatter().format, records)]
+        texts += [("standard output", out), ("standard error", err)]
         search("every hook", texts, [*secrets, *deks])

@@ -40,7 +40,11 @@ class StorageListingChecks:
 
     @clause(StorageSpec)
     def test_strange_ids_are_distinct(self, fresh: Fresh) -> None:
-        """Two ids that differ in anything are two records, and none is ever a path."""
+        """Two ids that differ in anything are two records, and none is ever a path.
+
+        Cure: name records by ``encode_object_name``, or by the bytes of the id in a binary
+        column.
+        """
         _create_all(fresh(), STRANGE_IDS)
         client = fresh()
         for dek_id in STRANGE_IDS:
@@ -49,13 +53,21 @@ class StorageListingChecks:
 
     @clause(StorageSpec.list_dek_ids)
     def test_strange_ids_are_listed(self, fresh: Fresh) -> None:
-        """Yields each dek_id exactly as it was given."""
+        """Yields each dek_id exactly as it was given.
+
+        Cure: decode the name by the inverse of what encoded it, ``decode_object_name``, and
+        list nothing else.
+        """
         _create_all(fresh(), STRANGE_IDS)
         _lists("", STRANGE_IDS, fresh().list_ids())
 
     @clause(StorageSpec.list_dek_ids)
     def test_empty_store(self, fresh: Fresh) -> None:
-        """Of an empty store yields nothing."""
+        """Of an empty store yields nothing.
+
+        Cure: yield nothing where the service lists nothing, also if the folder or table has
+        just been made.
+        """
         expect("list_dek_ids of an empty store", [], fresh().list_ids())
 
     @pytest.fixture
@@ -69,6 +81,9 @@ class StorageListingChecks:
 
         Every other id extends the one before it, so that one of the two listings has such a pair on
         either side of its page's end, where an id that is taken for a prefix loses those behind it.
+
+        Cure: follow the mark of the next page that the service returns until it returns
+        none.
         """
         ids = [f"page/{n // 2:04}{'x' * (n % 2)}" for n in range(self.page_size + 5)]
         client = fresh()
@@ -83,7 +98,10 @@ class StorageListingChecks:
     @clause(StorageSpec.list_dek_ids)
     @pytest.mark.usefixtures("many_ids")
     def test_foreign_names(self, fresh: Fresh, plant_name: PlantName | None) -> None:
-        """What others keep in the store hides no dek_id, and is none."""
+        """What others keep in the store hides no dek_id, and is none.
+
+        Cure: pass over a name that is no encoded dek_id, and go on.
+        """
         plant = skip_without("plant_name", plant_name)
         _in_threads(plant, [f"0-foreign-{n:04}" for n in range(self.page_size)])  # a page of them
         for name in _FOREIGN_NAMES:
@@ -97,7 +115,11 @@ class StorageListingChecks:
 
     @clause(StorageSpec.list_dek_ids)
     def test_prefix(self, fresh: Fresh) -> None:
-        """Takes the prefix literally: no pattern, no path, no other case."""
+        """Takes the prefix literally: no pattern, no path, no other case.
+
+        Cure: compare the decoded id by ``startswith``; let the service filter only by
+        ``encode_object_prefix``.
+        """
         ids = {prefix + tail for prefix in _PREFIXES for tail in _TAILS} - {""}
         _create_all(fresh(), ids)
         client = fresh()
@@ -107,7 +129,10 @@ class StorageListingChecks:
 
     @clause(StorageSpec.list_dek_ids)
     def test_listing_while_records_change(self, fresh: Fresh) -> None:
-        """Reads on as it is asked; what others do meanwhile stops nothing."""
+        """Reads on as it is asked; what others do meanwhile stops nothing.
+
+        Cure: list page by page, and pass over what is gone meanwhile.
+        """
         client, kept = fresh(), [f"kept-{n}" for n in range(20)]
         _create_all(client, kept)
         gone = client.answer("create_record", dek_id="gone", data=b"data")

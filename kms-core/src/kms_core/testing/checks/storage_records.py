@@ -33,7 +33,11 @@ class StorageRecordChecks:
     @pytest.mark.parametrize("size", [0, 1, 256, 4096, MAX_RECORD_SIZE])
     @clause(StorageSpec.create_record)
     def test_created_record(self, fresh: Fresh, size: int) -> None:
-        """Every client sees the record whole, at once."""
+        """Every client sees the record whole, at once.
+
+        Cure: store exactly these bytes, where a strongly consistent read finds them, and
+        return the revision that a read returns.
+        """
         data = (bytes(range(256)) * (size // 256 + 1))[:size]
         revision = fresh().answer("create_record", f"of {size} bytes", dek_id="id", data=data)
         _holds(fresh(), "id", data, revision, "create_record")
@@ -41,7 +45,11 @@ class StorageRecordChecks:
     @pytest.mark.parametrize("data", _ODD_DATA)
     @clause(StorageSpec.create_record)
     def test_odd_data(self, fresh: Fresh, data: bytes) -> None:
-        """Data is opaque: neither a text nor JSON."""
+        """Data is opaque: neither a text nor JSON.
+
+        Cure: store bytes as bytes: a binary column or body, without an encoding, a newline
+        or a parser.
+        """
         client = fresh()
         first = client.answer("create_record", f"of {data!r}", dek_id="id", data=data)
         _holds(fresh(), "id", data, first, "create_record")
@@ -50,14 +58,21 @@ class StorageRecordChecks:
 
     @clause(StorageSpec.create_record)
     def test_create_existing(self, fresh: Fresh) -> None:
-        """Raises DekExistsError, and the record is as before."""
+        """Raises DekExistsError, and the record is as before.
+
+        Cure: create only where nothing is, by one request of your service, and name its
+        refusal as DekExistsError.
+        """
         revision = fresh().answer("create_record", dek_id="id", data=b"first")
         fresh().refuse(DekExistsError, "create_record", "again", dek_id="id", data=b"second")
         _holds(fresh(), "id", b"first", revision, "create_record that was refused")
 
     @clause(StorageSpec.replace_record)
     def test_replaced_record(self, fresh: Fresh) -> None:
-        """Stores new data and returns the new revision."""
+        """Stores new data and returns the new revision.
+
+        Cure: return the revision that the service gave the new data.
+        """
         client = fresh()
         first = client.answer("create_record", dek_id="id", data=b"first")
         second = client.answer("replace_record", dek_id="id", data=b"second", revision=first)
@@ -67,7 +82,10 @@ class StorageRecordChecks:
 
     @clause(StorageSpec.replace_record)
     def test_replaced_by_the_largest(self, fresh: Fresh) -> None:
-        """Takes data of 65536 bytes, and shorter data after it."""
+        """Takes data of 65536 bytes, and shorter data after it.
+
+        Cure: give the field 65536 bytes of room, and write the whole of it each time.
+        """
         client, largest = fresh(), bytes(range(256)) * (MAX_RECORD_SIZE // 256)
         first = client.answer("create_record", dek_id="id", data=b"first")
         second = client.answer("replace_record", dek_id="id", data=largest, revision=first)
@@ -82,6 +100,9 @@ class StorageRecordChecks:
 
         Otherwise who read the former record deletes or replaces the later one, and with it the only
         copy of its DEK. Equal data may have an equal revision, such as a checksum.
+
+        Cure: take as revision what no later record of the id has again: a checksum, a
+        random token or a number that deleting does not reset.
         """
         client = fresh()
         former = client.answer("create_record", dek_id="id", data=b"former")
@@ -94,7 +115,11 @@ class StorageRecordChecks:
 
     @clause(StorageSpec.replace_record)
     def test_stale_replace(self, fresh: Fresh) -> None:
-        """Raises ConflictError at another revision, and changes nothing."""
+        """Raises ConflictError at another revision, and changes nothing.
+
+        Cure: send the revision as a condition of the request, and name its refusal as
+        ConflictError.
+        """
         stale, revision = _replaced(fresh())
         when = "at a stale revision"
         arguments = {"dek_id": "id", "data": b"third", "revision": stale}
@@ -103,7 +128,11 @@ class StorageRecordChecks:
 
     @clause(StorageSpec.delete_record)
     def test_stale_delete(self, fresh: Fresh) -> None:
-        """Raises ConflictError at another revision, and changes nothing."""
+        """Raises ConflictError at another revision, and changes nothing.
+
+        Cure: send the revision as a condition of the request, and name its refusal as
+        ConflictError.
+        """
         stale, revision = _replaced(fresh())
         when = "at a stale revision"
         fresh().refuse(ConflictError, "delete_record", when, dek_id="id", revision=stale)
@@ -111,12 +140,19 @@ class StorageRecordChecks:
 
     @clause(StorageSpec.load_record)
     def test_load_missing(self, fresh: Fresh) -> None:
-        """Raises DekNotFoundError."""
+        """Raises DekNotFoundError.
+
+        Cure: name the answer of your service that nothing is stored there as
+        DekNotFoundError.
+        """
         fresh().refuse(DekNotFoundError, "load_record", "of a missing record", dek_id="id")
 
     @clause(StorageSpec.replace_record)
     def test_replace_missing(self, fresh: Fresh) -> None:
-        """Raises DekNotFoundError, and stores nothing."""
+        """Raises DekNotFoundError, and stores nothing.
+
+        Cure: update only what is there, and tell what is missing as DekNotFoundError.
+        """
         client, when = fresh(), "of a missing record"
         revision = client.answer("create_record", dek_id="there", data=b"data")
         arguments = {"dek_id": "id", "data": b"data", "revision": revision}
@@ -125,14 +161,21 @@ class StorageRecordChecks:
 
     @clause(StorageSpec.delete_record)
     def test_delete_missing(self, fresh: Fresh) -> None:
-        """Raises DekNotFoundError."""
+        """Raises DekNotFoundError.
+
+        Cure: tell what is missing as DekNotFoundError, also where your service calls it a
+        success.
+        """
         client, when = fresh(), "of a missing record"
         revision = client.answer("create_record", dek_id="there", data=b"data")
         client.refuse(DekNotFoundError, "delete_record", when, dek_id="id", revision=revision)
 
     @clause(StorageSpec.delete_record)
     def test_deleted_record(self, fresh: Fresh) -> None:
-        """Deletes: the record is neither loaded nor listed any more."""
+        """Deletes: the record is neither loaded nor listed any more.
+
+        Cure: remove the record itself, and from whatever the listing reads.
+        """
         client = fresh()
         revision = client.answer("create_record", dek_id="id", data=b"data")
         client.answer("delete_record", dek_id="id", revision=revision)
@@ -141,7 +184,10 @@ class StorageRecordChecks:
 
     @clause(StorageSpec.create_record)
     def test_create_after_delete(self, fresh: Fresh) -> None:
-        """Takes an id whose record was deleted."""
+        """Takes an id whose record was deleted.
+
+        Cure: leave nothing of a deleted record that a create meets.
+        """
         client = fresh()
         first = client.answer("create_record", dek_id="id", data=b"first")
         client.answer("delete_record", dek_id="id", revision=first)
@@ -151,7 +197,10 @@ class StorageRecordChecks:
 
     @clause(StorageSpec)
     def test_other_records_stay(self, fresh: Fresh) -> None:
-        """``replace_record`` and ``delete_record`` change the record of this dek_id alone."""
+        """``replace_record`` and ``delete_record`` change the record of this dek_id alone.
+
+        Cure: name the record in each request by its whole dek_id.
+        """
         client = fresh()
         kept = client.answer("create_record", dek_id="kept", data=b"kept")
         first = client.answer("create_record", dek_id="id", data=b"first")
@@ -162,7 +211,11 @@ class StorageRecordChecks:
 
     @clause(StorageSpec.load_record)
     def test_oversized_record(self, fresh: Fresh, plant_record: PlantRecord | None) -> None:
-        """Reads at most MAX_RECORD_SIZE + 1 bytes of what others stored."""
+        """Reads at most MAX_RECORD_SIZE + 1 bytes of what others stored.
+
+        Cure: stop reading after MAX_RECORD_SIZE + 1 bytes; core then says that the record
+        is too large.
+        """
         skip_without("plant_record", plant_record)("id", bytes(3 * MAX_RECORD_SIZE))
         stored: StoredRecord = fresh().answer("load_record", dek_id="id")
         size = len(stored.data)
@@ -170,7 +223,10 @@ class StorageRecordChecks:
 
     @clause(StorageSpec.describe_storage)
     def test_description(self, fresh: Fresh) -> None:
-        """Says where the records are: all clients of one store say the same, in some words."""
+        """Says where the records are: all clients of one store say the same, in some words.
+
+        Cure: return the same address of the store from every client, made from the config.
+        """
         first, second = (fresh().answer("describe_storage") for _ in range(2))
         expect("describe_storage by another client", first, second)
         expect(
@@ -179,7 +235,11 @@ class StorageRecordChecks:
 
     @clause(BackendSpec)
     def test_threads(self, fresh: Fresh) -> None:
-        """All hooks may be called from several threads at once, on one client."""
+        """All hooks may be called from several threads at once, on one client.
+
+        Cure: keep what belongs to one call in local variables, and give each thread a
+        connection if one cannot be shared.
+        """
         client, ids = fresh(), [f"id-{n}" for n in range(RACERS)]
         create = partial(client.answer, "create_record")
         revisions = race([partial(create, dek_id=i, data=i.encode()) for i in ids])

@@ -38,6 +38,9 @@ class StorageWireChecks:
 
         UnavailableError leaves open whether it is there. DekExistsError and ConflictError may come
         from a second attempt of an SDK, which meets the record of the first; core then compares.
+
+        Cure: write the record in one request, and raise UnavailableError when its answer
+        does not come.
         """
         open_client = skip_without("open_through", open_through)
         with clients(open_client, "storage") as through:

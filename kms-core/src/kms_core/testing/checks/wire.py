@@ -87,6 +87,9 @@ class WireChecks(ErrorChecks):
 
         Anything else says something of what is stored that nobody knows: at a DekNotFoundError core
         makes a new DEK, and at an UnwrapError somebody restores a backup.
+
+        Cure: give each call a time limit, and name every error of the connection and every
+        5xx in an ErrorTable, as UnavailableError.
         """
         open_client = skip_without("open_through", open_through)
         requests = self.requests(fresh())
@@ -111,6 +114,9 @@ class WireChecks(ErrorChecks):
 
         A gateway that has lost its route says 404: were that a DekNotFoundError, core would make a
         new DEK.
+
+        Cure: take a status for an answer of your service only with what it alone sends,
+        such as a code in a body of its form.
         """
         open_client = skip_without("open_through", open_through)
         requests = self.requests(fresh())
@@ -125,7 +131,11 @@ class WireChecks(ErrorChecks):
 
     @clause(BackendSpec)
     def test_late_answer(self, fresh: Fresh, wire: FaultyWire, open_through: Open | None) -> None:
-        """An answer that comes too late is never taken for that to the next call."""
+        """An answer that comes too late is never taken for that to the next call.
+
+        Cure: close a connection whose answer did not come in time; use it for no other
+        call.
+        """
         open_client = skip_without("open_through", open_through)
         hook, answers = self.questions(fresh)
         with clients(open_client, self.scheme) as through:
