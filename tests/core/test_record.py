@@ -142,6 +142,15 @@ def test_arbitrary_bytes_are_a_record_error(data: bytes) -> None:
         decode_record(data, "volume-42")
 
 
+def test_a_record_of_constellation() -> None:
+    """Somebody copied it to the name of one of ours."""
+    info = {"mechanism": 1, "key_id": "arn", "wrapped_key": "AAAA"}
+    for key_info in ({"key_info": info}, {}):
+        data = json.dumps({"ciphertext": "AAAA", "iv": "AAAA", **key_info}).encode()
+        with pytest.raises(kms_core.RecordError, match="by Constellation's library, whose records"):
+            decode_record(data, "volume-42")
+
+
 @given(field=st.sampled_from(sorted(json.loads(ENCODED))), value=json_values)
 @settings(max_examples=300)
 def test_a_field_of_another_value_is_refused_or_another_record(field: str, value: object) -> None:

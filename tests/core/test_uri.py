@@ -57,6 +57,8 @@ def test_well_formed(uri: str, name: str, parameters: dict[str, str]) -> None:
         f"kms://local?key={SECRET} ",
         f"kms://local?key={SECRET}\n",
         "kms://local?key=",
+        f"kms://local?key={SECRET}+{SECRET}",
+        f"kms://local?{SECRET}+=x",
         "kms://LOCAL?key=x",
         "kms://-local",
     ],
@@ -67,6 +69,24 @@ def test_malformed(uri: str) -> None:
     assert SECRET not in str(caught.value)
     assert SECRET not in repr(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name"),
+    [
+        ("kms", "azure"),
+        ("kms", "gcp"),
+        ("storage", "aws"),
+        ("storage", "azure"),
+        ("storage", "gcp"),
+    ],
+)
+def test_a_plus_is_refused_where_constellation_writes_one_for_a_space(
+    scheme: str, name: str
+) -> None:
+    with pytest.raises(kms_core.ConfigError, match="write %2B for a plus, %20 for a space"):
+        parse_uri(f"{scheme}://{name}?clientSecret=a+b", scheme)
+    assert parse_uri(f"{scheme}://{name}?x=a%2Bb%20c", scheme) == (name, {"x": "a+b c"})
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)

@@ -2,47 +2,56 @@
 
 from __future__ import annotations
 
-import re
-from base64 import urlsafe_b64decode
+from pathlib import Path
+from typing import Literal, Self, TypeAlias
 
 from kms_core.backend import BackendConfig, SecretBytes
 
-MIN_MASTER_SECRET_SIZE = 16
-MIN_SALT_SIZE = 32
-
-_BASE64URL = re.compile(r"(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}==|[A-Za-z0-9_-]{3}=)?")
+Encoding: TypeAlias = Literal["base64url", "hex", "raw"]
 
 
-class Base64UrlSecret(SecretBytes):
-    """RFC 4648, section 5, with padding; Python's own decoder passes over what is not in it."""
+class EncodedSecret(SecretBytes):
+    """A secret as it was given. What it means depends on another parameter."""
 
-    def __init__(self, text: str | bytes) -> None:
-        if not isinstance(text, str) or not _BASE64URL.fullmatch(text):
-            raise ValueError("is not base64url with padding (RFC 4648, section 5)")
-        super().__init__(urlsafe_b64decode(text))
+    def __init__(self, given: str | bytes) -> None:
+        super().__init__(
+            given.encode(errors="surrogateescape") if isinstance(given, str) else given
+        )
+
+    @classmethod
+    def from_file(cls, content: bytes) -> Self:
+        """The file's bytes, which may be no text."""
+        return cls(content)
 
 
 class ClusterConfig(BackendConfig):
-    """The master secret and the salt, in base64url with padding.
+    """A master secret and a salt, each by itself or both in one file of Constellation.
 
-    Each may also come from a file (``keyFile``, ``saltFile``) or from the environment
-    (``KMS_KEK_CLUSTER_KMS_KEY``, ``KMS_KEK_CLUSTER_KMS_SALT``).
+    ``key`` and ``salt`` may also come from files (``keyFile``, ``saltFile``) or from the
+    environment (``KMS_KEK_CLUSTER_KMS_KEY``, ``KMS_KEK_CLUSTER_KMS_SALT``).
 
     Attributes:
         key: the master secret, at least 16 bytes.
         salt: at least 32 bytes.
+        encoding: of both: base64url with padding (RFC 4648, section 5), hexadecimal digits, or
+            raw bytes. Without it they are base64url, and refused if they could be hexadecimal.
+        file: path of a ``constellation-mastersecret.json``, in place of ``key`` and ``salt``.
         allow_short: admit shorter ones, as published test vectors have them.
     """
 
-    key: Base64UrlSecret
-    salt: Base64UrlSecret
+    key: EncodedSecret | None = None
+    salt: EncodedSecret | None = None
+    encoding: Encoding | None = None
+    file: Path | None = None
     allow_short: bool = False
 
     def __post_init__(self) -> None:
-        for name, secret, least in (
-            ("key", self.key, MIN_MASTER_SECRET_SIZE),
-            ("salt", self.salt, MIN_SALT_SIZE),
-        ):
-            needed = 1 if self.allow_short else least
-            if len(secret) < needed:
-                raise ValueError(f"{name} has {len(secret)} bytes; at least {needed} are needed")
+        given = [self.key is not None, self.salt is not None]
+        if self.file is None and not all(given):
+            missing = " and ".join(n for n, g in zip(("key", "salt"), given, strict=True) if not g)
+            raise ValueError(f"{missing} {'is' if any(given) else 'are'} required, or else file")
+        if self.file is not None and (any(given) or self.encoding):
+            raise ValueError(
+                "file takes the place of key, salt and encoding; give one or the others, also in "
+                "KMS_KEK_CLUSTER_KMS_KEY and KMS_KEK_CLUSTER_KMS_SALT"
+            )

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from kms_cluster.config import ClusterConfig
+from kms_cluster.master_secret import read_master_secret
 from kms_core import KekInfo
 from kms_core.backend import DeriverSpec, check_dek_id, check_dek_size, hookimpl
 
@@ -21,15 +22,16 @@ class ClusterKms(DeriverSpec):
     Config = ClusterConfig
 
     def __init__(self, config: ClusterConfig) -> None:
-        extract = HMAC(config.salt.get_secret_value(), SHA256())
-        extract.update(config.key.get_secret_value())
+        key, salt = read_master_secret(config)
+        extract = HMAC(salt, SHA256())
+        extract.update(key)
         self._pseudorandom_key = extract.finalize()
 
     @hookimpl
     def derive_dek(self, dek_id: str, size: int) -> bytes:
-        info = check_dek_id(dek_id, errors="surrogateescape")
+        info = check_dek_id(dek_id)
         check_dek_size(size)
-        return HKDFExpand(SHA256(), size, info).derive(self._pseudorandom_key)
+        return self._expand(info, size)
 
     @hookimpl
     def describe_kek(self) -> KekInfo:
@@ -38,3 +40,6 @@ class ClusterKms(DeriverSpec):
     @hookimpl
     def close(self) -> None:
         """Nothing is held open."""
+
+    def _expand(self, info: bytes, size: int) -> bytes:
+        return HKDFExpand(SHA256(), size, info).derive(self._pseudorandom_key)

@@ -151,12 +151,11 @@ class Event:
     made: bool | None = None
 
 
-def check_dek_id(dek_id: str, *, errors: Literal["strict", "surrogateescape"] = "strict") -> bytes:
+def check_dek_id(dek_id: str) -> bytes:
     """Return the dek_id's bytes in UTF-8.
 
     Args:
         dek_id: 1 to 255 bytes in UTF-8, without control characters.
-        errors: ``surrogateescape`` also admits bytes that are not text, in the form of PEP 383.
 
     Raises:
         DekIdError: it is none of that.
@@ -164,7 +163,7 @@ def check_dek_id(dek_id: str, *, errors: Literal["strict", "surrogateescape"] = 
     if not isinstance(dek_id, str):
         raise DekIdError(f"a dek_id is a str, not {type(dek_id).__name__}")
     try:
-        encoded = dek_id.encode("utf-8", errors)
+        encoded = dek_id.encode()
     except UnicodeEncodeError:
         raise DekIdError("the dek_id holds a lone surrogate, which has no UTF-8 form") from None
     if not 1 <= len(encoded) <= MAX_DEK_ID_SIZE:

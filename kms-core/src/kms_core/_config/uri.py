@@ -1,7 +1,8 @@
 """Parses ``kms://`` and ``storage://`` URIs (RFC 3986).
 
-No message repeats a piece of the URI that could be part of a secret. A ``+`` is a plus sign, as
-RFC 3986 has it: secrets with a plus that Constellation writes unescaped arrive whole.
+No message repeats a piece of the URI that could be part of a secret. A ``+`` is a plus sign in RFC
+3986 and a space in HTML forms, so it is refused. In two kinds of URI that Constellation writes it
+escapes nothing, and there a ``+`` is itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ NAME_RULE = "1 to 30 lower-case letters and digits, with single dashes between t
 
 _NAME = re.compile(r"(?=.{1,30}\Z)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _RAW_SPACE = re.compile(r"[\x00-\x20\x7f]")
+_UNESCAPED_BY_CONSTELLATION = {"kms://aws", "kms://cluster-kms"}
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -55,6 +57,8 @@ def _parse_query(query: str, backend: str) -> dict[str, str]:
     for position, piece in enumerate(query.split("&") if query else (), 1):
         name, equals, value = piece.partition("=")
         problem = _problem(name, equals, value, parameters)
+        if "+" in piece and not problem and backend not in _UNESCAPED_BY_CONSTELLATION:
+            problem = "has a '+'; write %2B for a plus, %20 for a space"
         if problem:
             raise ConfigError(f"{backend}: parameter {position} of the URI {problem}")
         parameters[unquote(name)] = unquote(value)

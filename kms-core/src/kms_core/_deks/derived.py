@@ -19,8 +19,8 @@ class DerivedDeks:
         self.storage = None
 
     def get_dek(self, dek_id: str, size: int | None, *, create: bool) -> tuple[bytes, bool]:  # noqa: ARG002 -- a derived DEK is neither created nor missing
-        """Derive the DEK. An id that is not text is allowed here, as in HKDF's own info."""
-        check_dek_id(dek_id, errors="surrogateescape")
+        """Derive the DEK."""
+        check_dek_id(dek_id)
         size = size or DEFAULT_DEK_SIZE
         dek = self.kek.derive_dek(dek_id, size)
         check_unwrapped_size(self.kek, dek, size)

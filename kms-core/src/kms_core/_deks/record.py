@@ -104,12 +104,26 @@ class _AnyVersion(msgspec.Struct):
     format: str
 
 
+class _OfConstellation(msgspec.Struct):
+    ciphertext: str
+    iv: str
+
+
 def _malformed(data: bytes, error: Exception) -> RecordError:
     try:
         if msgspec.json.decode(data, type=_AnyVersion).format != FORMAT:
             return _unknown()
     except _UNREADABLE:
         pass
+    try:
+        msgspec.json.decode(data, type=_OfConstellation)
+    except _UNREADABLE:
+        pass
+    else:
+        return RecordError(
+            "the record was written by Constellation's library, whose records kms-core does not "
+            "read; get its DEK with that library, and give the record the name back that it had"
+        )
     return RecordError(f"the record is malformed ({type(error).__name__}); {_CURE}")
 
 
