@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
 from kms_core import Kms, open_kms
 from tests.aws.cloud import Cloud, FaultProxy, start_proxy
-from tests.aws.faults import QUICK, SESSION_TOKEN
+from tests.aws.faults import PATIENT, SESSION_TOKEN
 from tests.fakes.aws.recording import PROMISED, record_calls
 from tests.fakes.aws.servers import start_ministack, start_moto, start_rclone
 from tests.fakes.process import Server
@@ -78,17 +78,24 @@ def proxy(moto: Cloud) -> Iterator[FaultProxy]:
 @pytest.fixture
 def kek(proxy: FaultProxy) -> AwsKek:
     key = proxy.cloud.make_key()
-    return proxy.cloud.open_kek(key, sessionToken=SESSION_TOKEN, **QUICK)
+    return proxy.cloud.open_kek(key, sessionToken=SESSION_TOKEN, **PATIENT)
 
 
 @pytest.fixture
 def storage(proxy: FaultProxy) -> AwsStorage:
-    return proxy.cloud.open_storage(proxy.cloud.make_bucket(), sessionToken=SESSION_TOKEN, **QUICK)
+    bucket = proxy.cloud.make_bucket()
+    return proxy.cloud.open_storage(bucket, sessionToken=SESSION_TOKEN, **PATIENT)
 
 
 @pytest.fixture
-def kms(proxy: FaultProxy) -> Iterator[Kms]:
-    more = {"backend": "aws", **proxy.cloud.parameters, **QUICK}
+def limits() -> Mapping[str, float]:
+    """How long ``kms`` waits."""
+    return PATIENT
+
+
+@pytest.fixture
+def kms(proxy: FaultProxy, limits: Mapping[str, float]) -> Iterator[Kms]:
+    more = {"backend": "aws", **proxy.cloud.parameters, **limits}
     kek = more | {"keyName": proxy.cloud.make_key()}
     storage = more | {"bucket": proxy.cloud.make_bucket()}
     with open_kms(kek, storage) as kms:

@@ -11,7 +11,12 @@ from kms_core._tracebacks import clear_locals
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.fakes.aws.servers import ACCESS_KEY
 
-QUICK = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 2}
+PATIENT = {"connectTimeout": 60, "readTimeout": 60, "maxAttempts": 2}
+"""For calls that are answered, or end by themselves, however busy this machine is."""
+HANGING = PATIENT | {"readTimeout": 0.3}
+"""For calls that hang, each of which takes so long."""
+SOME_HANG = PATIENT | {"readTimeout": 1, "maxAttempts": 3}
+"""For clients some of whose calls hang; the others have several attempts to be in time."""
 SESSION_TOKEN = "a-session-token-of-this-test-and-nothing-else"
 RETRYABLE = {ConflictError, ThrottledError, UnavailableError}
 

@@ -12,11 +12,8 @@ from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
 from kms_core.testing import FaultyWire, KekConformance, StorageConformance
 from tests.aws.cloud import Cloud
-from tests.aws.faults import QUICK
+from tests.aws.faults import PATIENT, SOME_HANG
 from tests.fakes.aws.servers import ACCESS_KEY
-
-IMPATIENT = QUICK | {"readTimeout": 1}
-"""For a wire that hangs, again and again."""
 
 
 def through(wire: FaultyWire, cloud: Cloud) -> str:
@@ -68,12 +65,12 @@ class AwsKekConformance(OnServer, KekConformance):
 
     @pytest.fixture
     def open_unreachable(self, cloud: Cloud, key: str, closed_port: int) -> Callable[[], AwsKek]:
-        return lambda: cloud.open_kek(key, endpoint=f"http://127.0.0.1:{closed_port}", **QUICK)
+        return lambda: cloud.open_kek(key, endpoint=f"http://127.0.0.1:{closed_port}", **PATIENT)
 
     @pytest.fixture
     def open_through(self, cloud: Cloud, key: str, wire: FaultyWire) -> Callable[[], AwsKek]:
         endpoint = through(wire, cloud)
-        return lambda: cloud.open_kek(key, endpoint=endpoint, **IMPATIENT)
+        return lambda: cloud.open_kek(key, endpoint=endpoint, **SOME_HANG)
 
     @pytest.fixture
     def disable_kek(self, cloud: Cloud, key: str) -> Callable[[], object]:
@@ -135,12 +132,12 @@ class AwsStorageConformance(OnServer, StorageConformance):
         self, cloud: Cloud, bucket: str, closed_port: int
     ) -> Callable[[], AwsStorage]:
         endpoint = f"http://127.0.0.1:{closed_port}"
-        return lambda: cloud.open_storage(bucket, endpoint=endpoint, **IMPATIENT)
+        return lambda: cloud.open_storage(bucket, endpoint=endpoint, **PATIENT)
 
     @pytest.fixture
     def open_through(self, cloud: Cloud, bucket: str, wire: FaultyWire) -> Callable[[], AwsStorage]:
         endpoint = through(wire, cloud)
-        return lambda: cloud.open_storage(bucket, endpoint=endpoint, **IMPATIENT)
+        return lambda: cloud.open_storage(bucket, endpoint=endpoint, **SOME_HANG)
 
     @pytest.fixture
     def plant_name(self, cloud: Cloud, bucket: str) -> Callable[[str], object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import pytest
@@ -10,10 +11,17 @@ from kms_aws.storage import AwsStorage
 from kms_core import AccessDeniedError, DekNotFoundError, Kms, OperationError
 from kms_core.testing import Client
 from tests.aws.cloud import FaultProxy
+from tests.aws.faults import PATIENT, SOME_HANG
 from tests.fakes.aws.faults import s3_error
 from tests.fakes.proxy import Exchange, Fault, drop, hang, lose_answer, pass_on, say
 
-pytestmark = pytest.mark.timeout(60)  # far above what QUICK allows, far below a hang
+
+@pytest.fixture
+def limits(request: pytest.FixtureRequest) -> Mapping[str, float]:
+    """Short where the test's fault hangs."""
+    parameters = getattr(request.node, "callspec", None)
+    hangs = parameters is not None and parameters.params.get("fault") is hang
+    return SOME_HANG if hangs else PATIENT
 
 
 @pytest.mark.parametrize("fault", [hang, drop, say(500, b""), s3_error("SlowDown", 503)])
@@ -33,9 +41,11 @@ def test_create_whose_answer_is_lost(proxy: FaultProxy, kms: Kms, times: int) ->
 
 
 @pytest.mark.parametrize("fault", [hang, drop, say(500, b""), s3_error("SlowDown", 503)])
-def test_create_that_did_not_land(proxy: FaultProxy, kms: Kms, fault: Fault) -> None:
+def test_create_that_did_not_land(
+    proxy: FaultProxy, kms: Kms, fault: Fault, limits: Mapping[str, int]
+) -> None:
     kms.get_dek("another", create=True)
-    proxy.spoil("PUT", fault, times=2)
+    proxy.spoil("PUT", fault, times=limits["maxAttempts"])
     with pytest.raises(OperationError) as caught:
         kms.get_dek("id", create=True)
     assert caught.value.retryable

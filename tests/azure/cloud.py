@@ -16,7 +16,10 @@ from tests.fakes.azure.servers import ACCOUNT, ACCOUNT_KEY, CLIENT_SECRET, TENAN
 from tests.fakes.process import Server
 
 VAULT = "our-vault"
-QUICK: dict[str, Any] = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 1}
+PATIENT: dict[str, Any] = {"connectTimeout": 60, "readTimeout": 60, "maxAttempts": 1}
+"""For calls that are answered, or end by themselves, however busy this machine is."""
+HANGING = PATIENT | {"readTimeout": 0.3}
+"""For calls that hang, each of which takes so long."""
 
 
 @dataclass(frozen=True)

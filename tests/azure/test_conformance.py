@@ -15,7 +15,7 @@ from kms_azure.storage import AzureStorage
 from kms_core.backend import encode_object_name
 from kms_core.backend.auth_key import make_auth_key
 from kms_core.testing import KekConformance, StorageConformance
-from tests.azure.cloud import QUICK, Cloud
+from tests.azure.cloud import PATIENT, Cloud
 from tests.fakes.azure.servers import CLIENT_SECRET
 
 
@@ -50,7 +50,7 @@ class AzureKekConformance(KekConformance):
         self, cloud: Cloud, key: str, more: dict[str, Any], closed_port: int
     ) -> Callable[[], AzureKek]:
         away = replace(cloud, endpoints={self.vault_type: f"https://127.0.0.1:{closed_port}"})
-        return lambda: away.open_kek(key, self.vault_type, **QUICK, **more)
+        return lambda: away.open_kek(key, self.vault_type, **PATIENT, **more)
 
     @pytest.fixture
     def open_forbidden(
@@ -113,7 +113,7 @@ class TestBlobStorage(StorageConformance):
         self, cloud: Cloud, container: str, closed_port: int
     ) -> Callable[[], AzureStorage]:
         away = replace(cloud, endpoints={"azurite": f"https://127.0.0.1:{closed_port}"})
-        return lambda: away.open_storage(container, **QUICK)
+        return lambda: away.open_storage(container, **PATIENT)
 
     @pytest.fixture
     def plant_record(self, cloud: Cloud, container: str) -> Callable[[str, bytes], object]:

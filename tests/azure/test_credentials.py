@@ -22,7 +22,7 @@ from kms_azure.client import Credential
 from kms_core import AccessDeniedError, KmsError, ThrottledError, UnavailableError
 from kms_core._tracebacks import clear_locals, error_chain
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
-from tests.azure.cloud import Cloud
+from tests.azure.cloud import HANGING, PATIENT, Cloud
 from tests.azure.test_config import kek_config
 from tests.fakes.azure.faults import start_proxy
 from tests.fakes.azure.servers import CLIENT_SECRET, TENANT
@@ -32,7 +32,6 @@ CONTEXT = {"dek_id": "id", "size": "32"}
 VAULT = "vault.azure.net"
 NO_CREDENTIALS: dict[str, Any] = {"tenantID": None, "clientID": None, "clientSecret": None}
 WRONG_SECRET = "a-wrong-client-secret-of-this-test"
-QUICK: dict[str, Any] = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 1}
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def asked(cloud: Cloud, client_id: str) -> list[str]:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     url = f"{cloud.tokens.url}/asked/{client_id}"
-    with urllib.request.urlopen(url, context=context, timeout=10) as reply:
+    with urllib.request.urlopen(url, context=context, timeout=60) as reply:
         scopes: list[str] = json.load(reply)
     return scopes
 
@@ -112,19 +111,19 @@ def test_wrong_secret(cloud: Cloud, key: str) -> None:
 def test_token_endpoint_that_fails(
     cloud: Cloud, key: str, status: int, kind: type[KmsError]
 ) -> None:
-    fails(kind, cloud.as_client(f"status-{status}").open_kek(key, **QUICK))
+    fails(kind, cloud.as_client(f"status-{status}").open_kek(key, **PATIENT))
 
 
 def test_token_endpoint_that_is_away(cloud: Cloud, certificates: Certificates, key: str) -> None:
     with start_proxy(cloud.tokens.url, certificates) as gone:
         url = gone.url
-    fails(UnavailableError, cloud.open_kek(key, authority=url, **QUICK))
+    fails(UnavailableError, cloud.open_kek(key, authority=url, **PATIENT))
 
 
 def test_token_endpoint_that_hangs(cloud: Cloud, certificates: Certificates, key: str) -> None:
     with start_proxy(cloud.tokens.url, certificates) as proxy:
         proxy.spoil("challenge", lambda exchange: exchange.hang())
-        fails(UnavailableError, cloud.open_kek(key, authority=proxy.url, **QUICK))
+        fails(UnavailableError, cloud.open_kek(key, authority=proxy.url, **HANGING))
 
 
 LIES = [
@@ -207,7 +206,7 @@ def test_user_assigned_identity(
 
 def test_no_managed_identity_here(cloud: Cloud, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
-    kek = cloud.open_kek(key, **NO_CREDENTIALS, managedIdentity=True, **QUICK)
+    kek = cloud.open_kek(key, **NO_CREDENTIALS, managedIdentity=True, **PATIENT)
     fails(AccessDeniedError, kek)
 
 

@@ -28,13 +28,13 @@ from kms_core import (
 from kms_core._tracebacks import clear_locals, error_chain
 from kms_core.testing import Client
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
-from tests.azure.cloud import QUICK, Cloud
+from tests.azure.cloud import HANGING, PATIENT, Cloud
 from tests.fakes.azure.faults import blob_error, start_proxy, vault_error
 from tests.fakes.azure.servers import CLIENT_SECRET
 from tests.fakes.certificates import Certificates
 from tests.fakes.proxy import Exchange, Fault, Proxy, cut_body, drop, hang, lose_answer, say
 
-TWICE = QUICK | {"maxAttempts": 2}
+TWICE = PATIENT | {"maxAttempts": 2}
 CONTEXT = {"dek_id": "id", "size": "32"}
 VAULT = "vault.azure.net"
 HOLD_SECRETS = ("request", "response")
@@ -66,12 +66,12 @@ def key(cloud: Cloud) -> str:
 
 @pytest.fixture
 def kek(behind: Cloud, key: str) -> AzureKek:
-    return behind.open_kek(key, **QUICK)
+    return behind.open_kek(key, **PATIENT)
 
 
 @pytest.fixture
 def storage(behind: Cloud) -> AzureStorage:
-    return behind.open_storage(behind.make_container(), **QUICK)
+    return behind.open_storage(behind.make_container(), **PATIENT)
 
 
 @pytest.fixture
@@ -141,11 +141,13 @@ OF_BLOBS: list[tuple[int, str, type[KmsError], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "kind", "retryable"), EVERYWHERE)
+@pytest.mark.parametrize("case", EVERYWHERE)
 def test_kek(
-    vault_proxy: Proxy, kek: AzureKek, fault: Fault, kind: type[KmsError], retryable: bool
+    behind: Cloud, vault_proxy: Proxy, key: str, case: tuple[Fault, type[KmsError], bool]
 ) -> None:
-    wrapped = kek.wrap_dek(bytes(32), CONTEXT)
+    fault, kind, retryable = case
+    wrapped = behind.open_kek(key, **PATIENT).wrap_dek(bytes(32), CONTEXT)
+    kek = behind.open_kek(key, **HANGING if fault is hang else PATIENT)
     for call in ("POST wrapkey", "POST unwrapkey"):
         vault_proxy.spoil(call, fault)
     fails(kind, lambda: kek.wrap_dek(bytes(32), CONTEXT), retryable=retryable)
@@ -156,13 +158,12 @@ def test_kek(
 
 @pytest.mark.parametrize(("fault", "kind", "retryable"), EVERYWHERE)
 def test_storage(
-    blob_proxy: Proxy,
-    storage: AzureStorage,
-    fault: Fault,
-    kind: type[KmsError],
-    retryable: bool,
+    behind: Cloud, blob_proxy: Proxy, fault: Fault, kind: type[KmsError], retryable: bool
 ) -> None:
-    revision = storage.create_record("there", b"data" * 100)
+    container = behind.make_container()
+    patient = behind.open_storage(container, **PATIENT)
+    revision = patient.create_record("there", b"data" * 100)
+    storage = behind.open_storage(container, **HANGING if fault is hang else PATIENT)
     for call in ("GET blob", "PUT blob", "DELETE blob", "GET container"):
         blob_proxy.spoil(call, fault)
     fails(kind, lambda: storage.load_record("there"), retryable=retryable)
@@ -199,20 +200,20 @@ def test_no_server(cloud: Cloud, certificates: Certificates, key: str) -> None:
     with start_proxy(cloud.blobs.url, certificates) as gone:
         url = gone.url
     away = replace(cloud, endpoints={VAULT: url, "azurite": url})
-    kek, storage = away.open_kek(key, **QUICK), away.open_storage("container", **QUICK)
+    kek, storage = away.open_kek(key, **PATIENT), away.open_storage("container", **PATIENT)
     fails(UnavailableError, lambda: kek.wrap_dek(bytes(32), CONTEXT), retryable=True)
     fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
 
 
 def test_server_killed_while_in_use(cloud: Cloud, certificates: Certificates, key: str) -> None:
     with start_proxy(cloud.vaults[VAULT].url, certificates) as proxy:
-        kek = replace(cloud, endpoints={VAULT: proxy.url}).open_kek(key, **QUICK)
+        kek = replace(cloud, endpoints={VAULT: proxy.url}).open_kek(key, **PATIENT)
         wrapped = kek.wrap_dek(bytes(32), CONTEXT)
     fails(UnavailableError, lambda: kek.unwrap_dek(wrapped, CONTEXT), retryable=True)
 
 
 def test_certificate_of_nobody(cloud: Cloud, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    kek = cloud.open_kek(key, **QUICK)
+    kek = cloud.open_kek(key, **PATIENT)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     fails(UnavailableError, kek.describe_kek, retryable=True)
 
@@ -221,7 +222,8 @@ def test_certificate_of_nobody(cloud: Cloud, key: str, monkeypatch: pytest.Monke
 def test_one_failure_is_tried_again_in_time(
     behind: Cloud, vault_proxy: Proxy, key: str, fault: Fault
 ) -> None:
-    kek = behind.open_kek(key, **TWICE)
+    more = {"readTimeout": 1, "maxAttempts": 4}  # a second is also the longest wait for a retry
+    kek = behind.open_kek(key, **PATIENT | more)
     for call in ("GET key", "POST wrapkey", "POST unwrapkey"):
         vault_proxy.spoil(call, fault, times=1)
     assert kek.unwrap_dek(kek.wrap_dek(b"d" * 32, CONTEXT), CONTEXT) == b"d" * 32
@@ -316,11 +318,11 @@ def test_no_attempt_begins_after_the_deadline(behind: Cloud, blob_proxy: Proxy) 
     storage = behind.open_storage(behind.make_container(), **patient)
     blob_proxy.spoil("GET blob", hang)
     fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
-    assert 1 <= blob_proxy.seen.count("GET blob") <= 4
+    assert blob_proxy.seen.count("GET blob") <= 4
 
 
 def test_each_attempt_counts(behind: Cloud, blob_proxy: Proxy) -> None:
-    storage = behind.open_storage(behind.make_container(), **QUICK | {"maxAttempts": 3})
+    storage = behind.open_storage(behind.make_container(), **PATIENT | {"maxAttempts": 3})
     blob_proxy.spoil("GET blob", blob_error(500, "InternalError"))
     fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
     assert blob_proxy.seen.count("GET blob") == 3

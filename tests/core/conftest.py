@@ -64,7 +64,7 @@ class FaultyKek(LocalKek):
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
         self.wraps += 1
         if self.gate is not None:
-            self.gate.wait(30)
+            self.gate.wait(120)
         return self.alter_wrapped(super().wrap_dek(dek, context))
 
     @hookimpl

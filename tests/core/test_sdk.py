@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import time
+import threading
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_a_fork_opens_its_own_and_leaves_the_parents_open() -> None:
     parents = clients.get()
     child = os.fork()
     if child == 0:
-        signal.alarm(20)
+        signal.alarm(120)
         clients.close()  # the parent's: not ours to close
         own = clients.get()
         right = own is not parents and own.process == os.getpid() and not parents.closed
@@ -46,17 +46,19 @@ def test_a_fork_opens_its_own_and_leaves_the_parents_open() -> None:
 
 def test_all_threads_of_a_child_get_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Client] = []
+    all_open = threading.Barrier(RACERS)
 
-    def open_slowly() -> Client:
-        time.sleep(0.05)
+    def open_at_once() -> Client:
+        if opened:  # the parent's
+            all_open.wait(120)
         opened.append(Client())
         return opened[-1]
 
-    clients = PerProcess(open_slowly, Client.close)
+    clients = PerProcess(open_at_once, Client.close)
     monkeypatch.setattr(os, "getpid", lambda: -1)  # what a child sees: another number
     seen = {id(client) for client in race([clients.get] * RACERS) if isinstance(client, Client)}
     assert seen == {id(clients.get())}
-    assert len(opened) > 2
+    assert len(opened) == 1 + RACERS
     assert [client for client in opened[1:] if not client.closed] == [clients.get()]
 
 

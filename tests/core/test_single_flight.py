@@ -6,7 +6,9 @@ import os
 import signal
 import threading
 import traceback
+from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ def start_flight(flights: SingleFlight[bytes], ending: BaseException | bytes) ->
 
     def call() -> bytes:
         aloft.set()
-        land.wait(30)
+        land.wait(120)
         if isinstance(ending, BaseException):
             raise ending
         return ending
@@ -32,7 +34,7 @@ def start_flight(flights: SingleFlight[bytes], ending: BaseException | bytes) ->
             return
 
     threading.Thread(target=lead, daemon=True).start()
-    assert aloft.wait(30)
+    assert aloft.wait(120)
     return land
 
 
@@ -42,14 +44,25 @@ def follow(
     with ThreadPoolExecutor(1) as pool:
         following = pool.submit(flights.run, "a", lambda: answer)
         land.set()
-        return following.result(30)
+        return following.result(120)
+
+
+def land_when_followed(flights: SingleFlight[bytes], land: threading.Event) -> None:
+    """Let the flight land once somebody has met it."""
+
+    class Flights(dict[Hashable, Any]):
+        def setdefault(self, key: Hashable, default: Any = None) -> Any:
+            flight = super().setdefault(key, default)
+            if flight is not default:
+                land.set()
+            return flight
+
+    flights._flights = Flights(flights._flights)
 
 
 def test_a_follower_gets_the_leaders_result() -> None:
     flights: SingleFlight[bytes] = SingleFlight()
-    land = start_flight(flights, b"leader")
-    follower = threading.Timer(0.2, land.set)
-    follower.start()
+    land_when_followed(flights, start_flight(flights, b"leader"))
     assert flights.run("a", lambda: b"follower") == (b"leader", False)
 
 
@@ -59,8 +72,7 @@ def test_a_follower_gets_an_error_of_its_own() -> None:
     leaders.locate(backend="kms://x", operation="unwrap_dek", dek_id="a")
     leaders.__cause__, leaders.__context__ = ValueError("the leader's"), ValueError("its past")
     leaders.add_note("of the leader")
-    land = start_flight(flights, leaders)
-    threading.Timer(0.2, land.set).start()
+    land_when_followed(flights, start_flight(flights, leaders))
     with pytest.raises(AccessDeniedError) as caught:
         flights.run("a", lambda: b"follower")
     own = caught.value
@@ -83,7 +95,7 @@ def test_a_thread_does_not_wait_for_itself() -> None:
     flights: SingleFlight[bytes] = SingleFlight()
     with ThreadPoolExecutor(1) as pool:
         nested = pool.submit(flights.run, "a", lambda: flights.run("a", lambda: b"inner")[0])
-        assert nested.result(30) == (b"inner", True)
+        assert nested.result(120) == (b"inner", True)
 
 
 def test_the_next_flight_is_a_new_one() -> None:
@@ -97,7 +109,7 @@ def test_a_fork_does_not_wait_for_its_parents_flights() -> None:
     land = start_flight(flights, b"parent")
     child = os.fork()
     if child == 0:
-        signal.alarm(20)
+        signal.alarm(120)
         os._exit(0 if flights.run("a", lambda: b"child") == (b"child", True) else 1)
     _, status = os.waitpid(child, 0)
     land.set()

@@ -25,7 +25,12 @@ MORE_PERMISSIONS = ("storage.objects.delete", "storage.objects.list")
 BUCKET_PERMISSIONS = ("storage.buckets.create", "storage.buckets.get")
 PROMISED = {*KEK_PERMISSIONS, *RECORD_PERMISSIONS, *MORE_PERMISSIONS, *BUCKET_PERMISSIONS}
 """What an administrator has to allow, at most."""
-QUICK = {"connectTimeout": 0.5, "readTimeout": 1, "deadline": 3.0}
+PATIENT = {"connectTimeout": 60, "readTimeout": 60, "deadline": 300}
+"""For calls that are answered, or end by themselves, however busy this machine is."""
+HANGING = {"connectTimeout": 0.2, "readTimeout": 0.2, "deadline": 1}
+"""For calls that hang, each of which takes so long."""
+SOME_HANG = PATIENT | {"connectTimeout": 1, "readTimeout": 1}
+"""For clients some of whose calls hang; the others have several attempts to be in time."""
 
 
 @dataclass

@@ -24,6 +24,7 @@ from tests.fakes.process import listening_ports
 from tests.gcp.cloud import (
     KEK_PERMISSIONS,
     MORE_PERMISSIONS,
+    PATIENT,
     PROMISED,
     RECORD_PERMISSIONS,
     Cloud,
@@ -93,8 +94,8 @@ def name(cloud: Cloud) -> str:
 
 @pytest.fixture
 def limits() -> Mapping[str, float]:
-    """How long the backends below wait: as long as they do by default."""
-    return {}
+    """How long the backends below wait."""
+    return PATIENT
 
 
 @pytest.fixture

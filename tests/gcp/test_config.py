@@ -15,7 +15,7 @@ from kms_core._config.choices import ChosenBackend
 from kms_core._config.uri import parse_uri
 from kms_core._plugins.parameters import read_parameters
 from kms_gcp.config import GcpConfig, GcpKekConfig, GcpStorageConfig
-from tests.gcp.cloud import QUICK, Cloud
+from tests.gcp.cloud import PATIENT, Cloud
 from tests.secret_files import write_private
 
 KEK = "kms://gcp?projectID=p&location=global&keyRing=r&keyName=k"
@@ -194,7 +194,7 @@ def test_a_service_account_requests_no_token_for_a_kek(cloud: Cloud, tmp_path: P
     document = json.loads(cloud.account.file.read_text())
     file = tmp_path / "key.json"
     write_private(file, json.dumps(document | {"token_uri": "http://127.0.0.1:9/token"}))
-    kek = cloud.open_kek(cloud.make_key(), credentialsPath=str(file), **QUICK)
+    kek = cloud.open_kek(cloud.make_key(), credentialsPath=str(file), **PATIENT)
     assert kek.unwrap_dek(kek.wrap_dek(bytes(32), {}), {}) == bytes(32)
 
 
@@ -211,7 +211,7 @@ def test_credentials_that_cannot_be_renewed_are_no_outage_of_the_kms(
     monkeypatch.setattr(
         "google.oauth2.credentials._GOOGLE_OAUTH2_TOKEN_ENDPOINT", cloud.accounts.token_uri
     )
-    kek = cloud.open_kek(cloud.make_key(), credentialsPath=None, **QUICK)
+    kek = cloud.open_kek(cloud.make_key(), credentialsPath=None, **PATIENT)
     with pytest.raises(AccessDeniedError, match="finding credentials on this machine") as caught:
         kek.wrap_dek(bytes(32), {})
     assert not caught.value.retryable
@@ -222,7 +222,7 @@ def test_token_endpoint_that_is_down(cloud: Cloud, tmp_path: Path) -> None:
     document = json.loads(cloud.account.file.read_text())
     file = tmp_path / "key.json"
     write_private(file, json.dumps(document | {"token_uri": "http://127.0.0.1:9/token"}))
-    storage = cloud.open_storage(cloud.make_bucket(), credentialsPath=str(file), **QUICK)
+    storage = cloud.open_storage(cloud.make_bucket(), credentialsPath=str(file), **PATIENT)
     with pytest.raises(UnavailableError) as caught:
         storage.load_record("id")
     assert caught.value.retryable

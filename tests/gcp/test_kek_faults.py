@@ -6,7 +6,7 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,17 +33,11 @@ from tests.fakes.gcp.kms_faults import (
     refuse,
 )
 from tests.fakes.gcp.kms_server import Fault
-from tests.gcp.cloud import QUICK, Cloud
+from tests.gcp.cloud import HANGING, PATIENT, Cloud
 from tests.gcp.failing import fails
 
 DEK = bytes(range(32))
 CONTEXT: Context = {"dek_id": "volume/\u00e9", "size": "32"}
-
-
-@pytest.fixture
-def limits() -> Mapping[str, float]:
-    """No test here waits for long."""
-    return QUICK
 
 
 ENCRYPT = [
@@ -153,9 +147,9 @@ def test_each_attempt_counts(cloud: Cloud, name: str) -> None:
     assert cloud.kms.seen == ["Encrypt"] * 3
 
 
-@pytest.mark.timeout(20)
-def test_hanging_service(cloud: Cloud, kek: GcpKek) -> None:
-    wrapped = kek.wrap_dek(DEK, CONTEXT)
+def test_hanging_service(cloud: Cloud, name: str) -> None:
+    wrapped = cloud.open_kek(name, **PATIENT).wrap_dek(DEK, CONTEXT)
+    kek = cloud.open_kek(name, **HANGING)
     for method in ("Encrypt", "Decrypt", "GetCryptoKeyVersion"):
         cloud.kms.spoil(method, hang)
     fails(UnavailableError, lambda: kek.wrap_dek(DEK, CONTEXT), retryable=True)
@@ -163,7 +157,6 @@ def test_hanging_service(cloud: Cloud, kek: GcpKek) -> None:
     fails(UnavailableError, kek.describe_kek, retryable=True)
 
 
-@pytest.mark.timeout(60)
 def test_killed_service(cloud: Cloud, tmp_path: Path) -> None:
     file = tmp_path / "server.pickle"
     file.write_bytes(pickle.dumps((cloud.accounts, cloud.tls)))
@@ -182,7 +175,7 @@ def test_killed_service(cloud: Cloud, tmp_path: Path) -> None:
 
 
 def test_untrusted_certificate(cloud: Cloud, name: str) -> None:
-    kek = cloud.open_kek(name, endpoint=f"https://localhost.:{cloud.kms.port}", **QUICK)
+    kek = cloud.open_kek(name, endpoint=f"https://localhost.:{cloud.kms.port}", **PATIENT)
     fails(UnavailableError, kek.describe_kek, retryable=True)
 
 

@@ -21,7 +21,7 @@ from kms_core.testing import Client
 from kms_gcp.storage import GcpStorage
 from tests.fakes.gcp.storage_server import say, start_fake_gcs, start_front
 from tests.fakes.proxy import Exchange, Fault, Reply, cut_body, drop, hang, lose_answer
-from tests.gcp.cloud import QUICK, Cloud
+from tests.gcp.cloud import HANGING, PATIENT, SOME_HANG, Cloud
 from tests.gcp.failing import fails
 
 # The SDK leaves a refused download to the garbage collector, its socket open.
@@ -33,9 +33,11 @@ GET, CREATE, DELETE, LIST = (
 
 
 @pytest.fixture
-def limits() -> Mapping[str, float]:
-    """No test here waits for long."""
-    return QUICK
+def limits(request: pytest.FixtureRequest) -> Mapping[str, float]:
+    """Short where the test's fault hangs."""
+    parameters = getattr(request.node, "callspec", None)
+    hangs = parameters is not None and parameters.params.get("fault") is hang
+    return SOME_HANG if hangs else PATIENT
 
 
 def damage_body(exchange: Exchange) -> None:
@@ -96,7 +98,6 @@ def test_upload_is_tried_again(cloud: Cloud, storage: GcpStorage, fault: Fault) 
 
 
 @pytest.mark.parametrize("fault", [hang, drop, say(500), say(503), html(200), html(502)])
-@pytest.mark.timeout(30)
 def test_failed_upload_is_never_reported_as_stored(cloud: Cloud, kms: Kms, fault: Fault) -> None:
     cloud.front.spoil(CREATE, fault)
     fails(UnavailableError, lambda: kms.get_dek("id", create=True), retryable=True)
@@ -172,11 +173,11 @@ ANSWERS: list[tuple[Fault, type[KmsError], bool]] = [
 
 
 @pytest.mark.parametrize(("fault", "kind", "retryable"), ANSWERS)
-@pytest.mark.timeout(60)
 def test_answers(
-    cloud: Cloud, storage: GcpStorage, fault: Fault, kind: type[KmsError], *, retryable: bool
+    cloud: Cloud, bucket: str, fault: Fault, kind: type[KmsError], *, retryable: bool
 ) -> None:
-    revision = storage.create_record("id", b"data")
+    revision = cloud.open_storage(bucket, **PATIENT).create_record("id", b"data")
+    storage = cloud.open_storage(bucket, **HANGING if fault is hang else PATIENT)
     for permission in (GET, CREATE, DELETE, LIST):
         cloud.front.spoil(permission, fault)
     uses: list[Callable[[], object]] = [
@@ -209,12 +210,11 @@ def fails_somehow(call: Callable[[], object]) -> KmsError:
     return caught.value
 
 
-@pytest.mark.timeout(60)
 def test_killed_service(cloud: Cloud, bucket: str) -> None:
     with start_fake_gcs() as server:
         with start_front(server.url, cloud.tokens, cloud.accounts) as front:
             front.make_bucket(bucket)
-        storage = cloud.open_storage(bucket, endpoint=server.url, **QUICK)
+        storage = cloud.open_storage(bucket, endpoint=server.url, **PATIENT)
         storage.create_record("id", b"data")
         server.process.kill()
         server.process.wait()
@@ -222,7 +222,6 @@ def test_killed_service(cloud: Cloud, bucket: str) -> None:
         fails(UnavailableError, lambda: storage.create_record("new", b"data"), retryable=True)
 
 
-@pytest.mark.timeout(60)
 def test_each_attempt_counts(cloud: Cloud) -> None:
     calls: list[str] = []
 
