@@ -43,7 +43,7 @@ def storage_config(**parameters: Any) -> AzureStorageConfig:
 
 
 def test_uris_of_constellation() -> None:
-    principal = "tenantID=tenant&clientID=client&clientSecret=a~b%2Fc+d"
+    principal = "tenantID=tenant&clientID=client&clientSecret=a~b%2Fc%2Bd"
     kek = f"kms://azure?{principal}&vaultName=Vault&vaultType=vault.azure.net&keyName=deks"
     name, parameters = parse_uri(kek, "kms")
     config = read_parameters(AzureKekConfig, ChosenBackend("kms", name, parameters))
