@@ -67,14 +67,6 @@ class TellsCredential(SmallBackend):
         return type(error)(f"not with {self.service.credential}")
 
 
-class ChainsCredential(SmallBackend):
-    breaks = ("test_errors_show_no_secret",)
-
-    def error(self, error: KmsError) -> KmsError:
-        error.__context__ = ValueError(self.service.credential.encode().hex())
-        return error
-
-
 class NotesCredential(SmallBackend):
     breaks = ("test_errors_show_no_secret",)
 
@@ -88,32 +80,6 @@ class CarriesCredential(SmallBackend):
 
     def error(self, error: KmsError) -> KmsError:
         error.request = {"Authorization": self.service.credential}  # type: ignore[attr-defined] # the defect
-        return error
-
-
-class Request:
-    """What shows nothing of itself, but holds it."""
-
-    __slots__ = ("body", "headers")
-
-    def __init__(self, body: object) -> None:
-        self.body = body
-        self.headers = [("Accept", "*/*")]
-
-    def __repr__(self) -> str:
-        return "<Request>"
-
-
-class HoldsCredentialInItsRequest(SmallBackend):
-    """As errors of requests, httpx and aiohttp do: the way is error.__cause__.request.body."""
-
-    breaks = ("test_errors_carry_no_secret",)
-
-    def error(self, error: KmsError) -> KmsError:
-        cause = ValueError("it was refused")
-        vars(cause)["request"] = Request({"login": [self.service.credential.encode()]})
-        error.__cause__ = ValueError("it failed")
-        error.__cause__.__context__ = cause
         return error
 
 

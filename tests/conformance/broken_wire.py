@@ -73,16 +73,6 @@ class StaysBroken(SmallBackend):
             raise
 
 
-class CarriesCredentialOfTheRequest(SmallBackend):
-    breaks = ("test_faulty_wire[hangs]",)
-
-    def unanswered(self, error: Exception) -> Exception:
-        vars(error)["request"] = {"headers": [("Authorization", self.service.credential)]}
-        failure = super().unanswered(error)
-        failure.__cause__ = error
-        return failure
-
-
 class TakesTimeoutForAltered(SmallKek):
     breaks = ("test_faulty_wire[hangs]",)
 

@@ -55,7 +55,7 @@ def test_another_kek_is_told_by_both_names(kek: Kek, tmp_path: Path) -> None:
 
 def test_another_provider(kek: Kek) -> None:
     wrapped = WrappedDek(b"x" * 60, "one", "1", "AES")
-    with pytest.raises(kms_core.KekNotFoundError, match="kms://aws KEK, and kms://local"):
+    with pytest.raises(kms_core.KekNotFoundError, match="a KEK of 'aws', and kms://local"):
         kek.unwrap(encode_blob("aws", wrapped), CONTEXT)
 
 

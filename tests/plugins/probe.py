@@ -9,6 +9,7 @@ import json
 import sys
 
 import kms_core
+from kms_core._causes import ForeignError
 
 
 def outcome(kek: str, storage: str) -> dict[str, str]:
@@ -20,7 +21,9 @@ def outcome(kek: str, storage: str) -> dict[str, str]:
         return {
             "error": type(error).__name__,
             "message": str(error),
-            "cause": type(error.__cause__).__name__,
+            "cause": str(error.__cause__)
+            if isinstance(error.__cause__, ForeignError)
+            else type(error.__cause__).__name__,
         }
     return {"error": "", "message": hashlib.sha256(dek).hexdigest()}
 

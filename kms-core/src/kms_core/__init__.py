@@ -8,6 +8,7 @@ from kms_core._opening import open_kek, open_kms
 from kms_core._values import MAX_DEK_ID_SIZE, MAX_DEK_SIZE, KekInfo, StorageInfo, UriOrMapping
 from kms_core.errors import (
     AccessDeniedError,
+    AuthenticationError,
     BackendAmbiguousError,
     BackendContractError,
     BackendError,
@@ -39,6 +40,7 @@ __all__ = [
     "MAX_DEK_ID_SIZE",
     "MAX_DEK_SIZE",
     "AccessDeniedError",
+    "AuthenticationError",
     "BackendAmbiguousError",
     "BackendContractError",
     "BackendError",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Literal, TypeAlias, TypeVar
 
+from kms_core._causes import ForeignError
 from kms_core._interrupts import find_interrupt
 from kms_core._values import CallStart, Event
 from kms_core.errors import (
@@ -104,4 +105,6 @@ def _tell(observer: Observer, hear: Callable[[ToldT], object], told: ToldT) -> N
         if find_interrupt(error, handled) is error:
             raise
         # It cannot refuse, so its failure is not the caller's. Its message could show anything.
-        _log.warning("%s failed with %s", observer.name, type(error.__cause__ or error).__name__)
+        cause = error.__cause__
+        name = cause if isinstance(cause, ForeignError) else type(error).__name__
+        _log.warning("%s failed with %s", observer.name, name)

@@ -89,6 +89,13 @@ class AccessDeniedError(OperationError):
         self.maybe_missing = maybe_missing
 
 
+class AuthenticationError(AccessDeniedError):
+    """The service does not accept the credentials, or none were found; it did nothing.
+
+    They may have been renewed since: core opens the backend again, once, before this is raised.
+    """
+
+
 class KekNotFoundError(OperationError):
     """The KEK or a version of it does not exist, or another KEK wrapped than is configured."""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABCMeta
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import pluggy
+
+from kms_core._causes import hide_foreign_errors
 from kms_core._config.choices import ChosenBackend
 from kms_core._events import Observers
 from kms_core._interrupts import find_interrupt
@@ -27,12 +31,14 @@ class PreparedBackend:
 
     Attributes:
         found: who ships it.
+        chosen: the parameters as the user gave them.
         spec: the hookspec that it has to keep.
         implementation: its class.
         config: its parameters.
     """
 
     found: FoundBackend
+    chosen: ChosenBackend
     spec: ABCMeta
     implementation: Any
     config: BackendConfig
@@ -44,24 +50,48 @@ class PreparedBackend:
             KmsError: what the backend raised, located.
             BackendContractError: it breaks its hookspec, or raised anything else.
         """
-        found = self.found
-        manager = register_class(self.implementation, self.spec, found.distribution)
-        hooks = register_object(manager, self.open_bare())
-        return CLIENTS[self.spec](found.backend, found.distribution, hooks, observers)
+        return CLIENTS[self.spec](
+            self.found.backend,
+            self.found.distribution,
+            self.open_hooks(),
+            observers,
+            self._reopen_hooks,
+        )
+
+    def open_hooks(self) -> pluggy.HookRelay:
+        """Check the class, open the backend, and return what calls its hooks."""
+        manager = register_class(self.implementation, self.spec, self.found.distribution)
+        return register_object(manager, self.open_bare())
+
+    def _reopen_hooks(self) -> pluggy.HookRelay:
+        """Files of secrets and the environment are read again: they may have been renewed."""
+        config = _configure(self.implementation, self.chosen, self.found)
+        return replace(self, config=config).open_hooks()
 
     def open_bare(self) -> BackendSpec:
         """Open the backend without anything of core around it."""
+        handled = sys.exception()
         try:
             backend: BackendSpec = self.implementation(self.config)
-        except KmsError as error:
-            error.locate(backend=self.found.backend, operation="open", dek_id=None)
-            raise
-        except Exception as error:
-            if find_interrupt(error) is error:
-                raise
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is raised below
+            failure = self._failure(error, handled)
+        else:
+            return backend
+        raise failure
+
+    def _failure(self, error: Exception, handled: BaseException | None) -> BaseException:
+        interrupt = find_interrupt(error, handled)
+        if interrupt is not None:
+            return interrupt
+        if isinstance(error, KmsError):
+            failure = error
+        else:
             problem = f"it raised {type(error).__name__} when opened, which is not a KmsError"
-            raise _violation(self.found, problem) from error
-        return backend
+            failure = _violation(self.found, problem)
+            failure.__cause__ = error
+        failure.locate(backend=self.found.backend, operation="open", dek_id=None)
+        hide_foreign_errors(failure, handled)
+        return failure
 
 
 def prepare(chosen: ChosenBackend) -> PreparedBackend:
@@ -73,7 +103,8 @@ def prepare(chosen: ChosenBackend) -> PreparedBackend:
     """
     implementation, found = load_backend(chosen.scheme, chosen.name)
     spec = spec_of(chosen.scheme, implementation)
-    return PreparedBackend(found, spec, implementation, _configure(implementation, chosen, found))
+    config = _configure(implementation, chosen, found)
+    return PreparedBackend(found, chosen, spec, implementation, config)
 
 
 def check_backend(scheme: str, name: str) -> None:

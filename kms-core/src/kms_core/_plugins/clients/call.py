@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 import pluggy
 
+from kms_core._causes import hide_foreign_errors
 from kms_core._events import Observers, observe
 from kms_core._interrupts import find_interrupt
 from kms_core.backend.hookspecs import BackendSpec
-from kms_core.errors import BackendContractError, ClosedError, KmsError
+from kms_core.errors import AuthenticationError, BackendContractError, ClosedError, KmsError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,6 +49,7 @@ class Client(Generic[SpecT]):
         distribution: name and version of the distribution that ships it.
         hooks: what pluggy calls the backend's methods through.
         observers: who is told of each call.
+        reopen: opens the backend once more, with what its parameters say by now.
     """
 
     def __init__(
@@ -55,17 +58,40 @@ class Client(Generic[SpecT]):
         distribution: str,
         hooks: pluggy.HookRelay,
         observers: Observers = (),
+        reopen: Callable[[], pluggy.HookRelay] | None = None,
     ) -> None:
         self.backend = backend
         self.distribution = distribution
         # pluggy's relay is untyped; it has the hooks of the spec, and nothing else.
         self._hooks = cast("SpecT", hooks)
         self._observers = observers
+        self._reopen = reopen
+        self._renewing = threading.Lock()
         self._closed = False
 
     def offers(self, operation: Operation) -> bool:
         """Whether the backend has this hook, which is optional."""
         return bool(getattr(self._hooks, operation).get_hookimpls())
+
+    def renew(self, failed: Callable[..., object], operation: Operation) -> bool:
+        """Open the backend again, with the credentials that are there now.
+
+        Args:
+            failed: the hook that said that its credentials are not accepted.
+            operation: the hook's name.
+
+        Returns:
+            Whether there is another hook to call; whoever comes first opens it for all.
+
+        Raises:
+            KmsError: it cannot be opened now.
+        """
+        if self._reopen is None:
+            return False
+        with self._renewing:
+            if getattr(self._hooks, operation) is failed:
+                self._hooks = cast("SpecT", self._reopen())
+        return True
 
     def close(self) -> None:
         """Close the backend; a second time does nothing."""
@@ -99,7 +125,7 @@ class Client(Generic[SpecT]):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Call a hook.
+        """Call a hook; once more where its credentials were not accepted, and others may be there.
 
         What somebody else raised meanwhile, such as a time limit, passes as it is.
 
@@ -108,6 +134,24 @@ class Client(Generic[SpecT]):
             BackendContractError: it raised anything else, or returned another type.
             ClosedError: it was closed.
         """
+        try:
+            return self._observed(operation, hook, kind, dek_id, *args, **kwargs)
+        except AuthenticationError:
+            if not self.renew(hook, operation):
+                raise
+        hook = getattr(self._hooks, operation)
+        return self._observed(operation, hook, kind, dek_id, *args, **kwargs)
+
+    def _observed(
+        self,
+        operation: Operation,
+        hook: Callable[P, T],
+        kind: type[T],
+        dek_id: str | None,
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         if not self._observers:  # as in most programs, and this is on the path of every DEK
             return self._answer(operation, hook, kind, dek_id, *args, **kwargs)
         with observe(self._observers, operation, self.backend, dek_id):
@@ -147,11 +191,13 @@ class Client(Generic[SpecT]):
         if interrupt is not None:
             return interrupt
         if isinstance(error, KmsError):
-            return self._located(error, operation, dek_id)
-        problem = f"it raised {type(error).__name__}, which is not a KmsError"
-        violation = self._broken(problem, operation, dek_id)
-        violation.__cause__ = error
-        return violation
+            failure = self._located(error, operation, dek_id)
+        else:
+            problem = f"it raised {type(error).__name__}, which is not a KmsError"
+            failure = self._broken(problem, operation, dek_id)
+            failure.__cause__ = error
+        hide_foreign_errors(failure, handled)
+        return failure
 
     def _wrong_type(
         self, result: object, kind: type, operation: Operation, dek_id: str | None
