@@ -63,6 +63,7 @@ def cloud(servers: Cloud) -> Iterator[Cloud]:
     servers.accounts.used.clear()
     servers.kms.seen.clear()
     servers.kms.requests.clear()
+    servers.kms.payers.clear()
     yield servers
     servers.kms.spoil_nothing()
     servers.front.spoil_nothing()
@@ -80,7 +81,7 @@ def _no_cloud_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         if name.startswith(("GOOGLE_", "CLOUDSDK_", "GCE_", "STORAGE_", "GCLOUD_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("NO_GCE_CHECK", "true")
-    # google-auth asks Google itself for a service account's regions, in a thread: not from here.
+    # Nothing leaves this machine.
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "no-gcloud"))

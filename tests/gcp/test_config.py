@@ -40,7 +40,14 @@ def test_uris_of_constellation() -> None:
 WRONG = [
     (f"{KEK}&keyVersion=0", "keyVersion"),
     (f"{KEK}&keyVersion=latest", "keyVersion"),
-    (f"{KEK}&endpoint=http://127.0.0.1:1", "endpoint is not https://HOST"),
+    (f"{KEK}&endpoint=http://127.0.0.1:1", "set anonymous=true for an emulator"),
+    (f"{KEK}&endpoint=http://kms.example.com&anonymous=true", "plain http to another machine"),
+    (f"{KEK}&anonymous=true", "anonymous=true is for an emulator"),
+    (f"{STORAGE}&anonymous=true", "anonymous=true is for an emulator"),
+    (f"{STORAGE}&endpoint=https://a.example&anonymous=true", "is for an emulator"),
+    (f"{STORAGE}&endpoint=http://[::1]:1&anonymous=true&quotaProject=p", "no quotaProject"),
+    (f"{STORAGE}&universeDomain=example.com%2Fx", "universeDomain"),
+    (f"{STORAGE}&location=a%2Fb", "location"),
     (f"{KEK}&endpoint=https://host/path", "endpoint is not https://HOST"),
     (f"{KEK}&readTimeout=0", "readTimeout"),
     (f"{KEK}&deadline=inf", "deadline"),
@@ -68,11 +75,14 @@ def test_wrong_parameters(uri: str, problem: str) -> None:
     ("content", "problem"),
     [
         (None, "cannot be read: No such file"),
-        ("PRIVATE", "is not a service account file"),
-        ("{}", "is not a service account file"),
-        ("[1]", "is not a service account file"),
-        ('{"type": "authorized_user", "refresh_token": "PRIVATE"}', "is not a service account"),
-        ('{"token_uri": "https://a", "private_key": "PRIVATE", "client_email": "b"}', "is not a"),
+        ("PRIVATE", "is no file of Google credentials"),
+        ("{}", "is no file of Google credentials"),
+        ("[1]", "is no file of Google credentials"),
+        ('{"type": "authorized_user", "refresh_token": "PRIVATE"}', "is no file of Google"),
+        (
+            '{"token_uri": "https://a", "private_key": "PRIVATE", "client_email": "b"}',
+            "names as token_uri a host",
+        ),
     ],
 )
 def test_wrong_credentials_file(
@@ -104,7 +114,7 @@ def test_token_never_goes_over_plain_http(cloud: Cloud, tmp_path: Path) -> None:
     document = json.loads(cloud.account.file.read_text())
     file = tmp_path / "key.json"
     write_private(file, json.dumps(document | {"token_uri": "http://tokens.example.com/token"}))
-    with pytest.raises(ConfigError, match="is not a service account file"):
+    with pytest.raises(ConfigError, match="is no file of Google credentials"):
         cloud.open_storage("deks", credentialsPath=str(file))
 
 
@@ -203,9 +213,10 @@ def test_credentials_that_cannot_be_renewed_are_no_outage_of_the_kms(
 ) -> None:
     """gRPC would tell it as one: its plugin renews them in the middle of a call."""
     file = tmp_path / "user.json"
-    file.write_text(
+    write_private(
+        file,
         '{"type": "authorized_user", "refresh_token": "PRIVATE", "client_id": "c",'
-        ' "client_secret": "PRIVATE"}'
+        ' "client_secret": "PRIVATE"}',
     )
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
     monkeypatch.setattr(
@@ -237,11 +248,13 @@ def test_public_endpoints(cloud: Cloud) -> None:
 
 
 def test_sovereign_cloud(cloud: Cloud, tmp_path: Path) -> None:
-    """The universe that the service account file names says where its services are."""
+    """The universe that the config names says where the services are."""
     document = json.loads(cloud.account.file.read_text())
     file = tmp_path / "key.json"
     write_private(file, json.dumps(document | {"universe_domain": "example.com"}))
-    kek = cloud.open_kek("k", endpoint=None, credentialsPath=str(file))
-    assert kek._client.get().api_endpoint == "cloudkms.example.com"
-    storage = cloud.open_storage("deks", endpoint=None, credentialsPath=str(file))
-    assert storage._client.get().api_endpoint == "https://storage.example.com"
+    there = {"endpoint": None, "credentialsPath": str(file), "universeDomain": "example.com"}
+    assert cloud.open_kek("k", **there)._client._opened.get()[0].api_endpoint == (
+        "cloudkms.example.com"
+    )
+    storage = cloud.open_storage("deks", **there)
+    assert storage._client._opened.get()[0].api_endpoint == "https://storage.example.com"

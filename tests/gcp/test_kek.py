@@ -65,6 +65,35 @@ def test_rotation_while_running(cloud: Cloud, name: str, kek: GcpKek) -> None:
     assert fresh.wrap_dek(DEK, CONTEXT).kek_version == "1"
 
 
+def test_primary_version_is_learnt_from_a_record(cloud: Cloud, name: str, kek: GcpKek) -> None:
+    """So a process that reads first wraps with one call, whatever was rotated before."""
+    old = kek.wrap_dek(DEK, CONTEXT)
+    cloud.key(name).rotate()
+    new = kek.wrap_dek(DEK, CONTEXT)
+    fresh = cloud.open_kek(name)
+    for wrapped in (new, old):
+        fresh.unwrap_dek(wrapped, CONTEXT)
+    cloud.kms.seen.clear()
+    assert fresh.wrap_dek(DEK, CONTEXT).kek_version == "2"
+    assert cloud.kms.seen == ["Encrypt"]
+    pinned = cloud.open_kek(name, keyVersion=1)
+    pinned.unwrap_dek(new, CONTEXT)
+    assert pinned.wrap_dek(DEK, CONTEXT).kek_version == "1"
+
+
+def test_primary_version_that_has_not_settled(cloud: Cloud, name: str, kek: GcpKek) -> None:
+    """For hours after a rotation each answer may be another version's."""
+
+    def flip(request: Any, context: Any, answer: Any) -> Any:
+        cloud.key(name).primary = 3 - cloud.key(name).primary
+        return answer(request)
+
+    cloud.key(name).rotate()
+    cloud.kms.spoil("Encrypt", flip)
+    for _ in range(5):
+        assert kek.unwrap_dek(kek.wrap_dek(DEK, CONTEXT), CONTEXT) == DEK
+
+
 def test_rotation_under_our_feet(cloud: Cloud, name: str, kek: GcpKek) -> None:
     def rotate(request: Any, context: Any, answer: Any) -> Any:
         cloud.key(name).rotate()

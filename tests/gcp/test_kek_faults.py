@@ -128,6 +128,26 @@ def test_codes(
         assert error.__cause__ is not None
 
 
+REASONS = [
+    ("SERVICE_DISABLED", AccessDeniedError, "gcloud services enable"),
+    ("BILLING_DISABLED", AccessDeniedError, "billing is disabled"),
+    ("ACCESS_TOKEN_SCOPE_INSUFFICIENT", AccessDeniedError, "auth/cloud-platform"),
+    ("SECURITY_POLICY_VIOLATED", AccessDeniedError, "VPC Service Controls"),
+    ("USER_PROJECT_DENIED", AccessDeniedError, "serviceusage.services.use"),
+    ("RATE_LIMIT_EXCEEDED", ThrottledError, "quota"),
+    ("IAM_PERMISSION_DENIED", AccessDeniedError, "grant this permission"),
+]
+
+
+@pytest.mark.parametrize(("reason", "kind", "cure"), REASONS)
+def test_reasons_of_a_refusal(
+    cloud: Cloud, kek: GcpKek, reason: str, kind: type[KmsError], cure: str
+) -> None:
+    cloud.kms.spoil("Encrypt", refuse(StatusCode.PERMISSION_DENIED, reason=reason))
+    error = fails(kind, lambda: kek.wrap_dek(DEK, CONTEXT), retryable=kind is ThrottledError)
+    assert cure in str(error)
+
+
 def test_throttled_is_not_tried_again(cloud: Cloud, kek: GcpKek) -> None:
     cloud.kms.spoil("Encrypt", refuse(StatusCode.RESOURCE_EXHAUSTED))
     fails(ThrottledError, lambda: kek.wrap_dek(DEK, CONTEXT), retryable=True)

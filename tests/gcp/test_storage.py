@@ -13,11 +13,12 @@ from kms_core import (
     ConflictError,
     DekNotFoundError,
     Kms,
+    UnavailableError,
 )
 from kms_gcp.storage import GcpStorage
 from tests.fakes.gcp.accounts import PROJECT_NUMBER
 from tests.fakes.gcp.storage_server import say
-from tests.fakes.proxy import Exchange
+from tests.fakes.proxy import Exchange, Reply
 from tests.gcp.cloud import BUCKET_PERMISSIONS, MORE_PERMISSIONS, RECORD_PERMISSIONS, Cloud
 from tests.gcp.failing import fails
 
@@ -30,11 +31,11 @@ GET, CREATE, DELETE, LIST = (
 
 
 def test_one_token_and_one_client_for_all_calls(cloud: Cloud, storage: GcpStorage) -> None:
-    before = len(cloud.tokens.tokens)
+    before = len(cloud.accounts.tokens)
     for number in range(5):
         storage.create_record(f"id-{number}", b"data")
         storage.load_record(f"id-{number}")
-    assert len(cloud.tokens.tokens) == before + 1
+    assert len(cloud.accounts.tokens) == before + 1
 
 
 def object_names(cloud: Cloud, bucket: str) -> list[str]:
@@ -140,6 +141,40 @@ def test_missing_bucket_is_created(cloud: Cloud, creator: dict[str, object]) -> 
     cloud.accounts.used.clear()
     cloud.open_storage("a-bucket-to-create", **creator)
     assert cloud.accounts.used == {"storage.buckets.get"}
+
+
+def test_bucket_as_an_organization_demands_it(cloud: Cloud, creator: dict[str, object]) -> None:
+    asked: list[dict[str, object]] = []
+
+    def look(exchange: Exchange) -> None:
+        asked.append(json.loads(exchange.body))
+        exchange.answer(exchange.forward())
+
+    cloud.front.spoil("storage.buckets.create", look)
+    cloud.open_storage("a-bucket-in-europe", **creator, location="europe-west3")
+    [bucket] = asked
+    assert bucket["location"] == "europe-west3"
+    access = bucket["iamConfiguration"]
+    assert isinstance(access, dict)
+    assert access["uniformBucketLevelAccess"]["enabled"]
+    assert access["publicAccessPrevention"] == "enforced"
+
+
+def test_bucket_that_an_organization_refuses(cloud: Cloud, creator: dict[str, object]) -> None:
+    problem = "'us' violates constraint 'constraints/gcp.resourceLocations'"
+    cloud.front.spoil("storage.buckets.create", say(412, problem, "conditionNotMet"))
+    error = fails(ConfigError, lambda: cloud.open_storage("a-bucket-refused", **creator))
+    assert "an organization policy refuses such a bucket; give a location" in str(error)
+
+
+@pytest.mark.parametrize("permission", ["storage.buckets.get", "storage.buckets.create"])
+def test_bucket_answer_that_is_no_object(
+    cloud: Cloud, creator: dict[str, object], permission: str
+) -> None:
+    odd = Reply(200, b"[]", [("Content-Type", "application/json")])
+    cloud.front.spoil(permission, lambda exchange: exchange.answer(odd))
+    name = f"a-bucket-of-odd-{permission.rpartition('.')[2]}"
+    fails(UnavailableError, lambda: cloud.open_storage(name, **creator), retryable=True)
 
 
 def test_bucket_of_another_project(cloud: Cloud, bucket: str, creator: dict[str, object]) -> None:

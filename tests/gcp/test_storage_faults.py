@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -61,6 +62,11 @@ def html(status: int) -> Fault:
     return lambda exchange: exchange.answer(Reply(status, page, [("Content-Type", "text/html")]))
 
 
+def no_object(status: int) -> Fault:
+    json = [("Content-Type", "application/json")]
+    return lambda exchange: exchange.answer(Reply(status, b"[]", json))
+
+
 def test_lost_answer_of_a_create(cloud: Cloud, kms: Kms) -> None:
     """The SDK's second try meets our own object; what is stored decides."""
     cloud.front.spoil(CREATE, lose_answer, times=1)
@@ -97,7 +103,9 @@ def test_upload_is_tried_again(cloud: Cloud, storage: GcpStorage, fault: Fault) 
     assert (stored.data, stored.revision) == (b"the data", revision)
 
 
-@pytest.mark.parametrize("fault", [hang, drop, say(500), say(503), html(200), html(502)])
+@pytest.mark.parametrize(
+    "fault", [hang, drop, say(500), say(503), html(200), no_object(200), html(502)]
+)
 def test_failed_upload_is_never_reported_as_stored(cloud: Cloud, kms: Kms, fault: Fault) -> None:
     cloud.front.spoil(CREATE, fault)
     fails(UnavailableError, lambda: kms.get_dek("id", create=True), retryable=True)
@@ -155,6 +163,62 @@ def test_cut_download_goes_on(cloud: Cloud, storage: GcpStorage) -> None:
     assert storage.load_record("id").data == data
 
 
+def test_what_was_read_is_replaced_before_its_hash_is_asked_for(
+    cloud: Cloud, storage: GcpStorage
+) -> None:
+    """Of its generation there is nothing any more; of the record there is."""
+    storage.create_record("id", b"the data")
+    cloud.front.spoil(GET, drop_hash, times=1)
+    cloud.front.spoil(GET, say(404, "No such object: deks/id.json"), times=1)
+    fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
+
+
+@pytest.mark.parametrize("lost", ["generation", "crc32c", "all"])
+def test_an_upload_is_not_believed_without_what_only_the_store_knows(
+    cloud: Cloud, storage: GcpStorage, lost: str
+) -> None:
+    def lose(exchange: Exchange) -> None:
+        reply = exchange.forward()
+        document = {} if lost == "all" else json.loads(reply.body)
+        document.pop(lost, None)
+        body = json.dumps(document).encode()
+        exchange.answer(Reply(reply.status, body, [("Content-Type", "application/json")]))
+
+    cloud.front.spoil(CREATE, lose)
+    fails(UnavailableError, lambda: storage.create_record("id", b"the data"), retryable=True)
+
+
+REASONS = [
+    ("accessNotConfigured", "", "gcloud services enable"),
+    ("accountDisabled", "", "billing is disabled"),
+    ("insufficientPermissions", "", "auth/cloud-platform"),
+    ("vpcServiceControls", "", "VPC Service Controls"),
+    ("userProjectAccountProblem", "", "serviceusage.services.use"),
+    ("forbidden", "Permission denied on Cloud KMS key. Please ensure that …", "service agent"),
+    ("forbidden", "", "grant this permission"),
+]
+
+
+@pytest.mark.parametrize(("reason", "message", "cure"), REASONS)
+def test_reasons_of_a_refusal(
+    cloud: Cloud, storage: GcpStorage, reason: str, message: str, cure: str
+) -> None:
+    for permission in (GET, CREATE):
+        cloud.front.spoil(permission, say(403, message or "from the test", reason))
+    calls: list[Callable[[], object]] = [
+        lambda: storage.load_record("id"),
+        lambda: storage.create_record("id", b"data"),
+    ]
+    for call in calls:
+        assert cure in str(fails(AccessDeniedError, call))
+
+
+def test_requester_pays(cloud: Cloud, storage: GcpStorage) -> None:
+    problem = "Bucket is requester pays bucket but no user project provided."
+    cloud.front.spoil(GET, say(400, problem, "required"))
+    assert "give quotaProject" in str(fails(ConfigError, lambda: storage.load_record("id")))
+
+
 ANSWERS: list[tuple[Fault, type[KmsError], bool]] = [
     (hang, UnavailableError, True),
     (drop, UnavailableError, True),
@@ -208,6 +272,12 @@ def fails_somehow(call: Callable[[], object]) -> KmsError:
     with pytest.raises(KmsError) as caught:
         call()
     return caught.value
+
+
+@pytest.mark.parametrize("fault", [html(200), no_object(200)])
+def test_listing_that_is_no_object(cloud: Cloud, storage: GcpStorage, fault: Fault) -> None:
+    cloud.front.spoil(LIST, fault)
+    fails(UnavailableError, lambda: list(storage.list_dek_ids("")), retryable=True)
 
 
 def test_killed_service(cloud: Cloud, bucket: str) -> None:

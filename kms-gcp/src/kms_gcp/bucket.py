@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from google.api_core import exceptions as sdk
 from google.cloud.storage import Bucket, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
-from requests.adapters import HTTPAdapter
+from requests import Response
+from requests.exceptions import InvalidJSONError
 
 from kms_core import ConfigError, ConflictError
 from kms_core.backend import translate_errors
-from kms_gcp.client import Credentials, GcpClient, limit_attempts, muted
+from kms_gcp.client import GcpClient, limit_attempts, muted
 from kms_gcp.config import GcpStorageConfig
-from kms_gcp.errors import STORAGE
+from kms_gcp.credentials import Token, tame
+from kms_gcp.errors import BUCKET, STORAGE
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
@@ -35,29 +38,33 @@ def call_arguments(config: GcpStorageConfig) -> dict[str, Any]:
 
 def open_storage(config: GcpStorageConfig) -> GcpClient[Client]:
     """Clients that go where the config says, whatever the environment says."""
-    return GcpClient(partial(_open, config), Client.close, config, _SCOPE)
+    return GcpClient(partial(Token, config, _SCOPE), partial(_open, config), Client.close)
 
 
-def _open(config: GcpStorageConfig, credentials: Credentials) -> Client:
-    universe = credentials.universe_domain
+def _open(config: GcpStorageConfig, token: Token) -> Client:
+    universe = config.universe_domain
     endpoint = config.endpoint or f"https://storage.{universe}"
     with muted(), translate_errors(STORAGE, "a client of Cloud Storage", config.bucket):
         client = Client(
             project=config.project_id,
-            credentials=credentials,
+            credentials=token,
             client_options={"api_endpoint": endpoint, "universe_domain": universe},
         )
-    if config.endpoint is not None:
-        # GOOGLE_API_USE_MTLS_ENDPOINT=always would lead to the public service.
-        client._connection.API_BASE_MTLS_URL = endpoint  # noqa: SLF001 -- there is no option for it
+    # GOOGLE_API_USE_MTLS_ENDPOINT=always would lead elsewhere.
+    client._connection.API_BASE_MTLS_URL = endpoint  # noqa: SLF001 -- there is no option for it
     # It asks for the bucket in a thread, for traces, with a permission that no record needs.
     client._bucket_metadata_cache = None  # noqa: SLF001 -- likewise
-    session = client._http  # noqa: SLF001 -- likewise
-    session.auth = lambda request: request  # or ~/.netrc replaces the token
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=config.max_connections))
-    session.trust_env = not endpoint.startswith("http:")  # no proxy for this machine
+    session = tame(client._http, config)  # noqa: SLF001 -- likewise
+    session.hooks["response"].append(_require_object)
     return client
+
+
+def _require_object(response: Response, **_: object) -> None:
+    """Of a captive portal's page the SDK would ask for a key, and fail like a mistake of ours."""
+    is_media = "alt=media" in urlsplit(response.url).query
+    has_object = response.request.method != "DELETE" and not is_media
+    if has_object and response.ok and not isinstance(response.json(), dict):
+        raise InvalidJSONError("the answer is no JSON object")
 
 
 def check_bucket(client: Client, config: GcpStorageConfig) -> None:
@@ -70,9 +77,12 @@ def check_bucket(client: Client, config: GcpStorageConfig) -> None:
     bucket = look_up()
     if bucket is None:
         try:
-            with muted(), translate_errors(STORAGE, "storage.buckets.create", config.bucket):
+            with muted(), translate_errors(BUCKET, "storage.buckets.create", config.bucket):
                 bucket = client.create_bucket(
-                    config.bucket, project=config.project_id, **call_arguments(config)
+                    _describe(client, config),
+                    project=config.project_id,
+                    location=config.location,
+                    **call_arguments(config),
                 )
         except ConflictError:  # somebody else has just created it, or we have, twice
             bucket = look_up()
@@ -83,9 +93,22 @@ def check_bucket(client: Client, config: GcpStorageConfig) -> None:
         )
 
 
+def find_bucket(client: Client, config: GcpStorageConfig) -> Bucket:
+    """The configured bucket, billed to whom the config says."""
+    return client.bucket(config.bucket, user_project=config.quota_project)
+
+
+def _describe(client: Client, config: GcpStorageConfig) -> Bucket:
+    """Records need no permissions of their own, and an organization may demand this."""
+    bucket = find_bucket(client, config)
+    bucket.iam_configuration.uniform_bucket_level_access_enabled = True
+    bucket.iam_configuration.public_access_prevention = "enforced"
+    return bucket
+
+
 def _look_up(client: Client, config: GcpStorageConfig) -> Bucket | None:
     with muted(), translate_errors(STORAGE, "storage.buckets.get", config.bucket):
         try:
-            return client.get_bucket(config.bucket, **call_arguments(config))
+            return client.get_bucket(find_bucket(client, config), **call_arguments(config))
         except sdk.NotFound:
             return None

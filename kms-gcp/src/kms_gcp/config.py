@@ -23,31 +23,36 @@ class Host(Endpoint):
         return host
 
 
-class TlsHost(Host):
-    """What gRPC connects to."""
-
-    __slots__ = ()
-
-    def __new__(cls, url: str) -> Self:
-        host = super().__new__(cls, url)
-        if urlsplit(host).scheme != "https":
-            raise ValueError("is not https://HOST or https://HOST:PORT")
-        return host
-
-
+ProjectId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]*\Z")]
+DomainName = Annotated[str, Meta(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+\Z")]
 KmsName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,63}\Z")]
 
 
 class GcpConfig(ServiceConfig):
-    """The project, and Google credentials.
+    """The project, Google credentials, and where the service is.
 
     Attributes:
         project_id: the project's id, not its number.
-        credentials_path: a service account file. Without it, application default credentials.
+        credentials_path: a file of Google credentials. Without it, application default credentials.
+        anonymous: no credentials, for an emulator on this machine.
+        quota_project: the project that is billed, and whose quota counts, if not the credentials'.
+        universe_domain: what the names of the services end in; a sovereign cloud has its own.
+        endpoint: in place of the public service; plain http is for this machine only.
     """
 
-    project_id: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]*\Z")] = field(name="projectID")
+    project_id: ProjectId = field(name="projectID")
     credentials_path: Path | None = None
+    anonymous: bool = False
+    quota_project: ProjectId | None = None
+    universe_domain: DomainName = "googleapis.com"
+    endpoint: Host | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.anonymous and not (self.endpoint and self.endpoint.is_local):
+            raise ValueError("anonymous=true is for an emulator on this machine; give its endpoint")
+        if self.anonymous and (self.credentials_path or self.quota_project):
+            raise ValueError("anonymous=true takes no credentialsPath and no quotaProject")
 
 
 class GcpKekConfig(GcpConfig):
@@ -58,14 +63,25 @@ class GcpKekConfig(GcpConfig):
         key_ring: the key ring's name.
         key_name: the key's name in the ring.
         key_version: the version that wraps; the key's primary version if it is not given.
-        endpoint: ``https://HOST`` or ``https://HOST:PORT`` in place of the public service.
     """
 
     location: Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z")]
     key_ring: KmsName
     key_name: KmsName
     key_version: Annotated[int, Meta(ge=1)] | None = None
-    endpoint: TlsHost | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.is_plain and not self.anonymous:
+            raise ValueError(
+                "endpoint is plain http, over which gRPC sends no credentials; use https, or set "
+                "anonymous=true for an emulator"
+            )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the calls are not encrypted, which is for this machine only."""
+        return self.endpoint is not None and urlsplit(self.endpoint).scheme == "http"
 
     @property
     def resource_name(self) -> str:
@@ -80,18 +96,19 @@ class GcpStorageConfig(GcpConfig):
     Attributes:
         bucket: the bucket's name.
         prefix: a folder for the records; none by default.
-        endpoint: in place of the public service; plain http is for this machine only.
         create_bucket: create the bucket when the storage is opened and it is missing.
+        location: where it is created; where Cloud Storage does by default if it is not given.
         project_number: the project's number; with ``createBucket``, the bucket must be its own.
     """
 
     bucket: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]\Z")]
     prefix: RecordPrefix | None = None
-    endpoint: Host | None = None
     create_bucket: bool = False
+    location: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+\Z")] | None = None
     project_number: Annotated[int, Meta(ge=0)] | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.create_bucket and self.project_number is None:
             raise ValueError(
                 "createBucket needs projectNumber, to tell the project's own bucket from "

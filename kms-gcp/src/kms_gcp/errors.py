@@ -30,11 +30,35 @@ from kms_core import (
 from kms_core.backend import Clue, ErrorTable, Meaning
 
 _CREDENTIALS = (
-    "the credentials were not accepted; check credentialsPath, or where the SDK finds them"
+    "the credentials were not accepted; check credentialsPath (or where the SDK finds them), "
+    "universeDomain, and this machine's clock"
 )
 _DENIED = "grant this permission to the service account, in a role on the resource"
+_NO_API = "the API is disabled; enable it with `gcloud services enable`, and wait some minutes"
+_NO_BILLING = "billing is disabled for the project; enable it in the Google Cloud console"
+_NO_SCOPE = (
+    "the token's scopes do not allow this; give the virtual machine, or the login, the scope "
+    "https://www.googleapis.com/auth/cloud-platform"
+)
+_PERIMETER = (
+    "VPC Service Controls refuse it; call from inside the perimeter, or add an ingress rule"
+)
+_NO_PAYER = (
+    "grant serviceusage.services.use on the project that pays (quotaProject, or the credentials' "
+    "own) to the service account"
+)
+_BUCKETS_KEY = (
+    "Cloud Storage may not use the key that encrypts the bucket; grant its service agent "
+    "roles/cloudkms.cryptoKeyEncrypterDecrypter on that key, and check that the key is enabled"
+)
+_PAYS = "the bucket is requester pays; give quotaProject"
+_POLICY = (
+    "an organization policy refuses such a bucket; give a location that it allows, or create the "
+    "bucket yourself"
+)
 _BUSY = "the quota is used up; try again later, or ask for a higher quota"
 _AWAY = "the service failed or did not answer in time; try again later"
+_ODD_ANSWER = "the answer holds no token; check proxy and network, or try again"
 _NETWORK = "the service was not reached or its answer was lost; check endpoint and network"
 _NO_KEK = "there is no such KEK; check projectID, location, keyRing, keyName and keyVersion"
 _DISABLED = "it is not enabled; enable or restore the version, or make an enabled version primary"
@@ -53,9 +77,28 @@ _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
     (sdk.InvalidArgument, "checksum in field", Meaning(UnavailableError, _DAMAGED)),
     (sdk.BadRequest, "crc32c", Meaning(UnavailableError, _DAMAGED)),
     (sdk.NotFound, "bucket does not exist", Meaning(ConfigError, _NO_BUCKET)),
-    (sdk.Forbidden, "ratelimitexceeded", Meaning(ThrottledError, _BUSY)),
+    (sdk.BadRequest, "requester pays", Meaning(ConfigError, _PAYS)),
+    (sdk.Forbidden, "cloud kms key", Meaning(AccessDeniedError, _BUCKETS_KEY)),
 )
 """Where one class of the SDK means two things, and only the service's text tells which."""
+
+_REASONS: Mapping[Clue, Meaning] = {
+    # ErrorInfo's, https://cloud.google.com/apis/design/errors
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": Meaning(AccessDeniedError, _NO_SCOPE),
+    "BILLING_DISABLED": Meaning(AccessDeniedError, _NO_BILLING),
+    "RATE_LIMIT_EXCEEDED": Meaning(ThrottledError, _BUSY),
+    "SECURITY_POLICY_VIOLATED": Meaning(AccessDeniedError, _PERIMETER),
+    "SERVICE_DISABLED": Meaning(AccessDeniedError, _NO_API),
+    "USER_PROJECT_DENIED": Meaning(AccessDeniedError, _NO_PAYER),
+    # https://cloud.google.com/storage/docs/json_api/v1/status-codes
+    "accessNotConfigured": Meaning(AccessDeniedError, _NO_API),
+    "accountDisabled": Meaning(AccessDeniedError, _NO_BILLING),
+    "insufficientPermissions": Meaning(AccessDeniedError, _NO_SCOPE),
+    "rateLimitExceeded": Meaning(ThrottledError, _BUSY),
+    "userProjectAccountProblem": Meaning(AccessDeniedError, _NO_PAYER),
+    "vpcServiceControls": Meaning(AccessDeniedError, _PERIMETER),
+}
+"""Why a call is forbidden, where it is for another reason than a missing permission."""
 
 _TOKENS: Mapping[Clue, Meaning] = {
     _LATER: Meaning(UnavailableError, _AWAY),
@@ -76,25 +119,37 @@ _SHARED: Mapping[Clue, Meaning] = {
     sdk.ServerError: Meaning(UnavailableError, _AWAY),
     sdk.MethodNotImplemented: Meaning(OperationError, _REFUSED),
     **{phrase: meaning for _, phrase, meaning in _PHRASES},
+    **_REASONS,
 }
 """By the SDK's class, the nearest base class first; by what only the service's text tells."""
 
+_REASON = re.compile(r"""['"]reason['"]: ?['"](\w+)['"]""")
 _VERSION = re.compile(r"/(cryptoKeyVersions/\d+)")
 _REQUEST_TIMEOUT = 408
 
 
 def _find_clues(error: BaseException) -> Iterator[Clue]:
-    """The service's code, to be shown; a phrase of its text; then the SDK's classes."""
+    """The service's code, to be shown; a reason; a phrase of its text; then the SDK's classes."""
     if isinstance(error, sdk.RetryError):
         error = _last_try(error)
     yield _code(error)
+    if isinstance(error, sdk.Forbidden):
+        yield from _reasons(error)
     text = f"{error} {getattr(error, 'errors', '')}".lower()
     yield from (
         phrase for kind, phrase, _ in _PHRASES if isinstance(error, kind) and phrase in text
     )
+    if isinstance(error, auth.RefreshError) and isinstance(error.__cause__, auth.TransportError):
+        yield auth.TransportError  # the metadata server's, in which only the cause tells it
     if getattr(error, "retryable", False) or getattr(error, "code", 0) == _REQUEST_TIMEOUT:
         yield _LATER  # a token could not be obtained for now, or took too long
     yield from type(error).__mro__
+
+
+def _reasons(error: sdk.Forbidden) -> Iterator[Clue]:
+    """By gRPC in its details; by HTTP in the answer, of which a download keeps only the text."""
+    yield str(error.reason)
+    yield from _REASON.findall(f"{error} {error.errors}")
 
 
 def _last_try(error: sdk.RetryError) -> BaseException:
@@ -126,8 +181,21 @@ def _scrub(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-CREDENTIALS = ErrorTable((auth.GoogleAuthError,), _TOKENS, _find_clues, _scrub)
-"""Finding credentials, or renewing them."""
+def _forget(error: BaseException | None) -> None:
+    """What is said of credentials may hold them: an answer, an address, a file."""
+    while error is not None:
+        error.args = ()
+        vars(error).clear()
+        error = error.__cause__ or error.__context__
+
+
+CREDENTIALS = ErrorTable(
+    (auth.GoogleAuthError, ValueError, TypeError, AttributeError, LookupError),
+    {**_TOKENS, Exception: Meaning(UnavailableError, _ODD_ANSWER)},
+    _find_clues,
+    _forget,
+)
+"""Finding credentials, or renewing them. The SDK takes the answer for what it should be."""
 
 _KMS_ERRORS = (sdk.RetryError, sdk.GoogleAPICallError, auth.GoogleAuthError)
 KEK = ErrorTable(
@@ -170,6 +238,9 @@ STORAGE = ErrorTable(
 )
 """A call about the bucket, or one that creates an object."""
 
+BUCKET = STORAGE.but({sdk.PreconditionFailed: Meaning(ConfigError, _POLICY)})
+"""Creating the bucket, which has no precondition but those of the organization."""
+
 _NO_RECORD = Meaning(DekNotFoundError, "no record of this dek_id is stored")
 RECORD = STORAGE.but(
     {
@@ -178,6 +249,9 @@ RECORD = STORAGE.but(
     }
 )
 """Reading an object, where the service may deny what is missing."""
+
+METADATA = RECORD.but({sdk.NotFound: Meaning(UnavailableError, "the record changed; try again")})
+"""Asking for the hash of what was read, which somebody may have replaced since."""
 
 REPLACE = STORAGE.but({sdk.PreconditionFailed: Meaning(ConflictError, _CHANGED)})
 """Writing an object that has to be at a generation."""

@@ -10,6 +10,9 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from google.cloud.kms_v1 import KeyManagementServiceClient
+from google.cloud.kms_v1.services.key_management_service.transports import (
+    KeyManagementServiceGrpcTransport,
+)
 from google.cloud.kms_v1.types import (
     CryptoKeyVersion,
     DecryptRequest,
@@ -18,6 +21,7 @@ from google.cloud.kms_v1.types import (
     ProtectionLevel,
 )
 from google_crc32c import value as crc32c
+from grpc import insecure_channel
 
 from kms_core import (
     ConfigError,
@@ -36,8 +40,9 @@ from kms_core.backend import (
     hookimpl,
     translate_errors,
 )
-from kms_gcp.client import Credentials, GcpClient, kms_arguments, muted
+from kms_gcp.client import GcpClient, kms_arguments, muted
 from kms_gcp.config import GcpKekConfig
+from kms_gcp.credentials import Token
 from kms_gcp.errors import KEK, UNWRAP
 
 _SCOPE = "https://www.googleapis.com/auth/cloudkms"
@@ -53,7 +58,7 @@ class GcpKek(KekSpec):
 
     Decrypt does not say which version unwrapped, so a version that is only written in the record
     could be altered there. Which version is primary shows in the reply to Encrypt alone: a wrap
-    expects the version that wrapped last, and wraps once more if the KEK was rotated since.
+    expects the primary version that was seen last, and wraps once more if it is another by now.
     """
 
     Config = GcpKekConfig
@@ -61,7 +66,8 @@ class GcpKek(KekSpec):
     def __init__(self, config: GcpKekConfig) -> None:
         self._key = config.resource_name
         self._config = config
-        self._client = GcpClient(partial(_open, config), _close, config, _SCOPE, signs_tokens=True)
+        open_token = partial(Token, config, _SCOPE, signs=True)
+        self._client = GcpClient(open_token, partial(_open, config), _close)
         self._pinned = str(config.key_version) if config.key_version else None
         self._version = self._pinned or _FIRST_VERSION
 
@@ -71,6 +77,7 @@ class GcpKek(KekSpec):
         reply = self._encrypt(self._pinned, dek, _bind(context, expected))
         version = self._version_of(reply)
         if version != expected:
+            # By its name: for hours after a rotation, now one answers as primary, now the other.
             reply = self._encrypt(version, dek, _bind(context, version))
         self._version = version
         return WrappedDek(reply.ciphertext, self._key, version, _algorithm(reply.protection_level))
@@ -96,6 +103,8 @@ class GcpKek(KekSpec):
             raise _damaged("Decrypt", "the CRC32C of the plaintext differs")
         if wrapped.algorithm != _algorithm(reply.protection_level):
             raise UnwrapError
+        if reply.used_primary and not self._pinned:
+            self._version = version
         return reply.plaintext
 
     @hookimpl
@@ -172,12 +181,16 @@ def _algorithm(level: ProtectionLevel) -> str:
     return _OUTSIDE if level in _EXTERNAL else _INSIDE
 
 
-def _open(config: GcpKekConfig, credentials: Credentials) -> KeyManagementServiceClient:
-    universe = credentials.universe_domain
+def _open(config: GcpKekConfig, token: Token) -> KeyManagementServiceClient:
+    universe = config.universe_domain
     host = urlsplit(config.endpoint).netloc if config.endpoint else f"cloudkms.{universe}"
-    options = {"api_endpoint": host, "universe_domain": universe}
     with muted(), translate_errors(KEK, "a client of Cloud KMS", config.resource_name):
-        return KeyManagementServiceClient(credentials=credentials, client_options=options)
+        if config.is_plain:
+            channel = insecure_channel(host, [("grpc.enable_http_proxy", 0)])
+            transport = KeyManagementServiceGrpcTransport(host=host, channel=channel)
+            return KeyManagementServiceClient(transport=transport)
+        options = {"api_endpoint": host, "universe_domain": universe}
+        return KeyManagementServiceClient(credentials=token, client_options=options)
 
 
 def _close(client: KeyManagementServiceClient) -> None:

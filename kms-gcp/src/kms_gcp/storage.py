@@ -23,10 +23,10 @@ from kms_core.backend import (
     hookimpl,
     translate_errors,
 )
-from kms_gcp.bucket import call_arguments, check_bucket, open_storage
+from kms_gcp.bucket import call_arguments, check_bucket, find_bucket, open_storage
 from kms_gcp.client import muted
 from kms_gcp.config import GcpStorageConfig
-from kms_gcp.errors import DELETE, RECORD, REPLACE, STORAGE
+from kms_gcp.errors import DELETE, METADATA, RECORD, REPLACE, STORAGE
 
 _MISSING = "0"  # the generation of an object that is not there
 
@@ -50,14 +50,19 @@ class GcpStorage(StorageSpec):
     def load_record(self, dek_id: str) -> StoredRecord:
         blob, sink = self._blob(dek_id), _Sink()
         place = self._place + encode_object_name(dek_id)
-        with muted(), translate_errors(RECORD, "storage.objects.get", place):
-            # Not a range: Cloud Storage gives no hash with a part of an object.
-            with suppress(_SinkIsFullError):
-                blob.download_to_file(
-                    sink, raw_download=True, checksum=None, **call_arguments(self._config)
-                )
-            if sink.is_full or blob.crc32c is None or blob.generation is None:
-                blob.reload(**call_arguments(self._config))  # as after a download that was resumed
+        # Not a range: Cloud Storage gives no hash with a part of an object.
+        with (
+            muted(),
+            translate_errors(RECORD, "storage.objects.get", place),
+            suppress(_SinkIsFullError),
+        ):
+            blob.download_to_file(
+                sink, raw_download=True, checksum=None, **call_arguments(self._config)
+            )
+        if sink.is_full or blob.crc32c is None or blob.generation is None:
+            # As after a download that was resumed, which gives none either.
+            with muted(), translate_errors(METADATA, "storage.objects.get", place):
+                blob.reload(**call_arguments(self._config))
         data = sink.getvalue()
         if not sink.is_full:
             _check(blob, data)
@@ -81,8 +86,9 @@ class GcpStorage(StorageSpec):
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         start = self._prefix + encode_object_prefix(prefix)
-        found = self._client.get().list_blobs(
-            self._config.bucket,
+        client = self._client.get()
+        found = client.list_blobs(
+            find_bucket(client, self._config),
             prefix=start,
             fields="items(name),nextPageToken",
             **call_arguments(self._config),
@@ -107,7 +113,7 @@ class GcpStorage(StorageSpec):
         self._client.close()
 
     def _blob(self, dek_id: str) -> Blob:
-        bucket = self._client.get().bucket(self._config.bucket)
+        bucket = find_bucket(self._client.get(), self._config)
         return bucket.blob(self._prefix + encode_object_name(dek_id))
 
     def _upload(
@@ -122,6 +128,8 @@ class GcpStorage(StorageSpec):
                 if_generation_match=_parse(revision),
                 **call_arguments(self._config),
             )
+        if blob.crc32c is None:
+            raise UnavailableError("the answer lacks the CRC32C; check endpoint and proxy")
         _check(blob, data)
         return _generation(blob)
 

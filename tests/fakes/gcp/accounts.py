@@ -33,11 +33,12 @@ class Account:
 
 @dataclass
 class Accounts:
-    """All service accounts that the servers know, and every permission that was used."""
+    """All service accounts that the servers know, whose token is whose, and what was used."""
 
     folder: Path
     token_uri: str
     known: dict[str, Account] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict, repr=False)
     used: set[str] = field(default_factory=set)
 
     def make(self, *permissions: str) -> Account:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import grpc
 
 
-def refuse(code: grpc.StatusCode, message: str = "from the test") -> Fault:
+def refuse(code: grpc.StatusCode, message: str = "from the test", reason: str = "") -> Fault:
     """The service refuses."""
 
     def fault(request: Any, context: grpc.ServicerContext, answer: Answer) -> Any:
-        raise Refusal(code, message)
+        raise Refusal(code, message, reason)
 
     return fault
 

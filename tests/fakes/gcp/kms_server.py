@@ -17,6 +17,8 @@ import grpc
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from google.cloud.kms_v1 import types
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from grpc_status import rpc_status  # type: ignore[import-untyped] # neither has types
 from joserfc import jwk, jwt
 from joserfc.errors import JoseError
 
@@ -62,9 +64,13 @@ class Key:
 
 
 class Refusal(Exception):  # noqa: N818 -- an answer, not a failure of this program
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+    def __init__(self, code: grpc.StatusCode, message: str, reason: str = "") -> None:
         super().__init__(message)
-        self.code, self.message = code, message
+        number, _ = code.value
+        self.status = status_pb2.Status(code=number, message=message)
+        if reason:
+            info = error_details_pb2.ErrorInfo(reason=reason, domain="googleapis.com")
+            self.status.details.add().Pack(info)
 
 
 class KmsServer(Spoilable[Fault], grpc.GenericRpcHandler):  # type: ignore[misc] # gRPC has no types
@@ -75,8 +81,10 @@ class KmsServer(Spoilable[Fault], grpc.GenericRpcHandler):  # type: ignore[misc]
         self.accounts = accounts
         self.keys: dict[str, Key] = {}
         self.requests: list[Any] = []
+        self.payers: list[str] = []
         self.over = threading.Event()
         self.port = 0
+        self.plain_port = 0
         self._methods: dict[str, tuple[type, type, str, Answer]] = {
             "Encrypt": (
                 types.EncryptRequest,
@@ -101,6 +109,11 @@ class KmsServer(Spoilable[Fault], grpc.GenericRpcHandler):  # type: ignore[misc]
     @property
     def endpoint(self) -> str:
         return f"https://localhost:{self.port}"
+
+    @property
+    def plain_endpoint(self) -> str:
+        """As of an emulator: without TLS, and open to everybody."""
+        return f"http://127.0.0.1:{self.plain_port}"
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         service, _, method = handler_call_details.method.rpartition("/")
@@ -131,11 +144,17 @@ class KmsServer(Spoilable[Fault], grpc.GenericRpcHandler):  # type: ignore[misc]
             fault = self.take_fault({method})
             return fault(message, context, checked) if fault else checked(message)
         except Refusal as refusal:
-            context.abort(refusal.code, refusal.message)
+            context.abort_with_status(rpc_status.to_status(refusal.status))
 
     def _authorize(self, context: Any, permission: str, name: str) -> None:
-        """The token is a JWT that the service account signed itself."""
-        header = dict(context.invocation_metadata()).get("authorization", "")
+        """The token is a JWT that the service account signed itself, or one that was given out."""
+        metadata = dict(context.invocation_metadata())
+        header = metadata.get("authorization", "")
+        if "x-goog-user-project" in metadata:
+            self.payers.append(metadata["x-goog-user-project"])
+        if context.auth_context().get("transport_security_type") != [b"ssl"]:  # as an emulator
+            assert not header
+            return
         email = self._email(header.removeprefix("Bearer "))
         if email is None:
             raise Refusal(grpc.StatusCode.UNAUTHENTICATED, "invalid authentication credentials")
@@ -146,6 +165,8 @@ class KmsServer(Spoilable[Fault], grpc.GenericRpcHandler):  # type: ignore[misc]
             )
 
     def _email(self, token: str) -> str | None:
+        if token in self.accounts.tokens:
+            return self.accounts.tokens[token]
         for email, account in self.accounts.known.items():
             try:
                 claims = jwt.decode(token, jwk.RSAKey.import_key(account.public_key)).claims
@@ -254,6 +275,7 @@ def start_kms_server(accounts: Accounts, tls: Certificates) -> Iterator[KmsServe
     issued = (tls.key.read_bytes(), tls.certificate.read_bytes())
     credentials = grpc.ssl_server_credentials([issued])
     kms.port = server.add_secure_port("127.0.0.1:0", credentials)
+    kms.plain_port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
         yield kms

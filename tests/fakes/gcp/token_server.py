@@ -38,15 +38,20 @@ class TokenServer:
 
     def __init__(self) -> None:
         self.accounts: Accounts | None = None
-        self.tokens: dict[str, str] = {}
+        self.answer: tuple[str, int] | None = None
         self.app = Flask("token-server")
         server = AuthorizationServer(self.app, lambda _: None, self._save)
         server.register_grant(self._grant())
+        self.app.before_request(self._answer)
         self.app.post("/token")(server.create_token_response)
 
     def email_of(self, authorization: str | None) -> str | None:
         """Who has this header's token."""
-        return self.tokens.get((authorization or "").removeprefix("Bearer "))
+        assert self.accounts is not None
+        return self.accounts.tokens.get((authorization or "").removeprefix("Bearer "))
+
+    def _answer(self) -> Any:
+        return self.answer
 
     def _grant(self) -> type[JWTBearerGrant]:
         outer = self
@@ -72,7 +77,8 @@ class TokenServer:
         return Grant
 
     def _save(self, token: dict[str, Any], request: Any) -> None:
-        self.tokens[token["access_token"]] = request.client.account.email
+        assert self.accounts is not None
+        self.accounts.tokens[token["access_token"]] = request.client.account.email
 
 
 @contextmanager
@@ -80,11 +86,18 @@ def start_token_server() -> Iterator[tuple[TokenServer, str]]:
     """The server, and its token_uri."""
     tokens = TokenServer()
     tokens.app.secret_key = token_hex()
-    http = make_server("127.0.0.1", 0, tokens.app, threaded=True)
+    with serve(tokens.app) as port:
+        yield tokens, f"http://localhost:{port}/token"
+
+
+@contextmanager
+def serve(app: Flask) -> Iterator[int]:
+    """Serve an app on a port of the loopback interface."""
+    http = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=http.serve_forever)
     thread.start()
     try:
-        yield tokens, f"http://localhost:{http.server_port}/token"
+        yield http.server_port
     finally:
         http.shutdown()
         thread.join()

@@ -57,6 +57,11 @@ class Endpoint(str):
             raise ValueError("is plain http to another machine; use https")
         return super().__new__(cls, url.rstrip("/"))
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine."""
+        return _is_loopback(urlsplit(self).hostname or "")
+
 
 def _is_loopback(host: str) -> bool:
     try:
