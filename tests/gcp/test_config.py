@@ -81,7 +81,7 @@ def test_wrong_parameters(uri: str, problem: str) -> None:
         ('{"type": "authorized_user", "refresh_token": "PRIVATE"}', "is no file of Google"),
         (
             '{"token_uri": "https://a", "private_key": "PRIVATE", "client_email": "b"}',
-            "names as token_uri a host",
+            "is no file",
         ),
     ],
 )
