@@ -10,13 +10,13 @@ from secrets import token_hex
 from typing import Any
 
 import boto3
-import psutil
 
 from kms_aws.config import AwsKekConfig, AwsStorageConfig
 from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
 from tests.fakes.aws.faults import Call
 from tests.fakes.aws.servers import ACCESS_KEY, ACCESS_KEY_ID
+from tests.fakes.live.aws import AwsForm
 from tests.fakes.process import Server
 from tests.fakes.proxy import Proxy, run_proxy
 
@@ -30,13 +30,20 @@ class Cloud:
     server: Server
     access_key_id: str = ACCESS_KEY_ID
     access_key: str = ACCESS_KEY
+    wire: str | None = None
+    """Where backends reach it, if not at the server itself; an admin always does."""
+
+    @property
+    def endpoint(self) -> str:
+        """What backends are told."""
+        return self.wire or self.server.url
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What every backend's config says of this server."""
         return {
             "region": REGION,
-            "endpoint": self.server.url,
+            "endpoint": self.endpoint,
             "accessKeyID": self.access_key_id,
             "accessKey": self.access_key,
         }
@@ -71,7 +78,11 @@ class Cloud:
         document = json.dumps(policy)
         iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=document)
         key = iam.create_access_key(UserName=name)["AccessKey"]
-        return Cloud(self.server, key["AccessKeyId"], key["SecretAccessKey"])
+        return self.as_client(key["AccessKeyId"], key["SecretAccessKey"])
+
+    def as_client(self, access_key_id: str, access_key: str = ACCESS_KEY) -> Cloud:
+        """The same cloud for another client."""
+        return replace(self, access_key_id=access_key_id, access_key=access_key)
 
     def open_kek(self, key_name: str, **more: object) -> AwsKek:
         """A KEK of this server."""
@@ -93,9 +104,8 @@ class FaultProxy(Proxy):
 
 @contextmanager
 def start_proxy(cloud: Cloud) -> Iterator[FaultProxy]:
-    """A proxy in front of the cloud's server."""
-    proxy = FaultProxy(cloud.server.url, cloud=cloud)
+    """A proxy in front of the cloud's server, whose answers take the form of AWS's own."""
+    proxy = FaultProxy(cloud.server.url, live=AwsForm(), cloud=cloud)
     with run_proxy(proxy, Call):
-        behind = Server(f"{cloud.server.name} behind a proxy", proxy.url, psutil.Process())
-        proxy.cloud = replace(cloud, server=behind)
+        proxy.cloud = replace(cloud, wire=proxy.url)
         yield proxy

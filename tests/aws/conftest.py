@@ -22,21 +22,21 @@ from tests.fakes.process import Server
 def moto() -> Iterator[Cloud]:
     """Right about crypto, context and conditions."""
     with start_moto() as server:
-        yield _checked(server)
+        yield from _as_aws_speaks(server)
 
 
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Right about key states, checksums and conditions."""
     with start_ministack(tmp_path_factory.mktemp("ministack")) as server:
-        yield _checked(server)
+        yield from _as_aws_speaks(server)
 
 
 @pytest.fixture(scope="session")
 def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A store that ignores conditions."""
     with start_rclone(tmp_path_factory.mktemp("rclone")) as server:
-        yield _checked(server)
+        yield from _as_aws_speaks(server)
 
 
 @pytest.fixture(params=["moto", "ministack"])
@@ -46,9 +46,10 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
     return server
 
 
-def _checked(server: Server) -> Cloud:
+def _as_aws_speaks(server: Server) -> Iterator[Cloud]:
     server.assert_loopback_only()
-    return Cloud(server)
+    with start_proxy(Cloud(server)) as proxy:
+        yield proxy.cloud
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ def config(cloud: Cloud, tmp_path: Path) -> Path:
     aws = f"""
 backend = "aws"
 region = "{REGION}"
-endpoint = "{cloud.server.url}"
+endpoint = "{cloud.endpoint}"
 accessKeyID = "{cloud.access_key_id}"
 accessKeyFile = "secret"
 """
@@ -72,7 +72,7 @@ def test_kek_on_aws_over_a_folder(cloud: Cloud, config: Path) -> None:
 def test_error_says_what_to_do(cloud: Cloud, config: Path) -> None:
     options = (
         "--storage",
-        f"storage://aws?region={REGION}&bucket=gone&endpoint={cloud.server.url}",
+        f"storage://aws?region={REGION}&bucket=gone&endpoint={cloud.endpoint}",
     )
     credentials = {
         "AWS_ACCESS_KEY_ID": cloud.access_key_id,

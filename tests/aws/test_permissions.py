@@ -14,7 +14,7 @@ from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
 from kms_core import AccessDeniedError, DekNotFoundError, open_kms
 from kms_core.testing import KekConformance, StorageConformance
-from tests.aws.cloud import Cloud
+from tests.aws.cloud import Cloud, start_proxy
 from tests.aws.test_conformance import OnServer
 from tests.cli.running import run_command
 from tests.docs.pages import DOCS, blocks
@@ -51,7 +51,9 @@ def enforced() -> Iterator[Cloud]:
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     with start_moto(calls_without_iam=3) as server:
         server.assert_loopback_only()
-        yield Cloud(server).make_user({"Version": "2012-10-17", "Statement": [everything]})
+        admin = Cloud(server).make_user({"Version": "2012-10-17", "Statement": [everything]})
+        with start_proxy(admin) as proxy:
+            yield proxy.cloud
 
 
 @pytest.fixture
@@ -140,7 +142,7 @@ def expect_denied(uses: Mapping[str, Callable[[], object]], action: str, resourc
 
 
 def test_wrong_secret(enforced: Cloud, key: str, bucket: str) -> None:
-    wrong = Cloud(enforced.server, enforced.access_key_id, "wrong" * 8)
+    wrong = enforced.as_client(enforced.access_key_id, "wrong" * 8)
     with pytest.raises(AccessDeniedError):
         wrong.open_kek(key).describe_kek()
     with pytest.raises(AccessDeniedError, match="check accessKeyID, accessKey"):
@@ -148,7 +150,7 @@ def test_wrong_secret(enforced: Cloud, key: str, bucket: str) -> None:
 
 
 def test_unknown_access_key(enforced: Cloud, key: str, bucket: str) -> None:
-    unknown = Cloud(enforced.server, "AKIAUNKNOWNUNKNOWN00")
+    unknown = enforced.as_client("AKIAUNKNOWNUNKNOWN00")
     with pytest.raises(AccessDeniedError):
         unknown.open_kek(key).describe_kek()
     with pytest.raises(AccessDeniedError, match="check accessKeyID, accessKey"):

@@ -39,7 +39,7 @@ def test_prefix(cloud: Cloud, bucket: str) -> None:
     cloud.open_storage(bucket, prefix="my/deks-2").create_record("id", b"two")
     assert one.load_record("id").data == b"one"
     assert list(one.list_dek_ids("")) == ["id"]
-    assert one.describe_storage().location == f"s3://{bucket}/my/deks/ at {cloud.server.url}"
+    assert one.describe_storage().location == f"s3://{bucket}/my/deks/ at {cloud.endpoint}"
     folders = {"my/deks", "my/deks-2"}
     assert keys(cloud, bucket) == {f"{f}/{name}" for f in folders for name in ("id.json", PROBE)}
 
@@ -156,7 +156,7 @@ def test_bucket_of_somebody_else(moto: Cloud) -> None:
         RoleArn="arn:aws:iam::222222222222:role/other", RoleSessionName="session", Policy=trust
     )
     found = role["Credentials"]
-    other = Cloud(moto.server, found["AccessKeyId"], found["SecretAccessKey"])
+    other = moto.as_client(found["AccessKeyId"], found["SecretAccessKey"])
     with pytest.raises(ConfigError, match="somebody else's bucket"):
         other.open_storage(bucket, createBucket=True, sessionToken=found["SessionToken"])
 

@@ -31,7 +31,7 @@ class Cloud:
     tokens: Server
     client_id: str = "app"
     endpoints: dict[str, str] = field(default_factory=dict)
-    """Where a service is reached if not at its own server: ``azurite`` or a vault type."""
+    """Where backends reach ``azurite``, ``tokens`` or a type of vaults."""
 
     @property
     def credentials(self) -> dict[str, Any]:
@@ -40,8 +40,12 @@ class Cloud:
             "tenantID": TENANT,
             "clientID": self.client_id,
             "clientSecret": CLIENT_SECRET,
-            "authority": self.tokens.url,
+            "authority": self.endpoints.get("tokens", self.tokens.url),
         }
+
+    def reached_at(self, endpoints: dict[str, str]) -> Cloud:
+        """The same cloud, some of it behind something else."""
+        return replace(self, endpoints=self.endpoints | endpoints)
 
     def as_client(self, client_id: str) -> Cloud:
         """The same cloud for another client."""
@@ -59,13 +63,17 @@ class Cloud:
 
     def storage_parameters(self, container: str) -> dict[str, Any]:
         """What a storage's config says."""
-        url = self.endpoints.get("azurite", self.blobs.url)
         return self.credentials | {
             "backend": "azure",
             "account": ACCOUNT,
             "container": container,
-            "endpoint": f"{url}/{ACCOUNT}",
+            "endpoint": self.account_url,
         }
+
+    @property
+    def account_url(self) -> str:
+        """Where a backend finds the storage account."""
+        return f"{self.endpoints['azurite']}/{ACCOUNT}"
 
     def open_kek(self, key: str, vault_type: str = "vault.azure.net", **more: Any) -> AzureKek:
         """A KEK of one of the vaults."""

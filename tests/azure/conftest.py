@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.azure.cloud import VAULT, Cloud
+from tests.fakes.azure.faults import start_issuer
 from tests.fakes.azure.key_vault import KeyVault, serve_vault
 from tests.fakes.azure.recording import PROMISED, record_calls
 from tests.fakes.azure.servers import TENANT, install_servers, start_azurite, start_tokens
 from tests.fakes.certificates import Certificates, make_certificates
+from tests.fakes.live.azure import blob_form, vault_form
+from tests.fakes.proxy import Exchange, Proxy, run_proxy
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +34,19 @@ def servers(certificates: Certificates) -> Iterator[Cloud]:
         vaults = {}
         for vault_type in ("vault.azure.net", "managedhsm.azure.net"):
             vault = KeyVault(
-                f"{VAULT}.{vault_type}", f"https://{vault_type}", f"{tokens.url}/{TENANT}"
+                certificates=certificates,
+                live=vault_form(is_hsm=vault_type.startswith("managedhsm")),
+                host=f"{VAULT}.{vault_type}",
+                audience=f"https://{vault_type}",
+                authority=f"{tokens.url}/{TENANT}",
             )
-            vaults[vault_type] = stack.enter_context(serve_vault(vault, certificates.context()))
+            vaults[vault_type] = stack.enter_context(serve_vault(vault))
         for server in (blobs, tokens):
             server.assert_loopback_only()
-        yield Cloud(vaults, blobs, tokens)
+        wire = Proxy(blobs.url, certificates, live=blob_form())
+        stack.enter_context(run_proxy(wire, Exchange))
+        issuer = stack.enter_context(start_issuer(tokens, certificates))
+        yield Cloud(vaults, blobs, tokens, endpoints={"azurite": wire.url, "tokens": issuer.url})
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -49,7 +48,7 @@ class AzureKekConformance(KekConformance):
     def open_unreachable(
         self, cloud: Cloud, key: str, more: dict[str, Any], closed_port: int
     ) -> Callable[[], AzureKek]:
-        away = replace(cloud, endpoints={self.vault_type: f"https://127.0.0.1:{closed_port}"})
+        away = cloud.reached_at({self.vault_type: f"https://127.0.0.1:{closed_port}"})
         return lambda: away.open_kek(key, self.vault_type, **PATIENT, **more)
 
     @pytest.fixture
@@ -112,7 +111,7 @@ class TestBlobStorage(StorageConformance):
     def open_unreachable(
         self, cloud: Cloud, container: str, closed_port: int
     ) -> Callable[[], AzureStorage]:
-        away = replace(cloud, endpoints={"azurite": f"https://127.0.0.1:{closed_port}"})
+        away = cloud.reached_at({"azurite": f"https://127.0.0.1:{closed_port}"})
         return lambda: away.open_storage(container, **PATIENT)
 
     @pytest.fixture

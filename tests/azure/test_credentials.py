@@ -145,7 +145,7 @@ def test_challenge_that_lies(
     client, vault = cloud.as_client(f"lured-by-{attribute}"), cloud.vaults[VAULT]
     # The SDK remembers challenges by address, so this one must be new to it.
     with start_proxy(vault.url, certificates) as proxy:
-        kek = replace(client, endpoints={VAULT: proxy.url}).open_kek(key)
+        kek = client.reached_at({VAULT: proxy.url}).open_kek(key)
         with monkeypatch.context() as patch:
             patch.setattr(vault, attribute, value)
             _ = fails(kind, kek) if kind else kek.describe_kek()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -49,14 +48,14 @@ def vault_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
 
 @pytest.fixture
 def blob_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
-    with start_proxy(cloud.blobs.url, certificates) as proxy:
+    with start_proxy(cloud.endpoints["azurite"], certificates) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def behind(cloud: Cloud, vault_proxy: Proxy, blob_proxy: Proxy) -> Cloud:
     """The cloud, reached through the proxies."""
-    return replace(cloud, endpoints={VAULT: vault_proxy.url, "azurite": blob_proxy.url})
+    return cloud.reached_at({VAULT: vault_proxy.url, "azurite": blob_proxy.url})
 
 
 @pytest.fixture
@@ -197,9 +196,9 @@ def test_codes_of_blob_storage(
 
 
 def test_no_server(cloud: Cloud, certificates: Certificates, key: str) -> None:
-    with start_proxy(cloud.blobs.url, certificates) as gone:
+    with start_proxy(cloud.endpoints["azurite"], certificates) as gone:
         url = gone.url
-    away = replace(cloud, endpoints={VAULT: url, "azurite": url})
+    away = cloud.reached_at({VAULT: url, "azurite": url})
     kek, storage = away.open_kek(key, **PATIENT), away.open_storage("container", **PATIENT)
     fails(UnavailableError, lambda: kek.wrap_dek(bytes(32), CONTEXT), retryable=True)
     fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
@@ -207,7 +206,7 @@ def test_no_server(cloud: Cloud, certificates: Certificates, key: str) -> None:
 
 def test_server_killed_while_in_use(cloud: Cloud, certificates: Certificates, key: str) -> None:
     with start_proxy(cloud.vaults[VAULT].url, certificates) as proxy:
-        kek = replace(cloud, endpoints={VAULT: proxy.url}).open_kek(key, **PATIENT)
+        kek = cloud.reached_at({VAULT: proxy.url}).open_kek(key, **PATIENT)
         wrapped = kek.wrap_dek(bytes(32), CONTEXT)
     fails(UnavailableError, lambda: kek.unwrap_dek(wrapped, CONTEXT), retryable=True)
 
@@ -251,7 +250,7 @@ def test_create_that_never_arrives(blob_proxy: Proxy, kms: Kms) -> None:
 
 def test_somebody_else_created_it_meanwhile(cloud: Cloud, key: str, blob_proxy: Proxy) -> None:
     container = cloud.make_container()
-    there = replace(cloud, endpoints={"azurite": blob_proxy.url}).storage_parameters(container)
+    there = cloud.reached_at({"azurite": blob_proxy.url}).storage_parameters(container)
     kek = cloud.kek_parameters(key)
     with open_kms(kek, there) as ours, open_kms(kek, cloud.storage_parameters(container)) as other:
         winner: list[bytes] = []

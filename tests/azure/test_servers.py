@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -18,7 +19,7 @@ PERMISSION = re.compile(r"^\| `([A-Z]+ \w+)` \| `.+`", re.MULTILINE)
 def test_nothing_listens_elsewhere(cloud: Cloud) -> None:
     cloud.blobs.assert_loopback_only()
     cloud.tokens.assert_loopback_only()
-    ports = {vault.port for vault in cloud.vaults.values()}
+    ports = {urlsplit(vault.url).port for vault in cloud.vaults.values()}
     assert ports <= listening_ports(psutil.Process())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from secrets import token_hex
 
 import pytest
@@ -12,7 +11,6 @@ from kms_core import AccessDeniedError, ConfigError, RecordError, UnavailableErr
 from kms_core.backend import MAX_RECORD_SIZE
 from tests.azure.cloud import Cloud
 from tests.fakes.azure.faults import blob_error, start_proxy
-from tests.fakes.azure.servers import ACCOUNT
 from tests.fakes.certificates import Certificates
 
 DENIED = blob_error(403, "AuthorizationPermissionMismatch")
@@ -37,7 +35,7 @@ def test_prefix(cloud: Cloud, container: str) -> None:
     cloud.open_storage(container, prefix="my/deks-2").create_record("id", b"two")
     assert one.load_record("id").data == b"one"
     assert list(one.list_dek_ids("")) == ["id"]
-    url = f"{cloud.blobs.url}/{ACCOUNT}/{container}/my/deks/"
+    url = f"{cloud.account_url}/{container}/my/deks/"
     assert one.describe_storage().location == url
     names = set(cloud.admin(container).list_blob_names())
     assert names == {"my/deks/id.json", "my/deks-2/id.json"}
@@ -70,8 +68,8 @@ def test_missing_container(cloud: Cloud) -> None:
 def test_create_container(cloud: Cloud, certificates: Certificates) -> None:
     """Only when it is missing; that it is there is seen by blobs/read alone."""
     new = f"new-{token_hex(6)}"
-    with start_proxy(cloud.blobs.url, certificates) as proxy:
-        behind = replace(cloud, endpoints={"azurite": proxy.url})
+    with start_proxy(cloud.endpoints["azurite"], certificates) as proxy:
+        behind = cloud.reached_at({"azurite": proxy.url})
         behind.open_storage(new, createContainer="true").create_record("id", b"data")
         assert proxy.seen == ["HEAD blob", "PUT container", "PUT blob"]
         proxy.seen.clear()
@@ -84,8 +82,8 @@ def test_create_container(cloud: Cloud, certificates: Certificates) -> None:
 
 
 def test_create_container_that_others_create(cloud: Cloud, certificates: Certificates) -> None:
-    with start_proxy(cloud.blobs.url, certificates) as proxy:
-        behind = replace(cloud, endpoints={"azurite": proxy.url})
+    with start_proxy(cloud.endpoints["azurite"], certificates) as proxy:
+        behind = cloud.reached_at({"azurite": proxy.url})
         proxy.spoil("HEAD blob", blob_error(404, "ContainerNotFound"))
         container = behind.make_container()
         behind.open_storage(container, createContainer="true").create_record("id", b"data")
@@ -95,9 +93,9 @@ def test_create_container_that_others_create(cloud: Cloud, certificates: Certifi
 
 
 def test_a_container_that_may_not_be_looked_at(cloud: Cloud, certificates: Certificates) -> None:
-    with start_proxy(cloud.blobs.url, certificates) as proxy:
+    with start_proxy(cloud.endpoints["azurite"], certificates) as proxy:
         proxy.spoil("HEAD blob", DENIED)
-        behind = replace(cloud, endpoints={"azurite": proxy.url})
+        behind = cloud.reached_at({"azurite": proxy.url})
         with pytest.raises(AccessDeniedError, match="blobs/read on https://"):
             behind.open_storage("container", createContainer="true")
 
@@ -116,9 +114,9 @@ def test_missing_permission(
 ) -> None:
     """Only the use of the missing permission fails, and names it and a role that has it."""
     revision = cloud.open_storage(container).create_record("id", b"data")
-    with start_proxy(cloud.blobs.url, certificates) as proxy:
+    with start_proxy(cloud.endpoints["azurite"], certificates) as proxy:
         proxy.spoil(denied, DENIED)
-        storage = replace(cloud, endpoints={"azurite": proxy.url}).open_storage(container)
+        storage = cloud.reached_at({"azurite": proxy.url}).open_storage(container)
         uses: dict[str, Callable[[], object]] = {
             "GET blob": lambda: storage.load_record("id"),
             "PUT blob": lambda: storage.create_record("new", b"data"),

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPSConnection
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ class Reply:
     status: int
     body: bytes = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
+    chunked: bool = False
 
 
 class Exchange(Handler):
@@ -44,22 +46,35 @@ class Exchange(Handler):
         return {self.command}
 
     def forward(self) -> Reply:
-        """Let the server do it, and return its answer without passing that on."""
+        """Let the server do it, and return its answer as the live service gives it."""
+        return self.proxy.live(self, self.ask())
+
+    def ask(self) -> Reply:
+        """Let the server do it, and return its own answer."""
         return self.proxy.send(self.command, self.path, self.body, dict(self.headers))
 
-    def answer(self, reply: Reply, *, only: int | None = None) -> None:
-        """Answer, with only so many bytes of the body before the connection ends."""
+    def answer(self, reply: Reply, *, only: int | None = None, times: int = 1) -> None:
+        """Answer so often, with only so many bytes of the body before the connection ends."""
+        for _ in range(times):
+            self._write(reply, only)
+        self.wfile.flush()
+        self.close_connection = only is not None
+
+    def _write(self, reply: Reply, only: int | None) -> None:
         head = self.command == "HEAD"
         self.send_response_only(reply.status)
         for name, value in reply.headers:
             if name.lower() not in _OF_CONNECTIONS or (head and name.lower() == "content-length"):
                 self.send_header(name, value)
-        if not head:
+        bare = head or reply.status == HTTPStatus.NO_CONTENT
+        chunked = reply.chunked and not bare
+        if chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        elif not bare:
             self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
-        self.wfile.write(b"" if head else reply.body[:only])
-        self.wfile.flush()
-        self.close_connection = only is not None
+        body = b"" if bare else reply.body
+        self.wfile.write((_in_chunks(body) if chunked else body)[:only])
 
     def hang(self) -> None:
         """Say nothing until the test is over."""
@@ -89,10 +104,14 @@ Fault: TypeAlias = Callable[[Exchange], None]
 class Proxy(Spoilable[Fault]):
     """What stands between a client and a server, and may spoil calls."""
 
-    upstream: str
+    upstream: str = ""
     certificates: Certificates | None = None
+    live: Callable[[Exchange, Reply], Reply] = lambda _, reply: reply
+    """Gives a server's answer the form of the live service's."""
     url: str = ""
     over: threading.Event = field(default_factory=threading.Event)
+    unlisted: list[str] = field(default_factory=list)
+    """Answers of the server that the live service is not known to give. There must be none."""
 
     def send(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
@@ -113,6 +132,12 @@ class Proxy(Spoilable[Fault]):
         return HTTPSConnection(where, timeout=60, context=trusted)
 
 
+def _in_chunks(body: bytes) -> bytes:
+    """RFC 9112, section 7.1; in two, so that nobody takes the first for all."""
+    parts = filter(None, (body[: len(body) // 2], body[len(body) // 2 :]))
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
 @contextmanager
 def run_proxy(proxy: Proxy, exchange: type[Exchange]) -> Iterator[None]:
     """Serve the proxy: over TLS if it has certificates, as its server does then."""
@@ -122,6 +147,7 @@ def run_proxy(proxy: Proxy, exchange: type[Exchange]) -> Iterator[None]:
             yield
         finally:
             proxy.over.set()
+    assert not proxy.unlisted, proxy.unlisted
 
 
 def pass_on(exchange: Exchange) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -15,6 +16,8 @@ class Spoilable(Generic[F]):
 
     unseen: frozenset[str] = frozenset()
     seen: list[str] = field(default_factory=list)
+    choose: Callable[[set[str]], F | None] = lambda _: None
+    """What to do to a call for which no fault was named."""
     _faults: list[tuple[str, F, int]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -36,4 +39,4 @@ class Spoilable(Generic[F]):
                 if name in names and times > 0:
                     self._faults[number] = (name, fault, times - 1)
                     return fault
-        return None
+            return self.choose(names)

@@ -9,7 +9,9 @@ from typing import Any
 
 from tests.fakes.azure.recording import call_name
 from tests.fakes.certificates import Certificates
-from tests.fakes.proxy import Exchange, Fault, Proxy, run_proxy, say
+from tests.fakes.live.azure import entra_form
+from tests.fakes.process import Server
+from tests.fakes.proxy import Exchange, Fault, Proxy, Reply, run_proxy, say
 
 
 class _Call(Exchange):
@@ -24,6 +26,22 @@ def start_proxy(upstream: str, certificates: Certificates) -> Iterator[Proxy]:
     """A proxy in front of the server, which sees each call that brought a token."""
     proxy = Proxy(upstream, certificates, unseen=frozenset({"challenge"}))
     with run_proxy(proxy, _Call):
+        yield proxy
+
+
+class _Token(Exchange):
+    def ask(self) -> Reply:
+        """Say of itself what the issuer says of itself, or the next call would pass by."""
+        reply = super().ask()
+        reply.body = reply.body.replace(self.proxy.upstream.encode(), self.proxy.url.encode())
+        return reply
+
+
+@contextmanager
+def start_issuer(tokens: Server, certificates: Certificates) -> Iterator[Proxy]:
+    """A proxy in front of the issuer of tokens, whose answers take the form of Entra ID's."""
+    proxy = Proxy(tokens.url, certificates, live=entra_form())
+    with run_proxy(proxy, _Token):
         yield proxy
 
 

@@ -24,6 +24,7 @@ from joserfc.errors import JoseError
 
 from tests.fakes.certificates import Certificates
 from tests.fakes.gcp.accounts import Accounts
+from tests.fakes.live.gcp import keep_listed
 from tests.fakes.spoilable import Spoilable
 
 SCOPE = "https://www.googleapis.com/auth/cloudkms"
@@ -138,7 +139,7 @@ class KmsServer(Spoilable[Fault], grpc.GenericRpcHandler):  # type: ignore[misc]
 
         def checked(request: Any) -> Any:
             self._authorize(context, permission, request.name)
-            return answer(request)
+            return keep_listed(method, answer(request))
 
         try:
             fault = self.take_fault({method})

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.fakes.gcp.accounts import PROJECT, Accounts
 from tests.fakes.gcp.token_server import TokenServer
+from tests.fakes.live.gcp import storage_form
 from tests.fakes.process import Server, free_port, run_server
 from tests.fakes.proxy import Exchange, Fault, Proxy, Reply, run_proxy
 
@@ -34,7 +35,7 @@ def start_fake_gcs() -> Iterator[Server]:
 
 
 class _Call(Exchange):
-    def forward(self) -> Reply:
+    def ask(self) -> Reply:
         """Let fake-gcs-server do it, if the caller may, and return its answer."""
         front = self.proxy
         assert isinstance(front, Front)
@@ -103,7 +104,7 @@ class Front(Proxy):
 @contextmanager
 def start_front(upstream: str, tokens: TokenServer, accounts: Accounts) -> Iterator[Front]:
     """A front before a fake-gcs-server."""
-    front = Front(upstream, tokens=tokens, accounts=accounts)
+    front = Front(upstream, live=storage_form(), tokens=tokens, accounts=accounts)
     with run_proxy(front, _Call):
         yield front
 

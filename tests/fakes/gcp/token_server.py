@@ -15,6 +15,8 @@ from joserfc import jwk
 from werkzeug.serving import make_server
 
 from tests.fakes.gcp.accounts import Account, Accounts
+from tests.fakes.live.gcp import token_form
+from tests.fakes.proxy import Exchange, Proxy, Reply, run_proxy
 
 # google-auth names this audience in every assertion, whatever the file's token_uri is.
 AUDIENCE = "https://oauth2.googleapis.com/token"
@@ -86,8 +88,15 @@ def start_token_server() -> Iterator[tuple[TokenServer, str]]:
     """The server, and its token_uri."""
     tokens = TokenServer()
     tokens.app.secret_key = token_hex()
+    form = token_form()
+
+    def live(exchange: Exchange, reply: Reply) -> Reply:
+        return reply if tokens.answer else form(exchange, reply)
+
     with serve(tokens.app) as port:
-        yield tokens, f"http://localhost:{port}/token"
+        proxy = Proxy(f"http://127.0.0.1:{port}", live=live)
+        with run_proxy(proxy, Exchange):
+            yield tokens, f"{proxy.url}/token".replace("127.0.0.1", "localhost")
 
 
 @contextmanager
