@@ -142,7 +142,10 @@ def find_backend(scheme: str, name: str) -> FoundBackend:
 def _not_found(scheme: str, name: str, everything: list[FoundBackend]) -> str:
     backend = f"{scheme}://{name}"
     if backend in EXTRAS:
-        return f"{backend} is not installed; run: pip install 'kms-core[{EXTRAS[backend]}]'"
+        install = f"pip install 'kms-core[{EXTRAS[backend]}]'"
+        if getattr(sys, "frozen", False):  # as PyInstaller and others set it
+            return f"{backend} is not in this application; where it is built, run: {install}"
+        return f"{backend} is not installed; run: {install}"
     for stray in find_strays():
         if stray.name == name:
             why = f"{stray.distribution} has {name!r}, but {_stray(stray)}"
