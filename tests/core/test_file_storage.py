@@ -154,6 +154,20 @@ def test_a_reader_makes_durable_what_its_writer_has_not_yet(
     assert calls == ["fsync"]
 
 
+def test_a_hard_linked_backup_costs_one_synchronisation(
+    storage: FileStorage, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.create_record("a", b"1")
+    (tmp_path / "backup-of-a").hardlink_to(folder / "dek-a.json")
+    calls = recorded(monkeypatch)
+    for _ in range(3):
+        storage.load_record("a")
+    assert calls == ["fsync"]
+    (folder / ".tmp-of-another-record").hardlink_to(folder / "dek-a.json")
+    storage.load_record("a")
+    assert calls[-1] == "fsync", "its names have changed since"
+
+
 def test_a_folder_that_cannot_be_synchronised(
     storage: FileStorage, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,18 +93,22 @@ def publish_over(temporary: Path, path: Path) -> None:
     sync_folder(path.parent)
 
 
-def read_published(path: Path, limit: int) -> bytes:
+def read_published(path: Path, limit: int, durable: set[tuple[str, int, int]]) -> bytes:
     """Read at most ``limit`` bytes of a published file, once it is durable.
 
     Whoever returns a record must be sure that it survives a power failure. While a file still
-    has its temporary name too, its writer has not synchronised the folder, so the reader does.
+    has its temporary name too, its writer has not synchronised the folder, so the reader does;
+    and then notes that in ``durable``, since the other name may as well be a backup's, and stay.
     """
     with (
         _opened(path, os.O_RDONLY | os.O_NONBLOCK) as descriptor,
         open(descriptor, "rb", closefd=False) as file,
     ):
-        if os.fstat(descriptor).st_nlink > 1:
+        status = os.fstat(descriptor)
+        state = (str(path), status.st_ino, status.st_ctime_ns)
+        if status.st_nlink > 1 and state not in durable:
             sync_folder(path.parent)
+            durable.add(state)
         return file.read(limit)
 
 

@@ -47,6 +47,7 @@ class FileStorage(StorageSpec):
 
     def __init__(self, config: Config) -> None:
         self._folder = config.path.absolute()
+        self._durable: set[tuple[str, int, int]] = set()
         with translate_os_errors():
             if config.create_folder:
                 make_folder(self._folder)
@@ -113,8 +114,9 @@ class FileStorage(StorageSpec):
             sync_folder(folder.parent)
 
     def _load(self, dek_id: str) -> StoredRecord:
+        path = self._folder / encode_name(dek_id)
         try:
-            data = read_published(self._folder / encode_name(dek_id), MAX_RECORD_SIZE + 1)
+            data = read_published(path, MAX_RECORD_SIZE + 1, self._durable)
         except FileNotFoundError:
             self._folder.stat()  # a folder that is gone is not a folder without the record
             raise DekNotFoundError from None
