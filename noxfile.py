@@ -82,7 +82,8 @@ def tests(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the tests of core with the oldest versions that it says it works with."""
     core = ("--editable=kms-core[testing]", "--editable=kms-cluster")
-    tools = [pin for name in ("hypothesis", "pytest-timeout", "pytest-xdist") for pin in _pin(name)]
+    names = ("hypothesis", "pytest-timeout", "pytest-xdist", "urllib3")
+    tools = [pin for name in names for pin in _pin(name)]
     session.install("--resolution=lowest-direct", *core, *tools)
     _pytest(session, "--ignore=tests/docs", "--ignore=tests/races", *session.posargs)
 

@@ -7,8 +7,41 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from kms_core.backend import StoredRecord
-from tests.conformance.small_store import SmallStorage
+from kms_core import DekNotFoundError
+from kms_core.backend import StoredRecord, hookimpl
+from tests.conformance.small_store import SmallStorage, SmallStore
+
+
+class RemembersRecords(SmallStorage):
+    breaks = ("test_load_again",)
+
+    def __init__(self, service: SmallStore) -> None:
+        super().__init__(service)
+        self.known: dict[str, StoredRecord] = {}
+
+    @hookimpl
+    def load_record(self, dek_id: str) -> StoredRecord:
+        if dek_id not in self.known:
+            self.known[dek_id] = self.load(dek_id)
+        return self.known[dek_id]
+
+
+class RemembersWhatIsMissing(SmallStorage):
+    breaks = ("test_load_again",)
+
+    def __init__(self, service: SmallStore) -> None:
+        super().__init__(service)
+        self.missing: set[str] = set()
+
+    @hookimpl
+    def load_record(self, dek_id: str) -> StoredRecord:
+        if dek_id in self.missing:
+            raise DekNotFoundError
+        try:
+            return self.load(dek_id)
+        except DekNotFoundError:
+            self.missing.add(dek_id)
+            raise
 
 
 class CountsEachRecordsStates(SmallStorage):

@@ -11,6 +11,7 @@ from kms_core import (
     DekExistsError,
     DekNotFoundError,
     KekNotFoundError,
+    UnavailableError,
     UnwrapError,
 )
 from kms_core.backend import Context, StoredRecord, WrappedDek, hookimpl
@@ -140,6 +141,17 @@ class TakesFailureForDone(SmallStorage):
         except Exception:  # noqa: BLE001 -- the defect
             return "r1"
         return super().create_record(dek_id, data)
+
+
+class TakesAnothersRecordForItsOwn(SmallStorage):
+    breaks = ("test_lost_create_of_another",)
+
+    @hookimpl
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        try:
+            return super().create_record(dek_id, data)
+        except UnavailableError:
+            return self.load(dek_id).revision
 
 
 class KeepsHalf(SmallStorage):

@@ -51,7 +51,7 @@ _OF_NAMES = (
 )
 _OF_DISK = (
     _file("os.link(temporary, path)", "os.replace(temporary, path)", "disk"),
-    _file("        temporary.unlink()\n        raise", "        temporary.unlink()", "disk"),
+    _file("            raise\n    sync_folder", "    sync_folder", "disk"),
     _file("temporary.replace(path)", "temporary.unlink()", "disk"),
     _file("return file.read(limit)", "return file.read()", "disk"),
     _file("return file.read(limit)", "return file.read(limit // 2)", "disk"),
@@ -62,7 +62,7 @@ _OF_DISK = (
     _file("file.write(data)", "file.write(data.replace(b'\\r\\n', b'\\n'))", "disk"),
     _file("fcntl.flock(descriptor, fcntl.LOCK_EX)", "pass", "disk"),
     _file("fcntl.LOCK_EX", "fcntl.LOCK_SH", "disk"),
-    _file("        yield\n    finally:", "        pass\n    finally:", "disk"),
+    _file("LOCK_EX)\n        yield", "LOCK_EX)\n    yield", "disk"),
 )
 _OF_STORAGE = (
     _file("raise DekExistsError from None", "pass"),
@@ -123,18 +123,23 @@ _OF_KEK = (
     _local("encrypt(nonce, dek, ", "encrypt(nonce, dek.rstrip(bytes(1)), "),
     _local("nonce + cipher", "dek + nonce + cipher"),
     _local("nonce + cipher.encrypt(nonce, dek, encode_context(context))", "nonce + dek"),
-    _local("if wrapped.kek_id != self._key_file.kek_id:", "if False:"),
-    _local("raise other_kek(wrapped, self._key_file.kek_id)", "raise UnwrapError"),
-    _local("if wrapped.algorithm != _ALGORITHM:", "if False:"),
-    _local("            raise UnwrapError\n        key", "            pass\n        key"),
+    _local("check_kek(wrapped, self._key_file.kek_id, _ALGORITHM)", "pass"),
+    _local(
+        "self._key_file.kek_id, _ALGORITHM)\n        key", "self._key_file.kek_id)\n        key"
+    ),
+    _local(
+        "self._key_file.kek_id, _ALGORITHM)\n        key",
+        "wrapped.kek_id, _ALGORITHM)\n        key",
+    ),
     _local("except (InvalidTag, ValueError)", "except InvalidTag"),
     _local("raise UnwrapError from error", "return bytes(32)"),
     _local("raise UnwrapError from error", "raise"),
+    _local("check_kek(wrapped, newer.kek_id, versions=newer.keys)", "pass"),
     _local(
-        "raise missing_version(wrapped) from None",
-        "return next(iter(self._key_file.keys.values()))",
+        "            check_kek(wrapped, newer.kek_id, versions=newer.keys)\n",
+        "            return next(iter(newer.keys.values()))\n",
     ),
-    _local("raise missing_version(wrapped) from None", "raise"),
+    _local("newer = read_key_file(self._path)", "newer = self._key_file"),
     _local(
         "self._key_file.keys[wrapped.kek_version]", "self._key_file.keys[self._key_file.newest]"
     ),
@@ -158,7 +163,7 @@ _OF_KEK = (
     ),
     _local("max(self.keys, key=int)", "min(self.keys, key=int)", "key_file"),
     _local("raise KekNotFoundError(", "raise ConfigError(", "key_file"),
-    _local("from None\n", "from ValueError(str(self._key_file.keys))\n"),
+    _local("UnwrapError from error", "UnwrapError from ValueError(str(self._key_file.keys))"),
     _local("raise UnwrapError from error", "raise UnwrapError(f'not under {key!r}') from error"),
     _local("raise UnwrapError from error", "error.request = [key]; raise UnwrapError from error"),
 )

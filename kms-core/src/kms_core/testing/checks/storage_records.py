@@ -147,6 +147,18 @@ class StorageRecordChecks:
         """
         fresh().refuse(DekNotFoundError, "load_record", "of a missing record", dek_id="id")
 
+    @clause(StorageSpec.load_record)
+    def test_load_again(self, fresh: Fresh) -> None:
+        """Reads the record as it is now, also where this client has read it before."""
+        reader, writer = fresh(), fresh()
+        reader.refuse(DekNotFoundError, "load_record", "of a missing record", dek_id="id")
+        first = writer.answer("create_record", dek_id="id", data=b"first")
+        _holds(reader, "id", b"first", first, "create_record by another client")
+        second = writer.answer("replace_record", dek_id="id", data=b"second", revision=first)
+        _holds(reader, "id", b"second", second, "replace_record by another client")
+        writer.answer("delete_record", dek_id="id", revision=second)
+        reader.refuse(DekNotFoundError, "load_record", "of a deleted record", dek_id="id")
+
     @clause(StorageSpec.replace_record)
     def test_replace_missing(self, fresh: Fresh) -> None:
         """Raises DekNotFoundError, and stores nothing.

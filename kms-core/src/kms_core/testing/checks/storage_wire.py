@@ -58,6 +58,31 @@ class StorageWireChecks:
                 ) from error
         _is_whole(fresh, outcome, revision)
 
+    @pytest.mark.parametrize("fault", _FAULTS)
+    @clause(StorageSpec.create_record)
+    def test_lost_create_of_another(
+        self,
+        fresh: Fresh,
+        wire: FaultyWire,
+        open_through: Callable[[], BackendSpec] | None,
+        fault: Fault,
+    ) -> None:
+        """Never takes the record of another client for its own, whatever answer was lost.
+
+        That there is a record after a failure does not say whose: its data does, and core compares
+        that.
+        """
+        open_client = skip_without("open_through", open_through)
+        revision = fresh().answer("create_record", dek_id="id", data=b"of another")
+        with clients(open_client, "storage") as through:
+            client, when = through(), f"of a stored id over a wire that {fault} once"
+            wire.spoil(fault, times=1)
+            refused = (*FAILED, DekExistsError, ConflictError)
+            client.refuse(refused, "create_record", when, dek_id="id", data=_DATA)
+        stored: StoredRecord = fresh().answer("load_record", dek_id="id")
+        kept = StoredRecord(b"of another", revision)
+        expect(f"create_record {when}: the record that was there", kept, stored)
+
 
 def _is_whole(fresh: Fresh, outcome: KmsError | None, revision: str | None) -> None:
     try:
