@@ -71,7 +71,7 @@ _OF_CLIENT = (
         "        self._config = config\n        self.__class__.__repr__ = lambda s: repr(vars(s)) + s._config.client_secret.get_secret_value()\n",
     ),
     _client("        self._sessions.close()", "        raise RuntimeError"),
-    _client("        self._sessions.close()", "        urllib3.PoolManager.request = None"),
+    _client("        self._sessions.close()", "        _Session.pool = property(None)"),
     _client("        self._sessions.close()", "        return"),
     _client(
         "PerProcess(lambda: _Session(config), _Session.close)",

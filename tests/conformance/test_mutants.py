@@ -1,4 +1,4 @@
-"""Faults in reference backends: each must be seen. With --long, because each is a run.
+"""Faults in reference backends: each must be seen. With --long, because each runs its whole suite.
 
 ``python -m tests.conformance.test_mutants`` prints them as a table with the check that saw each.
 """
@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -40,36 +40,73 @@ PACKAGES = {
     "local": Package(BUILTIN / "local", "kms_core.builtin.local", "test_local.py"),
     "http_pair": Package(HERE / "http_pair", "tests.conformance.http_pair", "test_http_pair.py"),
 }
+STOPS_AT_THE_FIRST = """\
+import pytest
+
+seen = set()
+
+
+def pytest_collection_modifyitems(items):
+    items[:] = [item for item in items if item.cls]
+    items.sort(key=lambda item: (item.path, "wire" in item.fixturenames))  # these take seconds
+
+
+def pytest_runtest_setup(item):
+    if item.path in seen:
+        pytest.skip("seen")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    if report.failed:
+        seen.add(item.path)
+    return report
+"""
 
 
 def source_of(mutant: Mutant) -> Path:
     return PACKAGES[mutant.package].folder / f"{mutant.module}.py"
 
 
-def make(mutant: Mutant, folder: Path) -> None:
+def make(number: int, mutant: Mutant, folder: Path) -> None:
     """A copy of the package with the fault in it, and its suite."""
-    package = PACKAGES[mutant.package]
-    shutil.copytree(package.folder, folder / "mutant")
-    path = folder / "mutant" / f"{mutant.module}.py"
+    package, name = PACKAGES[mutant.package], f"mutant{number}"
+    shutil.copytree(package.folder, folder / name)
+    path = folder / name / f"{mutant.module}.py"
     path.write_text(path.read_text("utf-8").replace(mutant.old, mutant.new), "utf-8")
-    suite = folder / "test_it.py"
+    suite = folder / f"test_{name}.py"
     shutil.copy(HERE / package.suite, suite)
-    for module in (*(folder / "mutant").glob("*.py"), suite):
-        module.write_text(module.read_text("utf-8").replace(package.name, "mutant"), "utf-8")
+    for module in (*(folder / name).glob("*.py"), suite):
+        module.write_text(module.read_text("utf-8").replace(package.name, name), "utf-8")
 
 
-def run(mutant: Mutant, folder: Path) -> str:
-    """The first check that sees the fault, or nothing."""
-    make(mutant, folder)
-    command = [sys.executable, "-m", "pytest", "-qx", "-rf", "--tb=line", f"--rootdir={folder}"]
+def run(folder: Path) -> Mapping[str, str]:
+    """The first check that sees each fault, by the name of the faulty package."""
+    for number, mutant in enumerate(MUTANTS):
+        make(number, mutant, folder)
+    (folder / "conftest.py").write_text(STOPS_AT_THE_FIRST)
+    options = ("-q", "-n", "2", "--dist=loadfile", f"--rootdir={folder}", "--junit-xml=all.xml")
     path = os.pathsep.join([str(folder), str(ROOT)])
     env = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", *options]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    if done.returncode == pytest.ExitCode.OK:
-        return ""
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED, f"{mutant}\n{done.stdout}"
-    seen: list[str] = re.findall(r"^(?:FAILED|ERROR) \S+::(test_\S+)", done.stdout, re.MULTILINE)
-    return seen[0]
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout
+    cases = ET.parse(folder / "all.xml").iter("testcase")
+    failed = [c for c in cases if c.find("failure") is not None or c.find("error") is not None]
+    return {
+        c.attrib["classname"].partition(".")[0].removeprefix("test_"): c.attrib["name"]
+        for c in failed
+    }
+
+
+@pytest.fixture(scope="module")
+def seen(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Mapping[str, str]:
+    if not request.config.getoption("long"):
+        pytest.skip("give --long to put each fault into a backend of its own")
+    return run(tmp_path_factory.mktemp("mutants"))
 
 
 def test_each_can_be_made() -> None:
@@ -78,29 +115,21 @@ def test_each_can_be_made() -> None:
     assert gone == []
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=map(str, range(len(MUTANTS))))
-def test_each_is_seen(
-    mutant: Mutant, tmp_path: Path, request: pytest.FixtureRequest, *, long: bool
-) -> None:
-    if not long:
-        pytest.skip("give --long to put each fault into a backend of its own")
-    if mutant.unseen:
-        request.node.add_marker(pytest.mark.xfail(reason=mutant.unseen, strict=True))
-    assert run(mutant, tmp_path), mutant
-
-
-def row(mutant: Mutant) -> str:
-    with TemporaryDirectory() as folder:
-        seen = run(mutant, Path(folder)) or "NOT SEEN"
-    old, new = (" ".join(text.split()).replace("|", r"\|") for text in (mutant.old, mutant.new))
-    return f"| {mutant.package}/{mutant.module} | `{old}` | `{new}` | {seen} |"
+@pytest.mark.timeout(3600)
+def test_each_is_seen(seen: Mapping[str, str]) -> None:
+    missed = [m for n, m in enumerate(MUTANTS) if f"mutant{n}" not in seen and not m.unseen]
+    assert missed == []
+    known = [m for n, m in enumerate(MUTANTS) if f"mutant{n}" in seen and m.unseen]
+    assert known == [], "these are seen by now"
 
 
 def main() -> None:
-    with ThreadPoolExecutor(2) as pool:
-        for line in pool.map(row, MUTANTS):
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+    with TemporaryDirectory() as folder:
+        seen = run(Path(folder))
+    for number, mutant in enumerate(MUTANTS):
+        old, new = (" ".join(t.split()).replace("|", r"\|") for t in (mutant.old, mutant.new))
+        by = seen.get(f"mutant{number}", mutant.unseen or "NOT SEEN")
+        sys.stdout.write(f"| {mutant.package}/{mutant.module} | `{old}` | `{new}` | {by} |\n")
 
 
 if __name__ == "__main__":
