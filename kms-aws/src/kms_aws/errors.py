@@ -94,7 +94,10 @@ _KMS: Mapping[Clue, Meaning] = {
     "LimitExceededException": Meaning(ThrottledError, _BUSY),
 }
 
+_THERE = Meaning(DekExistsError, "a record of this dek_id is already stored")
+
 _S3: Mapping[Clue, Meaning] = {
+    412: _THERE,  # also where the body that names it is lost: no other condition is ever sent
     301: Meaning(ConfigError, _REGION),
     501: Meaning(ConfigError, _CONDITIONS),
     "NoSuchBucket": Meaning(
@@ -111,7 +114,7 @@ _S3: Mapping[Clue, Meaning] = {
     ),
     "NotImplemented": Meaning(ConfigError, _CONDITIONS),
     "NoSuchKey": Meaning(DekNotFoundError, "no record of this dek_id is stored"),
-    "PreconditionFailed": Meaning(DekExistsError, "a record of this dek_id is already stored"),
+    "PreconditionFailed": _THERE,
     "ConditionalRequestConflict": Meaning(
         ConflictError, "somebody else is writing it now; try again"
     ),
@@ -194,7 +197,8 @@ _MAY_HIDE = Meaning(AccessDeniedError, _DENIED + _HIDDEN, maybe_missing=True)
 LOAD = CALL.but({"AccessDenied": _MAY_HIDE, "AccessDeniedException": _MAY_HIDE, 403: _MAY_HIDE})
 """Reading an object, where S3 may deny what is missing."""
 
-REPLACE = CALL.but({"PreconditionFailed": Meaning(ConflictError, _CHANGED)})
+_STALE = Meaning(ConflictError, _CHANGED)
+REPLACE = CALL.but({"PreconditionFailed": _STALE, 412: _STALE})
 """Writing or deleting an object that has to be at a revision."""
 
 _NOT_GIVEN = Meaning(AccessDeniedError, _ROLE)
