@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from abc import ABCMeta
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pluggy
@@ -14,12 +15,14 @@ from kms_core._config.choices import ChosenBackend
 from kms_core._events import Observers
 from kms_core._interrupts import find_interrupt
 from kms_core._plugins.clients import CLIENTS, AnyClient
+from kms_core._plugins.clients.call import Opening
+from kms_core._plugins.clients.workers import Workers
 from kms_core._plugins.contract import register_class, register_object, spec_of
 from kms_core._plugins.loader import load_backend
 from kms_core._plugins.parameters import read_parameters
 from kms_core._plugins.registry import FoundBackend
 from kms_core.backend.hookspecs import BackendSpec
-from kms_core.backend.parameters import BackendConfig
+from kms_core.backend.parameters import BackendConfig, ServiceConfig
 from kms_core.errors import BackendContractError, KmsError
 
 
@@ -50,29 +53,33 @@ class PreparedBackend:
             KmsError: what the backend raised, located.
             BackendContractError: it breaks its hookspec, or raised anything else.
         """
+        config, workers = self.config, None
+        if isinstance(config, ServiceConfig):
+            workers = Workers(config.max_connections, config.deadline)
         return CLIENTS[self.spec](
             self.found.backend,
             self.found.distribution,
-            self.open_hooks(),
+            self._open_hooks(workers),
             observers,
-            self._reopen_hooks,
+            Opening(partial(self._reopen_hooks, workers), workers),
         )
 
-    def open_hooks(self) -> pluggy.HookRelay:
-        """Check the class, open the backend, and return what calls its hooks."""
+    def _open_hooks(self, workers: Workers | None) -> pluggy.HookRelay:
         manager = register_class(self.implementation, self.spec, self.found.distribution)
-        return register_object(manager, self.open_bare())
+        return register_object(manager, self.open_bare(workers))
 
-    def _reopen_hooks(self) -> pluggy.HookRelay:
+    def _reopen_hooks(self, workers: Workers | None) -> pluggy.HookRelay:
         """Files of secrets and the environment are read again: they may have been renewed."""
         config = _configure(self.implementation, self.chosen, self.found)
-        return replace(self, config=config).open_hooks()
+        manager = register_class(self.implementation, self.spec, self.found.distribution)
+        return register_object(manager, replace(self, config=config).open_bare(workers))
 
-    def open_bare(self) -> BackendSpec:
-        """Open the backend without anything of core around it."""
+    def open_bare(self, workers: Workers | None = None) -> BackendSpec:
+        """Open the backend without anything of core around it, in a worker if there are any."""
         handled = sys.exception()
+        opening = partial(self.implementation, self.config)
         try:
-            backend: BackendSpec = self.implementation(self.config)
+            backend: BackendSpec = opening() if workers is None else workers.run(opening)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is raised below
             failure = self._failure(error, handled)
         else:

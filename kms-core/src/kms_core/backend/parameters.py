@@ -162,9 +162,9 @@ class ServiceConfig(BackendConfig):
         connect_timeout: seconds to wait for a connection.
         read_timeout: seconds to wait for more of an answer.
         max_attempts: how often a call is made at most, the first one included.
-        deadline: seconds after which a call is not made again.
-        max_connections: how many connections are kept for the next calls; one for each thread that
-            calls at once is enough.
+        deadline: seconds after which a call ends, whatever hangs.
+        max_connections: how many calls are made at once, and connections kept for the next ones;
+            one for each thread of the program is enough.
     """
 
     connect_timeout: Seconds = 5

@@ -6,13 +6,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, Literal, ParamSpec, TypeAlias, TypeVar, cast
+from functools import partial
+from typing import Generic, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast
 
 import pluggy
 
 from kms_core._causes import hide_foreign_errors
 from kms_core._events import Observers, observe
 from kms_core._interrupts import find_interrupt
+from kms_core._plugins.clients.workers import Workers
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import AuthenticationError, BackendContractError, ClosedError, KmsError
 
@@ -41,6 +43,22 @@ Operation: TypeAlias = Literal[
 """The hooks' names, as errors and events tell them."""
 
 
+class Opening(NamedTuple):
+    """How a backend was opened.
+
+    Attributes:
+        reopen: opens it once more, with what its parameters say by now.
+        workers: make its calls, where these have a deadline.
+    """
+
+    reopen: Callable[[], pluggy.HookRelay] | None
+    workers: Workers | None
+
+
+NOT_KNOWN = Opening(None, None)
+"""Of a backend that somebody else opened, and opens again."""
+
+
 class Client(Generic[SpecT]):
     """What all kinds share.
 
@@ -49,7 +67,7 @@ class Client(Generic[SpecT]):
         distribution: name and version of the distribution that ships it.
         hooks: what pluggy calls the backend's methods through.
         observers: who is told of each call.
-        reopen: opens the backend once more, with what its parameters say by now.
+        opening: how it was opened, where that is known.
     """
 
     def __init__(
@@ -58,14 +76,14 @@ class Client(Generic[SpecT]):
         distribution: str,
         hooks: pluggy.HookRelay,
         observers: Observers = (),
-        reopen: Callable[[], pluggy.HookRelay] | None = None,
+        opening: Opening = NOT_KNOWN,
     ) -> None:
         self.backend = backend
         self.distribution = distribution
         # pluggy's relay is untyped; it has the hooks of the spec, and nothing else.
         self._hooks = cast("SpecT", hooks)
         self._observers = observers
-        self._reopen = reopen
+        self._reopen, self._workers = opening
         self._renewing = threading.Lock()
         self._closed = False
 
@@ -100,6 +118,8 @@ class Client(Generic[SpecT]):
                 self._call("close", self._hooks.close, type(None), None)
             finally:
                 self._closed = True
+                if self._workers is not None:
+                    self._workers.dismiss()
 
     @contextmanager
     def only_kms_errors(self, operation: Operation, dek_id: str | None) -> Iterator[None]:
@@ -171,7 +191,7 @@ class Client(Generic[SpecT]):
             raise self._located(ClosedError("it is closed; open it again"), operation, dek_id)
         handled = sys.exception()
         try:  # as in only_kms_errors, which would be slow here
-            result = hook(*args, **kwargs)
+            result = self._run(partial(hook, *args, **kwargs))
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is raised below
             failure = self._failure(error, handled, operation, dek_id)
         else:
@@ -179,6 +199,9 @@ class Client(Generic[SpecT]):
                 return result
             failure = self._wrong_type(result, kind, operation, dek_id)
         raise failure
+
+    def _run(self, call: Callable[[], T]) -> T:
+        return call() if self._workers is None else self._workers.run(call)
 
     def _failure(
         self,

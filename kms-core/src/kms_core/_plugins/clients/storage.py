@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from kms_core._plugins.clients.call import Client, Operation
@@ -80,10 +82,11 @@ class StorageClient(Client[StorageSpec]):
                 yield ListedRecord(dek_id, stored.revision, stored.data)
 
     def _read_on(self, found: Iterator[T], kind: type[T], operation: Operation) -> Iterator[T]:
+        step = partial(copy_context().run, next, found)  # one context for all of its steps
         while True:
             with self.only_kms_errors(operation, None):
                 try:
-                    item = next(found)
+                    item = self._run(step)
                 except StopIteration:
                     return
                 if not isinstance(item, kind):

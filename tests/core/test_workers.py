@@ -1,0 +1,129 @@
+"""No call outlasts its deadline, whatever hangs, and none is lost or mixed up."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+
+import pytest
+
+import kms_core
+from kms_core._plugins.clients.workers import Workers
+
+LONG = 60.0
+SHORT = 0.05
+
+
+@pytest.fixture
+def gate() -> threading.Event:
+    return threading.Event()
+
+
+def test_an_answer_and_an_error() -> None:
+    workers = Workers(1, LONG)
+    assert workers.run(lambda: "answer") == "answer"
+    with pytest.raises(ZeroDivisionError):
+        workers.run(lambda: 1 / 0)
+
+
+def test_a_call_that_hangs_ends_for_its_caller(gate: threading.Event) -> None:
+    workers = Workers(2, SHORT)
+    with pytest.raises(kms_core.UnavailableError, match=r"0\.05 seconds"):
+        workers.run(gate.wait)
+    workers._deadline = LONG
+    assert workers.run(lambda: "answer") == "answer"
+    gate.set()
+
+
+def test_calls_that_hang_take_no_more_threads_than_allowed(gate: threading.Event) -> None:
+    workers, begun = Workers(2, SHORT), []
+
+    def hang() -> None:
+        begun.append(threading.get_ident())
+        gate.wait()
+
+    for _ in range(5):
+        with pytest.raises(kms_core.UnavailableError):
+            workers.run(hang)
+    assert len(begun) == 2
+    gate.set()
+    workers._deadline = LONG
+    assert workers.run(lambda: "answer") == "answer"
+    assert len(begun) == 2, "a call whose caller has gone does not begin"
+
+
+def test_a_thread_is_used_again() -> None:
+    workers = Workers(50, LONG)
+    threads = set()
+    for _ in range(20):
+        threads.add(workers.run(threading.get_ident))
+        time.sleep(0.001)
+    assert len(threads) < 20
+
+
+def test_many_callers_get_their_own_answers() -> None:
+    workers = Workers(8, LONG)
+    with ThreadPoolExecutor(32) as pool:
+        numbers = range(2000)
+        assert list(pool.map(lambda number: workers.run(lambda: number), numbers)) == list(numbers)
+
+
+def test_a_call_sees_its_callers_context() -> None:
+    request: ContextVar[str] = ContextVar("request")
+    request.set("mine")
+    assert Workers(1, LONG).run(request.get) == "mine"
+
+
+def test_a_signal_reaches_a_caller_who_waits(gate: threading.Event) -> None:
+    class TimeIsUpError(Exception):
+        pass
+
+    def strike(*_: object) -> None:
+        raise TimeIsUpError
+
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(TimeIsUpError):
+            Workers(1, LONG).run(gate.wait)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        gate.set()
+
+
+def test_a_fork_has_threads_of_its_own() -> None:
+    workers = Workers(1, LONG)
+    workers.run(os.getpid)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        os._exit(0 if workers.run(os.getpid) == os.getpid() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("how", ["dismissed", "forgotten"])
+def test_threads_end_with_their_client(how: str) -> None:
+    workers = Workers(1, LONG)
+    workers.run(os.getpid)
+    [thread] = workers._threads
+    if how == "dismissed":
+        workers.dismiss()
+    del workers
+    gc.collect()
+    thread.join(LONG)
+    assert not thread.is_alive()
+
+
+def test_no_answer_is_kept() -> None:
+    class Dek:
+        pass
+
+    workers = Workers(1, LONG)
+    workers.run(Dek)
+    workers.run(os.getpid)
+    assert not [held for held in gc.get_objects() if isinstance(held, Dek)]
