@@ -23,6 +23,7 @@ def key(cloud: Cloud) -> str:
 @pytest.fixture
 def config(cloud: Cloud, key: str, tmp_path: Path) -> str:
     """A config file; the secret stands in a file of its own."""
+    (tmp_path / "secret").touch(mode=0o600)
     (tmp_path / "secret").write_text(CLIENT_SECRET)
     storage = cloud.storage_parameters(cloud.make_container())
     kek = cloud.kek_parameters(key, HSM)

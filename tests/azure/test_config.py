@@ -21,6 +21,9 @@ CLOUDS = [
     ("vault.usgovcloudapi.net", "login.microsoftonline.us"),
     ("vault.microsoftazure.de", "login.microsoftonline.de"),
     ("managedhsm.azure.net", "login.microsoftonline.com"),
+    ("managedhsm.azure.cn", "login.chinacloudapi.cn"),
+    ("managedhsm.usgovcloudapi.net", "login.microsoftonline.us"),
+    ("ManagedHSM.Azure.Net", "login.microsoftonline.com"),
 ]
 ENDPOINTS = [
     ("https://account.blob.core.windows.net", "login.microsoftonline.com"),
@@ -60,9 +63,23 @@ def test_uris_of_constellation() -> None:
 @pytest.mark.parametrize(("vault_type", "authority"), CLOUDS)
 def test_clouds(vault_type: str, authority: str) -> None:
     config = kek_config(vaultType=vault_type)
-    assert config.vault_url == f"https://our-vault.{vault_type}"
+    assert config.vault_url == f"https://our-vault.{vault_type.lower()}"
     assert config.authority_url == f"https://{authority}"
-    assert config.is_hsm is (vault_type == "managedhsm.azure.net")
+    assert config.is_hsm is vault_type.lower().startswith("managedhsm.")
+
+
+def test_any_other_cloud() -> None:
+    given = {"vaultType": "vault.local.azurestack.external", "vaultName": "Our-Vault"}
+    config = kek_config(**given, authority="https://login.local.azurestack.external")
+    assert config.vault_url == "https://our-vault.vault.local.azurestack.external"
+    assert config.authority_url == "https://login.local.azurestack.external"
+    with pytest.raises(ConfigError, match="for another cloud give authority too"):
+        kek_config(**given)
+
+
+def test_names_are_compared_without_case() -> None:
+    """As Azure does: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates"""
+    assert kek_config(keyName="Deks").kek_id == kek_config(keyName="dEKS").kek_id
 
 
 @pytest.mark.parametrize(("endpoint", "authority"), ENDPOINTS)
@@ -77,7 +94,8 @@ def test_authority() -> None:
     assert storage_config(**given).authority_url == "https://login.example.com"
 
 
-HALF = "give all of them, or none"
+HALF = "give all three, or none"
+CERTIFICATE = {"tenantID": "tenant", "clientID": "client", "clientCertificate": "a-config-secret"}
 PROBLEMS = [
     ({"tenantID": "tenant"}, HALF),
     ({"clientID": "client"}, HALF),
@@ -85,7 +103,17 @@ PROBLEMS = [
     ({**PRINCIPAL, "tenantID": None}, HALF),
     ({**PRINCIPAL, "clientID": None}, HALF),
     ({**PRINCIPAL, "clientSecret": None}, HALF),
-    ({**PRINCIPAL, "managedIdentity": "true"}, "takes no tenantID and no clientSecret"),
+    ({**PRINCIPAL, **CERTIFICATE}, HALF),
+    ({**PRINCIPAL, "federatedTokenFile": "token"}, HALF),
+    ({"tenantID": "tenant", "clientID": "client"}, HALF),
+    ({"federatedTokenFile": "token"}, HALF),
+    ({**PRINCIPAL, "clientSecret": ""}, "clientSecret is empty"),
+    ({**PRINCIPAL, "clientSecret": "a-config-secret\n"}, "clientSecret .* white space"),
+    ({**PRINCIPAL, "clientSecret": "a-config-secret x"}, "clientSecret .* white space"),
+    ({**PRINCIPAL, "tenantID": ""}, "tenantID"),
+    ({**PRINCIPAL, "clientID": "client\n"}, "clientID"),
+    ({"managedIdentity": "true", "federatedTokenFile": "token"}, "takes no tenantID and none of"),
+    ({**PRINCIPAL, "managedIdentity": "true"}, "takes no tenantID and none of clientSecret"),
     ({"managedIdentity": "true", "tenantID": "tenant"}, "takes no tenantID"),
     ({"managedIdentity": "perhaps"}, "managedIdentity"),
     ({**PRINCIPAL, "tenantID": "a/b"}, "tenantID"),
@@ -114,6 +142,9 @@ def test_wrong_configs(load: Any, parameters: dict[str, str], problem: str) -> N
         ({"vaultName": "a.b"}, "vaultName"),
         ({"vaultName": "vault/x"}, "vaultName"),
         ({"vaultType": "vault.example.com"}, "is none of vault.azure.net, "),
+        ({"vaultType": "vault/example"}, "is no DNS suffix"),
+        ({"vaultType": "vault.azure.net:1"}, "is no DNS suffix"),
+        ({"vaultType": ""}, "is no DNS suffix"),
         ({"keyName": "a/b"}, "keyName"),
         ({"keyName": "deks/0123"}, "keyName"),
         ({"keyVersion": "latest"}, "keyVersion"),

@@ -16,10 +16,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import trustme
 from azure.identity import ClientSecretCredential
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509 import load_pem_x509_certificate
 
 from kms_azure.client import Credential
-from kms_core import AccessDeniedError, KmsError, ThrottledError, UnavailableError
+from kms_core import AccessDeniedError, ConfigError, KmsError, ThrottledError, UnavailableError
 from kms_core._tracebacks import clear_locals, error_chain
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.azure.cloud import HANGING, PATIENT, Cloud
@@ -41,12 +46,18 @@ def key(cloud: Cloud) -> str:
 
 def asked(cloud: Cloud, client_id: str) -> list[str]:
     """The scope of each token that this client has asked for."""
+    scopes: list[str] = ask(cloud, f"/asked/{client_id}")
+    return scopes
+
+
+def ask(cloud: Cloud, path: str) -> Any:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    url = f"{cloud.tokens.url}/asked/{client_id}"
-    with urllib.request.urlopen(url, context=context, timeout=60) as reply:
-        scopes: list[str] = json.load(reply)
-    return scopes
+    direct = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    with direct.open(cloud.tokens.url + path, timeout=60) as reply:
+        return json.load(reply)
 
 
 def fails(kind: type[KmsError], kek: Any) -> str:
@@ -251,6 +262,112 @@ def test_the_sdk_itself_follows_the_environment(monkeypatch: pytest.MonkeyPatch)
     credential = ClientSecretCredential("tenant", "client", "secret")
     assert credential._authority == CONTRARY["AZURE_AUTHORITY_HOST"]
     assert credential._regional_authority == CONTRARY["AZURE_REGIONAL_AUTHORITY_NAME"]
+
+
+@pytest.fixture
+def pem() -> str:
+    """A certificate of a client and its key, which RS256 needs to be of RSA."""
+    made = trustme.CA().issue_cert("client.example", key_type=trustme.KeyType.RSA)
+    return made.private_key_and_cert_chain_pem.bytes().decode()
+
+
+def assertion(cloud: Cloud, client_id: str) -> str:
+    """What this client has proved itself with."""
+    text: str = ask(cloud, f"/assertions/{client_id}")
+    return text
+
+
+def test_certificate(cloud: Cloud, key: str, pem: str) -> None:
+    client = cloud.as_client("with-certificate")
+    given: dict[str, Any] = {"clientSecret": None, "clientCertificate": pem}
+    kek = client.open_kek(key, **given)
+    assert kek.unwrap_dek(kek.wrap_dek(b"d" * 32, CONTEXT), CONTEXT) == b"d" * 32
+    client.open_storage(cloud.make_container(), **given).create_record("id", b"data")
+    signed, _, signature = assertion(cloud, "with-certificate").rpartition(".")
+    public = load_pem_x509_certificate(pem.encode()).public_key()
+    assert isinstance(public, RSAPublicKey)
+    algorithm = json.loads(unpad(signed.split(".")[0]))["alg"]
+    scheme = PSS(MGF1(SHA256()), 32) if algorithm == "PS256" else PKCS1v15()
+    public.verify(unpad(signature), signed.encode(), scheme, SHA256())
+
+
+def unpad(text: str) -> bytes:
+    return urlsafe_b64decode(text + "==")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no PEM", "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"]
+)
+def test_certificate_that_is_none(cloud: Cloud, key: str, text: str) -> None:
+    with pytest.raises(ConfigError, match="correct clientCertificate") as caught:
+        cloud.open_kek(key, clientSecret=None, clientCertificate=text)
+    assert caught.value.__cause__ is None
+
+
+def test_federated_token(cloud: Cloud, key: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a-token-of-kubernetes")
+    client = cloud.as_client("federated")
+    given: dict[str, Any] = {"clientSecret": None, "federatedTokenFile": str(tmp_path / "token")}
+    kek = client.open_kek(key, **given)
+    assert kek.unwrap_dek(kek.wrap_dek(b"d" * 32, CONTEXT), CONTEXT) == b"d" * 32
+    assert assertion(cloud, "federated") == "a-token-of-kubernetes"
+
+
+def test_federated_token_that_is_not_there(cloud: Cloud, key: str, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"clientSecret": None, "federatedTokenFile": str(tmp_path / "token")}
+    kek = cloud.open_kek(key, **given)
+    assert "check federatedTokenFile" in fails(ConfigError, kek)
+    (tmp_path / "token").write_text("a-token-that-came-later")
+    kek.describe_kek()
+
+
+WORKLOAD = {"AZURE_TENANT_ID": TENANT, "AZURE_AUTHORITY_HOST": "https://127.0.0.1:9"}
+
+
+@pytest.mark.parametrize("more", [{}, {"managedIdentity": True}])
+def test_authority_of_a_workload_identity_is_the_configs(
+    cloud: Cloud, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
+    """Or else the environment would choose who gets the token of Kubernetes."""
+    client_id = f"workload-{len(more)}"
+    (tmp_path / "token").write_text("a-token-of-kubernetes")
+    environment = {"AZURE_FEDERATED_TOKEN_FILE": str(tmp_path / "token")} | WORKLOAD
+    for name, value in (environment | {"AZURE_CLIENT_ID": client_id}).items():
+        monkeypatch.setenv(name, value)
+    kek = cloud.open_kek(key, **NO_CREDENTIALS | more, **PATIENT)
+    kek.describe_kek()
+    assert assertion(cloud, client_id) == "a-token-of-kubernetes"
+
+
+def test_identity_of_this_machine_is_asked_directly(
+    cloud: Cloud, key: str, identities: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy could keep the token, or give another one."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    cloud.open_kek(key, **NO_CREDENTIALS, managedIdentity=True, **PATIENT).describe_kek()
+    assert identities == ["system"]
+
+
+MALFORMED = [
+    {"AZURE_TENANT_ID": ""},
+    {"AZURE_TENANT_ID": "tenant\n"},
+    {"AZURE_CLIENT_ID": ""},
+    {"AZURE_CLIENT_SECRET": ""},
+]
+
+
+@pytest.mark.parametrize("wrong", MALFORMED)
+def test_malformed_environment(
+    cloud: Cloud, key: str, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str]
+) -> None:
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
+    names = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
+    given = dict(zip(names, (TENANT, "app", CLIENT_SECRET), strict=True)) | wrong
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises((ConfigError, AccessDeniedError)) as caught:
+        cloud.open_kek(key, **NO_CREDENTIALS, **PATIENT).describe_kek()
+    assert "AZURE_TENANT_ID" in str(caught.value)
 
 
 def test_config_of_another_cloud_uses_its_authority(cloud: Cloud) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.azure.cloud import HANGING, PATIENT, Cloud
 from tests.fakes.azure.faults import blob_error, start_proxy, vault_error
 from tests.fakes.azure.servers import CLIENT_SECRET
-from tests.fakes.certificates import Certificates
+from tests.fakes.certificates import Certificates, make_certificates
 from tests.fakes.proxy import Exchange, Fault, Proxy, cut_body, drop, hang, lose_answer, say
 
 TWICE = PATIENT | {"maxAttempts": 2}
@@ -106,6 +107,7 @@ EVERYWHERE: list[tuple[Fault, type[KmsError], bool]] = [
     (say(429, Retry_After="3600"), ThrottledError, True),
     (say(401), AccessDeniedError, False),
     (say(403, b"<html>Forbidden</html>"), AccessDeniedError, False),
+    (say(404, b"<html>Not found</html>"), ConfigError, False),
     (say(418), OperationError, False),
 ]
 
@@ -121,6 +123,7 @@ OF_VAULT: list[tuple[int, str, str, type[KmsError], bool]] = [
     (429, "Throttled", "", ThrottledError, True),
     (500, "InternalServerError", "", UnavailableError, True),
     (409, "SomethingNew", "", OperationError, False),
+    (404, "SomethingNew", "", ConfigError, False),
 ]
 
 OF_BLOBS: list[tuple[int, str, type[KmsError], bool]] = [
@@ -137,6 +140,8 @@ OF_BLOBS: list[tuple[int, str, type[KmsError], bool]] = [
     (409, "ContainerBeingDeleted", UnavailableError, True),
     (409, "BlobArchived", OperationError, False),
     (400, "SomethingNew", OperationError, False),
+    (400, "Md5Mismatch", UnavailableError, True),
+    (404, "SomethingNew", ConfigError, False),
 ]
 
 
@@ -212,9 +217,37 @@ def test_server_killed_while_in_use(cloud: Cloud, certificates: Certificates, ke
 
 
 def test_certificate_of_nobody(cloud: Cloud, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the issuer of tokens, here."""
     kek = cloud.open_kek(key, **PATIENT)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    fails(UnavailableError, kek.describe_kek, retryable=True)
+    error = fails(ConfigError, kek.describe_kek, retryable=False)
+    assert "TLS: the certificate is not trusted here; have REQUESTS_CA_BUNDLE name" in str(error)
+
+
+def test_certificate_of_another_authority(cloud: Cloud, key: str, tmp_path: Path) -> None:
+    """Of the service itself."""
+    strange = make_certificates(tmp_path / "strange")
+    with start_proxy(cloud.vaults[VAULT].url, strange) as proxy:
+        kek = cloud.reached_at({VAULT: proxy.url}).open_kek(key, **PATIENT)
+        error = fails(ConfigError, kek.describe_kek, retryable=False)
+    assert "TLS: the certificate is not trusted here" in str(error)
+
+
+def test_bundle_of_certificates_that_is_not_there(
+    cloud: Cloud, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
+    with pytest.raises(ConfigError, match=r"REQUESTS_CA_BUNDLE.* names nothing that is there"):
+        cloud.open_kek(key)
+
+
+def test_bundle_of_certificates_that_is_none(
+    cloud: Cloud, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bundle.pem").write_text("no certificate")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "bundle.pem"))
+    error = fails(UnavailableError, cloud.open_kek(key, **PATIENT).describe_kek, retryable=True)
+    assert "REQUESTS_CA_BUNDLE" in str(error)
 
 
 @pytest.mark.parametrize("fault", [drop, say(500), say(503), say(429, Retry_After="3600")])

@@ -141,6 +141,17 @@ def test_name_in_a_record_is_never_called(cloud: Cloud, certificates: Certificat
         assert proxy.seen == []
 
 
+def test_key_name_in_another_case(cloud: Cloud) -> None:
+    """Azure compares names without case, so a record opens whichever way its key is written."""
+    key = cloud.vaults[PLAIN].make_key("RSA")
+    wrapped = cloud.open_kek(key).wrap_dek(b"d" * 32, CONTEXT)
+    shouted = cloud.open_kek(key.upper())
+    assert shouted.unwrap_dek(wrapped, CONTEXT) == b"d" * 32
+    assert (
+        cloud.open_kek(key).unwrap_dek(shouted.wrap_dek(b"e" * 32, CONTEXT), CONTEXT) == b"e" * 32
+    )
+
+
 def test_version_that_is_not_there(cloud: Cloud) -> None:
     kek = cloud.open_kek(cloud.vaults[PLAIN].make_key("RSA"))
     wrapped = kek.wrap_dek(bytes(32), CONTEXT)

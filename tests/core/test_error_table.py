@@ -63,6 +63,14 @@ def test_what_is_not_in_the_table_is_refused_with_its_code() -> None:
     assert not error.retryable
 
 
+@pytest.mark.parametrize("code", ["a\r\nb", "\x1b[31m", "\u202ex", "\ud800", "x" * 60_000])
+def test_a_code_is_shown_in_one_short_line(code: str) -> None:
+    """What answers need not be the service."""
+    text = str(raised(SdkError(code)))
+    assert text.isprintable()
+    assert len(text) < 300
+
+
 def test_an_unwrap_error_gives_no_reason() -> None:
     assert str(raised(SdkError("BadBlob"))) == str(kms_core.UnwrapError())
 

@@ -7,32 +7,42 @@ from __future__ import annotations
 import os
 import re
 from http import HTTPStatus
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from urllib.parse import urlsplit
 
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import DecodeError, HttpResponseError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import (
+    CertificateCredential,
     ClientSecretCredential,
     DefaultAzureCredential,
     ManagedIdentityCredential,
+    WorkloadIdentityCredential,
 )
 from requests.adapters import HTTPAdapter
 
 from kms_azure.config import AzureConfig, AzureKekConfig, AzureStorageConfig
 from kms_azure.errors import CREDENTIALS, strange_reply
-from kms_core import UnavailableError
-from kms_core.backend import translate_errors
+from kms_core import ConfigError, UnavailableError
+from kms_core.backend import parse_json, translate_errors
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 
 Config: TypeAlias = AzureKekConfig | AzureStorageConfig
-_Identity: TypeAlias = ClientSecretCredential | ManagedIdentityCredential | DefaultAzureCredential
-
+_Identity: TypeAlias = (
+    CertificateCredential
+    | ClientSecretCredential
+    | DefaultAzureCredential
+    | ManagedIdentityCredential
+    | WorkloadIdentityCredential
+)
 
 _FINDING = "a token"
 _FOUND = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
+_OF_OAUTH = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST}  # answers of RFC 6749, section 5: an object
 _RANGE = re.compile(r"bytes [0-9]+-[0-9]+/[0-9]+")
 
 
@@ -45,8 +55,7 @@ class Credential:
     """
 
     def __init__(self, config: Config, scope: str) -> None:
-        with translate_errors(CREDENTIALS, _FINDING, scope):
-            self._identity = _open_identity(config)
+        self._identity = _open_identity(config)
         self._scope = scope
         self._has_tenant = config.tenant_id is not None
 
@@ -73,20 +82,55 @@ class Credential:
 
 
 def _open_identity(config: Config) -> _Identity:
+    try:
+        identity = _choose_identity(config)
+    except ValueError:  # which may hold what could not be read
+        identity = None
+    if identity is None:
+        raise ConfigError(
+            "the credentials are malformed; correct clientCertificate, which is a certificate and "
+            "its RSA key in PEM without a password, or AZURE_TENANT_ID, AZURE_CLIENT_ID and "
+            "AZURE_CLIENT_SECRET in the environment, of which none may be empty"
+        )
+    _keep_authority(identity, config.authority_url)
+    return identity
+
+
+def _choose_identity(config: Config) -> _Identity:
     options = client_options(config, TokenTransport)
+    # Without discovery the authority is what the config says, and no other host is asked about it.
+    options |= {"authority": config.authority_url, "disable_instance_discovery": True}
     if config.managed_identity:
         return ManagedIdentityCredential(client_id=config.client_id, **options)
-    # Without discovery the authority is what the config says, and no other host is asked about it.
-    where = {"authority": config.authority_url, "disable_instance_discovery": True}
-    if config.tenant_id is None or config.client_id is None or config.client_secret is None:
-        return DefaultAzureCredential(**where, **options)
-    secret = config.client_secret.get_secret_value()
-    principal = ClientSecretCredential(
-        config.tenant_id, config.client_id, secret, **where, **options
+    if config.tenant_id is None or config.client_id is None:
+        return DefaultAzureCredential(**options)
+    if config.client_secret is not None:
+        secret = config.client_secret.get_secret_value()
+        return ClientSecretCredential(config.tenant_id, config.client_id, secret, **options)
+    if config.client_certificate is not None:
+        pem = config.client_certificate.get_secret_value().encode()
+        return CertificateCredential(
+            config.tenant_id, config.client_id, certificate_data=pem, **options
+        )
+    return WorkloadIdentityCredential(
+        tenant_id=config.tenant_id,
+        client_id=config.client_id,
+        token_file_path=str(config.federated_token_file),
+        **options,
     )
-    # AZURE_REGIONAL_AUTHORITY_NAME would send the secret to another host than the config's.
-    principal._regional_authority = None  # noqa: SLF001 -- there is no option for it
-    return principal
+
+
+def _keep_authority(part: Any, authority: str) -> None:
+    """Send proofs nowhere else: the SDK's chain hands on no authority, and takes both of these
+    from AZURE_AUTHORITY_HOST and AZURE_REGIONAL_AUTHORITY_NAME. There is no option for it.
+    """
+    for name, value in (("_authority", authority), ("_regional_authority", None)):
+        if hasattr(part, name):
+            setattr(part, name, value)
+    within = (getattr(part, name, None) for name in ("_credential", "_client"))
+    for inner in (*getattr(part, "credentials", ()), *within):
+        if inner is not None:
+            _keep_authority(inner, authority)
 
 
 class Transport(RequestsTransport):  # type: ignore[misc] # the SDK exports it untyped
@@ -130,15 +174,39 @@ class TokenTransport(Transport):
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send a request; fail if the answer is not about the request."""
+        is_local = _is_local(request.url)
+        if is_local:  # a proxy could take the token, or give another one
+            options["proxies"] = {"http": "", "https": ""}
         response = super().send(request, **options)
         status = response.status_code
         if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise HttpResponseError(response=response)
+        if not is_local and status in _OF_OAUTH and not _is_object(response.content):
+            raise DecodeError(response=response)
         return response
+
+
+def _is_local(url: str) -> bool:
+    """Whether it is this machine's own issuer of tokens, such as IMDS; Entra ID is https only."""
+    endpoint = os.environ.get("IDENTITY_ENDPOINT")  # https in Service Fabric
+    return urlsplit(url).scheme == "http" or (endpoint is not None and url.startswith(endpoint))
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(parse_json(body), dict)
+    except UnavailableError:
+        return False
 
 
 def client_options(config: AzureConfig, transport: type[Transport] = Transport) -> dict[str, Any]:
     """What every client of the SDK is opened with."""
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    if bundle and not Path(bundle).exists():  # or else each call would fail with an OSError
+        raise ConfigError(
+            "REQUESTS_CA_BUNDLE, or CURL_CA_BUNDLE, names nothing that is there; have it name a "
+            "file of certificates in PEM"
+        )
     return {
         "transport": transport(config),
         "retry_total": config.max_attempts - 1,

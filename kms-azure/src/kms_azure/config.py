@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+import re
+from pathlib import Path
+from typing import Annotated, Self, TypeAlias
 from urllib.parse import urlsplit
 
 from msgspec import Meta, field
@@ -12,13 +14,15 @@ from kms_core.backend import AuthKey, Endpoint, RecordPrefix, SecretStr, Service
 _PUBLIC, _CHINA = "login.microsoftonline.com", "login.chinacloudapi.cn"
 _US_GOVERNMENT, _GERMANY = "login.microsoftonline.us", "login.microsoftonline.de"
 
-_MANAGED_HSM = "managedhsm.azure.net"
+_MANAGED_HSM = "managedhsm."
 _VAULTS = {
     "vault.azure.net": _PUBLIC,
     "vault.azure.cn": _CHINA,
     "vault.usgovcloudapi.net": _US_GOVERNMENT,
     "vault.microsoftazure.de": _GERMANY,
-    _MANAGED_HSM: _PUBLIC,
+    "managedhsm.azure.net": _PUBLIC,
+    "managedhsm.azure.cn": _CHINA,
+    "managedhsm.usgovcloudapi.net": _US_GOVERNMENT,
 }
 """The vault's DNS suffix → who issues tokens in its cloud."""
 
@@ -28,6 +32,10 @@ _BLOBS = {
     ".core.cloudapi.de": _GERMANY,
 }
 """Likewise for Blob Storage; whatever else an endpoint ends in is taken to be the public cloud."""
+
+
+_SUFFIX = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+_Id: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+\Z")]
 
 
 class TlsEndpoint(Endpoint):
@@ -48,47 +56,63 @@ class VaultType(str):
     __slots__ = ()
 
     def __new__(cls, suffix: str) -> Self:
-        if suffix not in _VAULTS:
-            raise ValueError(f"is none of {', '.join(_VAULTS)}")
-        return super().__new__(cls, suffix)
+        if not _SUFFIX.fullmatch(suffix.lower()):
+            raise ValueError(f"is no DNS suffix, such as {next(iter(_VAULTS))}")
+        return super().__new__(cls, suffix.lower())
+
+
+class ClientSecret(SecretStr):
+    """A service principal's secret, which Entra ID makes of visible characters."""
+
+    def __init__(self, value: str) -> None:
+        if not value or not value.isprintable() or " " in value:
+            raise ValueError("is empty or has white space in it; give the secret's value alone")
+        super().__init__(value)
 
 
 class AzureConfig(ServiceConfig):
     """Azure credentials, and the service's place.
 
-    ``tenantID``, ``clientID`` and ``clientSecret`` together are a service principal;
-    ``managedIdentity=true`` is the identity of the machine, the user-assigned one of ``clientID``
-    if that is given. Without any of them the SDK's default chain finds the credentials.
+    ``tenantID`` and ``clientID`` are a service principal, with one of ``clientSecret``,
+    ``clientCertificate`` and ``federatedTokenFile`` as its proof; ``managedIdentity=true`` is the
+    identity of the machine, the user-assigned one of ``clientID`` if that is given. Without any of
+    them the SDK's default chain finds the credentials.
 
     Attributes:
         tenant_id: the service principal's tenant.
         client_id: the service principal's or the user-assigned managed identity's client id.
         client_secret: the service principal's secret.
+        client_certificate: its certificate and RSA private key, in PEM without a password.
+        federated_token_file: a file whose token Entra ID trusts, as Kubernetes writes and renews
+            it.
         managed_identity: use a managed identity.
         authority: who issues tokens, if not the cloud's own authority.
         endpoint: replaces the service's public endpoint.
     """
 
-    tenant_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]+\Z")] | None = field(
-        default=None, name="tenantID"
-    )
-    client_id: Annotated[str, Meta(min_length=1)] | None = field(default=None, name="clientID")
-    client_secret: SecretStr | None = None
+    tenant_id: _Id | None = field(default=None, name="tenantID")
+    client_id: _Id | None = field(default=None, name="clientID")
+    client_secret: ClientSecret | None = None
+    client_certificate: SecretStr | None = None
+    federated_token_file: Path | None = None
     managed_identity: bool = False
     authority: TlsEndpoint | None = None
     endpoint: TlsEndpoint | None = None
 
     def __post_init__(self) -> None:
-        principal = (self.tenant_id, self.client_id, self.client_secret)
-        given = [part is not None for part in principal]
-        if self.managed_identity and (given[0] or given[2]):
+        proofs = (self.client_secret, self.client_certificate, self.federated_token_file)
+        given = sum(proof is not None for proof in proofs)
+        if self.managed_identity and (self.tenant_id or given):
             raise ValueError(
-                "managedIdentity takes no tenantID and no clientSecret; leave them out"
+                "managedIdentity takes no tenantID and none of clientSecret, clientCertificate and "
+                "federatedTokenFile; leave them out"
             )
-        if not self.managed_identity and any(given) and not all(given):
+        parts = (self.tenant_id is not None, self.client_id is not None, given)
+        if not self.managed_identity and parts not in {(False, False, 0), (True, True, 1)}:
             raise ValueError(
-                "tenantID, clientID and clientSecret belong together; give all of them, or none, "
-                "or managedIdentity=true (with clientID for a user-assigned one)"
+                "tenantID, clientID and one of clientSecret, clientCertificate and "
+                "federatedTokenFile belong together; give all three, or none, or "
+                "managedIdentity=true (with clientID for a user-assigned one)"
             )
 
 
@@ -110,15 +134,27 @@ class AzureKekConfig(AzureConfig):
     key_version: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")] | None = None
     auth_key: AuthKey | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.vault_type not in _VAULTS and self.authority is None:
+            raise ValueError(
+                f"vaultType is none of {', '.join(_VAULTS)}; for another cloud give authority too"
+            )
+
     @property
     def is_hsm(self) -> bool:
         """Whether the vault is a managed HSM."""
-        return self.vault_type == _MANAGED_HSM
+        return self.vault_type.startswith(_MANAGED_HSM)
 
     @property
     def vault_url(self) -> str:
         """The vault's own name in DNS, which stands in records whatever the endpoint is."""
         return f"https://{self.vault_name.lower()}.{self.vault_type}"
+
+    @property
+    def kek_id(self) -> str:
+        """The key's name in records. Azure compares names without case."""
+        return f"{self.vault_url}/keys/{self.key_name.lower()}"
 
     @property
     def authority_url(self) -> str:

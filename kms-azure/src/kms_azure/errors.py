@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from ssl import SSLCertVerificationError, SSLError
 from typing import Any
 
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
+    DecodeError,
     DeserializationError,
     HttpResponseError,
 )
@@ -35,6 +37,14 @@ _CREDENTIALS = (
     "no token could be obtained, or it was refused; check tenantID, clientID, clientSecret and "
     "whether the secret has expired, or where the SDK finds the credentials"
 )
+_FILE = "the token file cannot be read; check federatedTokenFile"
+_UNTRUSTED = (
+    "TLS: the certificate is not trusted here; have REQUESTS_CA_BUNDLE name a file that has its "
+    "authority's, or check endpoint and proxy"
+)
+_TLS = "TLS failed; check endpoint and proxy, and REQUESTS_CA_BUNDLE if it is set, or try again"
+_ALTERED = "the record was altered on its way; check the proxy, or try again"
+_NOBODY = "what answers there is not Azure, or has nothing there; check names, endpoint and proxy"
 _FIREWALL = "the resource's firewall refuses this network; allow it, or use a private endpoint"
 _BUSY = "the service asks to slow down; try again later, or spread the load"
 _AWAY = "the service failed; try again later"
@@ -95,6 +105,8 @@ _CODES: Mapping[Clue, Meaning] = {
     "InvalidResourceName": Meaning(ConfigError, _NO_NAME),
     "InvalidUri": Meaning(ConfigError, _NO_NAME),
     "OutOfRangeInput": Meaning(ConfigError, _NO_NAME),
+    "Md5Mismatch": Meaning(UnavailableError, _ALTERED),
+    "InvalidMd5": Meaning(UnavailableError, _ALTERED),
     "ServerBusy": Meaning(ThrottledError, _BUSY),
     "InternalError": Meaning(UnavailableError, _AWAY),
     "OperationTimedOut": Meaning(UnavailableError, _AWAY),
@@ -103,13 +115,17 @@ _CODES: Mapping[Clue, Meaning] = {
 _STATUS: Mapping[Clue, Meaning] = {
     HTTPStatus.UNAUTHORIZED: Meaning(AccessDeniedError, _CREDENTIALS),
     HTTPStatus.FORBIDDEN: Meaning(AccessDeniedError, _DENIED),
+    HTTPStatus.NOT_FOUND: Meaning(ConfigError, _NOBODY),
     HTTPStatus.REQUEST_TIMEOUT: Meaning(UnavailableError, _NETWORK),
     HTTPStatus.TOO_MANY_REQUESTS: Meaning(ThrottledError, _BUSY),
     "5xx": Meaning(UnavailableError, _AWAY),
     ClientAuthenticationError: Meaning(AccessDeniedError, _CREDENTIALS),
     "no failure": Meaning(UnavailableError, _STRANGE),
+    DecodeError: Meaning(UnavailableError, _STRANGE),
     HttpResponseError: Meaning(OperationError, _REFUSED),
     AzureError: Meaning(UnavailableError, _NETWORK),
+    SSLCertVerificationError: Meaning(ConfigError, _UNTRUSTED),
+    SSLError: Meaning(UnavailableError, _TLS),
     DeserializationError: Meaning(UnavailableError, _STRANGE),
 }
 """For codes that the table does not know: the HTTP status, or else the SDK's class."""
@@ -135,11 +151,20 @@ def _find_clues(error: AzureError | DeserializationError) -> Iterator[Clue]:
             yield from (f"HTTP status {status}", status, f"{status // 100}xx")
         if not isinstance(error, ClientAuthenticationError) and status < HTTPStatus.BAD_REQUEST:
             yield from (type(error).__name__, "no failure")
+    yield from (type(inner) for inner in _within(error) if isinstance(inner, SSLError))
     yield from type(error).__mro__
 
 
+def _within(error: Any) -> Iterator[BaseException]:
+    """The errors that an error of the transport was made of, the outer one first."""
+    while isinstance(error, BaseException):
+        yield error
+        parts = [getattr(error, "inner_exception", None), getattr(error, "reason", None)]
+        error = next((e for e in [*parts, *error.args] if isinstance(e, BaseException)), None)
+
+
 def _find_clues_of_credentials(error: BaseException) -> Iterator[Clue]:
-    while type(error) is ClientAuthenticationError and isinstance(error.__cause__, AzureError):
+    while type(error) is ClientAuthenticationError and isinstance(error.__cause__, _REASONS):
         error = error.__cause__  # why no token could be obtained: its issuer did not answer
     if isinstance(error, AzureError):
         yield from _find_clues(error)
@@ -154,6 +179,8 @@ def _codes(error: HttpResponseError) -> Iterator[str]:
     yield from (str(getattr(code, "value", code)) for code in codes if code)
 
 
+_UNREADABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_REASONS = (AzureError, *_UNREADABLE)
 _HOLDERS = (
     *("request", "response", "model", "inner_exception", "doc", "object"),
     *("exc_value", "exc_traceback"),  # the SDK keeps what it was handling, with its request
@@ -173,8 +200,12 @@ def _scrub(error: Any) -> None:
 _CALL = ErrorTable((AzureError, DeserializationError), {**_STATUS, **_CODES}, _find_clues, _scrub)
 
 CREDENTIALS = ErrorTable(
-    (AzureError,),
-    {**_STATUS, HTTPStatus.FORBIDDEN: Meaning(AccessDeniedError, _CREDENTIALS)},
+    (AzureError, *_UNREADABLE),
+    {
+        **_STATUS,
+        HTTPStatus.FORBIDDEN: Meaning(AccessDeniedError, _CREDENTIALS),
+        **dict.fromkeys(_UNREADABLE, Meaning(ConfigError, _FILE)),
+    },
     _find_clues_of_credentials,
     _scrub,
 )

@@ -35,6 +35,7 @@ from kms_core.backend import (
     SEALING_KEY_SIZE,
     Context,
     KekSpec,
+    Meaning,
     Sealer,
     WrappedDek,
     check_kek,
@@ -55,6 +56,7 @@ _WRAPPED_SIZES = {
 _VERSION = re.compile(r"[0-9a-f]{32}")
 _SIZE_FIELD = 2
 _NEEDED = {"wrapKey", "unwrapKey"}
+_UNWRAP = "keys/unwrapKey"
 
 
 class AzureKek(KekSpec):
@@ -69,9 +71,11 @@ class AzureKek(KekSpec):
 
     def __init__(self, config: AzureKekConfig) -> None:
         self._config = config
-        self._kek_id = f"{config.vault_url}/keys/{config.key_name}"
+        self._kek_id = config.kek_id
         place = "Managed HSM" if config.is_hsm else "Key Vault"
         self._errors = call_table(f"{place} Crypto Service Encryption User")
+        # For Azure, what cannot be unwrapped is a bad parameter.
+        self._unwrap_errors = self._errors.but({"BadParameter": Meaning(UnwrapError)})
         self._credential = Credential(config, f"https://{config.vault_type}/.default")
         with translate_errors(self._errors, "open a client", self._kek_id):
             self._client = KeyClient(
@@ -140,8 +144,6 @@ class AzureKek(KekSpec):
     def _unwrap(self, version: str, algorithm: str, wrapped_key: bytes) -> bytes:
         try:
             key = self._convert("unwrapKey", version, algorithm, wrapped_key)
-        except ConfigError as error:  # for Azure, what cannot be unwrapped is a bad parameter
-            raise UnwrapError from error
         except AccessDeniedError:
             with suppress(AccessDeniedError):
                 self._read_key(version)  # raises if the KEK is disabled: then that is the reason
@@ -195,7 +197,8 @@ class AzureKek(KekSpec):
         return _decode(read_part(reply, "value", str))
 
     def _send(self, permission: str, request: HttpRequest) -> Any:
-        with translate_errors(self._errors, permission, self._kek_id):
+        errors = self._unwrap_errors if permission == _UNWRAP else self._errors
+        with translate_errors(errors, permission, self._kek_id):
             # Wrapping twice changes nothing, so a POST is as safe to try again as a GET.
             response = self._client.send_request(request, retry_on_methods=("GET", "POST"))
             response.raise_for_status()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from hashlib import md5
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureStorageConfig
 from kms_azure.errors import call_table, strange_reply
-from kms_core import ConflictError, StorageInfo
+from kms_core import ConflictError, StorageInfo, UnavailableError
 from kms_core.backend import (
     MAX_RECORD_SIZE,
     StorageSpec,
@@ -64,16 +65,18 @@ class AzureStorage(StorageSpec):
         blob = self._blob(encode_object_name(dek_id))
         with self._translated("blobs/read", encode_object_name(dek_id)):
             found = blob.download_blob()
-            data, etag = found.read(_ENOUGH), found.properties.etag
-        return StoredRecord(data, read_part({"ETag": etag}, "ETag", str))
+            data, known = found.read(_ENOUGH), found.properties
+        if len(data) < _ENOUGH:
+            _check_md5(data, known.content_settings.content_md5)
+        return StoredRecord(data, read_part({"ETag": known.etag}, "ETag", str))
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
         with self._translated("blobs/add/action and blobs/write", encode_object_name(dek_id)):
             reply = self._blob(encode_object_name(dek_id)).upload_blob(
-                data, length=len(data), overwrite=False, content_settings=_JSON
+                data, overwrite=False, **_content(data)
             )
-        return read_part(reply, "etag", str)
+        return _check_kept(reply, data)
 
     @hookimpl
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
@@ -81,13 +84,12 @@ class AzureStorage(StorageSpec):
         with self._translated("blobs/write", name):
             reply = self._blob(name).upload_blob(
                 data,
-                length=len(data),
                 overwrite=True,
-                content_settings=_JSON,
                 etag=revision,
                 match_condition=MatchConditions.IfNotModified,
+                **_content(data),
             )
-        return read_part(reply, "etag", str)
+        return _check_kept(reply, data)
 
     @hookimpl
     def delete_record(self, dek_id: str, revision: str) -> None:
@@ -142,6 +144,30 @@ class AzureStorage(StorageSpec):
 
     def _translated(self, action: str, name: str = "") -> AbstractContextManager[None]:
         return translate_errors(_ERRORS, action, self._location + name)
+
+
+def _content(data: bytes) -> dict[str, Any]:
+    """What goes with the bytes: Blob Storage compares the MD5, and refuses others.
+
+    https://learn.microsoft.com/rest/api/storageservices/put-blob
+    The SDK's own ``validate_content`` fails on a machine that keeps to FIPS 140.
+    """
+    return {
+        "length": len(data),
+        "content_settings": _JSON,
+        "transactional_content_md5": md5(data, usedforsecurity=False).digest(),
+    }
+
+
+def _check_kept(reply: dict[str, Any], data: bytes) -> str:
+    """The revision, which only the store knows; and its own MD5 of what it keeps, if it says."""
+    _check_md5(data, reply.get("content_md5"))
+    return read_part(reply, "etag", str)
+
+
+def _check_md5(data: bytes, told: bytearray | None) -> None:
+    if told is not None and told != md5(data, usedforsecurity=False).digest():
+        raise UnavailableError("the record was altered on its way; check the proxy, or try again")
 
 
 def _require_listing(reply: Any) -> None:

@@ -125,7 +125,7 @@ class KeyVault(Proxy):
         return client
 
     def _find(self, name: str, version: str) -> Version:
-        versions = self.keys.get(name, [])
+        versions = self.keys.get(name.lower(), [])  # Azure's names are without case
         for known in reversed(versions):
             if version in {"", known.name}:
                 return known

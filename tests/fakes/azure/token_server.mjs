@@ -11,6 +11,7 @@ issuer.url = `https://127.0.0.1:${port}`;
 await issuer.keys.generate("RS256");
 const service = new OAuth2Service(issuer);
 const asked = {};
+const assertions = {};
 
 const chosen = (client, word) => Number(client.match(new RegExp(`^${word}-(\\d+)`))?.[1] ?? 0);
 
@@ -28,6 +29,8 @@ service.on("beforeResponse", (response, { body }) => {
   if (status) {
     response.statusCode = status;
     response.body = { error: "temporarily_unavailable", error_description: "from the test" };
+  } else if (body.client_assertion) {
+    assertions[body.client_id] = body.client_assertion; // for the test to look at
   } else if (body.client_secret !== secret) {
     response.statusCode = 401;
     response.body = { error: "invalid_client", error_description: "AADSTS7000215: wrong secret" };
@@ -38,6 +41,10 @@ const tls = { cert: readFileSync(cert), key: readFileSync(key) };
 createServer(tls, (request, response) => {
   if (request.url.startsWith("/asked/")) {
     response.end(JSON.stringify(asked[request.url.slice("/asked/".length)] ?? []));
+    return;
+  }
+  if (request.url.startsWith("/assertions/")) {
+    response.end(JSON.stringify(assertions[request.url.slice("/assertions/".length)] ?? ""));
     return;
   }
   request.url = request.url

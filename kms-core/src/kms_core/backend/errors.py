@@ -94,8 +94,16 @@ class ErrorTable:
         clues = [*self.find_clues(error), type(error)]
         known = (self.meanings[clue] for clue in clues if clue in self.meanings)
         first = clues[0]
-        name = first.__name__ if isinstance(first, type) else str(first)
+        name = first.__name__ if isinstance(first, type) else _shown_code(str(first))
         return name, next(known, _REFUSED)
+
+
+_LONGEST_CODE = 100
+
+
+def _shown_code(code: str) -> str:
+    """A service's code in one short line, for what answers need not be the service."""
+    return "".join(c if c.isprintable() else "?" for c in code[:_LONGEST_CODE])
 
 
 def check_kek(
