@@ -21,9 +21,12 @@ SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/pairs")
 # The proof of the kit is long and the same on each interpreter: `packaging` runs it, on the wheels.
 ELSEWHERE = ("tests/packaging", "tests/typing", "tests/conformance/test_kit_catches.py", *PROVIDERS)
+ON_WHEELS = ("tests/core", "tests/cli", "tests/cluster", "tests/conformance")
 # Neighbours share fixtures, such as servers, so each process begins with a run of them; who is done
 # takes over from the others.
 SHARED_OUT = ("-n", "auto", "--dist=worksteal")
+# Tests of providers also wait, for calls that hang: processes beyond the cores use that time.
+MORE_THAN_CORES = ("-n", str(max(4, os.cpu_count() or 1)))
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
@@ -64,10 +67,11 @@ def _runs(python: str) -> bool:
         return False
 
 
-INTERPRETERS = interpreters()
-# The providers' servers take minutes, so by default the newest interpreter stands for all.
+*OTHERS, NEWEST = INTERPRETERS = interpreters()
+# By default the newest interpreter stands for all, so that everything is checked in minutes. What
+# that leaves out is in `rest`, which .ci/run asks for.
 nox.options.sessions = [
-    *("lint", "typing", "tests", "lowest", f"providers-{INTERPRETERS[-1]}", "packaging", "docs"),
+    *("lint", "typing", f"tests-{NEWEST}", f"providers-{NEWEST}", "packaging", "docs"),
 ]
 
 
@@ -76,6 +80,13 @@ def tests(session: nox.Session) -> None:
     """Run the tests on every supported interpreter that is present."""
     _install(session, "test")
     _pytest(session, *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def rest(session: nox.Session) -> None:
+    """Run what the default sessions leave out: the other interpreters, the oldest dependencies."""
+    for name in (*(f"tests-{version}" for version in OTHERS), "lowest"):
+        session.notify(name)
 
 
 @nox.session
@@ -92,7 +103,7 @@ def lowest(session: nox.Session) -> None:
 def providers(session: nox.Session) -> None:
     """Run the tests of the cloud providers on their servers; `-- --long` runs the long forms."""
     _install(session, "test", "servers", "spans", *(() if shutil.which("npm") else ("node",)))
-    session.run("pytest", *SHARED_OUT, *session.posargs, *PROVIDERS)
+    session.run("pytest", *SHARED_OUT, *MORE_THAN_CORES, *session.posargs, *PROVIDERS)
 
 
 @nox.session
@@ -128,7 +139,10 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def packaging(session: nox.Session) -> None:
-    """Build wheels and sdists, install the wheels, and test them with src/ out of reach."""
+    """Build wheels and sdists, install the wheels, and test them with src/ out of reach.
+
+    Besides what only wheels can show, the tests of core, the command line and the kit run on them.
+    """
     dist = Path(session.create_tmp(), "dist")
     for folder in (*DISTRIBUTIONS, *EXAMPLES):
         # Both from the source: a test then checks that the sdist makes the same wheel.
@@ -140,7 +154,7 @@ def packaging(session: nox.Session) -> None:
         for wheel in dist.glob(f"{name.replace('-', '_')}-*.whl")
     ]
     session.install("-c", CONSTRAINTS, *_group("packaging"), *wheels)
-    what = session.posargs or ["tests/packaging", "tests/conformance"]
+    what = session.posargs or ["tests/packaging", *ON_WHEELS]
     # Not in a folder of this project: ruff would obey its .gitignore, and check nothing.
     outside = {"TMPDIR": gettempdir()}
     session.run("pytest", "-n", "auto", "--dist=loadfile", f"--built={dist}", *what, env=outside)

@@ -10,11 +10,12 @@ import pytest
 
 from tests.aws.cloud import REGION, Cloud
 from tests.fakes.aws.servers import SCRIPTS
+from tests.secret_files import write_private
 
 
 @pytest.fixture
 def config(cloud: Cloud, tmp_path: Path) -> Path:
-    (tmp_path / "secret").write_text(cloud.access_key)
+    write_private(tmp_path / "secret", cloud.access_key)
     aws = f"""
 backend = "aws"
 region = "{REGION}"

@@ -129,13 +129,28 @@ def test_a_list_streams_and_a_closed_pipe_ends_it_quietly(kms: Kms, tmp_path: Pa
     listing.stderr.close()
 
 
-def test_ctrl_c_ends_quietly(folder: Path) -> None:
-    os.mkfifo(folder / "kek.toml", mode=0o600)
+WAITING = """
+from pathlib import Path
+from kms_core.builtin.memory import MemoryStorage, hookimpl
+class Waiting(MemoryStorage):
+    @hookimpl
+    def load_record(self, dek_id):
+        Path("never").read_bytes()
+"""
+
+
+def test_ctrl_c_ends_quietly(kms: Kms, tmp_path: Path) -> None:
+    kms("init")
+    install(
+        tmp_path, "waiting", "[kms.storage]\nwaiting = waiting_mod:Waiting", waiting_mod=WAITING
+    )
+    os.mkfifo("never")
     waiting = start_command(
-        "--kek", "kms://local?keyFile=kek.toml", "--storage", "storage://file?path=d",
+        "--kek", "kms://local?keyFile=kek.toml", "--storage", "storage://waiting",
         "dek", "get", "--create", "a",
+        environment={"PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
-    with (folder / "kek.toml").open("w"):  # opens once kms reads it, and keeps it waiting
+    with Path("never").open("w"):  # opens once kms reads it, and keeps it waiting
         waiting.send_signal(signal.SIGINT)
         output, errors = waiting.communicate()
     assert (waiting.returncode, output, errors.strip()) == (130, b"", b"")

@@ -14,10 +14,11 @@ WRITTEN_PLUGIN = ROOT / "kms-core/src/kms_core/cli/scaffold/templates/common"
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    [command] = [line for line in script.read_text().splitlines() if "bin/nox" in line]
+    command, rest = [line for line in script.read_text().splitlines() if "bin/nox" in line]
     readme = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)\n```$", readme, re.MULTILINE | re.DOTALL)
     assert command in blocks
+    assert rest == ".venv/bin/nox -s rest"
 
 
 def test_constraints_pin_everything_and_name_no_index() -> None:
