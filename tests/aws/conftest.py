@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,10 +12,16 @@ import pytest
 from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
 from kms_core import Kms, open_kms
-from tests.aws.cloud import Cloud, FaultProxy, start_proxy
+from tests.aws.cloud import REGION, Cloud, FaultProxy, start_proxy
 from tests.aws.faults import PATIENT, SESSION_TOKEN
 from tests.fakes.aws.recording import PROMISED, record_calls
-from tests.fakes.aws.servers import start_ministack, start_moto, start_rclone
+from tests.fakes.aws.servers import (
+    build_versitygw,
+    start_ministack,
+    start_moto,
+    start_rclone,
+    start_versitygw,
+)
 from tests.fakes.process import Server
 
 
@@ -36,6 +43,16 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A store that ignores conditions."""
     with start_rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield from _as_aws_speaks(server)
+
+
+@pytest.fixture(scope="session")
+def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A store whose conditions on PUT are atomic, and which refuses a wrong region and wrong bytes."""
+    if shutil.which("go") is None:
+        pytest.skip("go, which builds versitygw, is missing")
+    build_versitygw()
+    with start_versitygw(tmp_path_factory.mktemp("versitygw"), REGION) as server:
         yield from _as_aws_speaks(server)
 
 

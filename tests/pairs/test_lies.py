@@ -112,7 +112,7 @@ def ask(pair: Pair, liar: Liar, random: Random, faults: int) -> dict[str, bytes]
     returned: dict[str, bytes] = {}
     with kms_core.open_kms(*pair) as one, kms_core.open_kms(*pair) as two:
         while liar.told.total() < faults:
-            dek_id = f"id-{random.randrange(len(returned) + 3)}"
+            dek_id = f"id-{random.randrange(2 * len(returned) + 3)}"
             try:
                 dek = random.choice((one, two)).get_dek(dek_id, create=True)
             except kms_core.KmsError:

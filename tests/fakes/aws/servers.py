@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from pathlib import Path
 from tests.fakes.process import Server, free_port, run_server
 
 ACCESS_KEY_ID, ACCESS_KEY = "AKIAIOSFODNN7TESTING", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYTESTINGKEY"
+VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+BUILT = Path(__file__).with_name("bin")
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
@@ -44,6 +48,26 @@ def start_ministack(folder: Path) -> Iterator[Server]:
     }
     url, command = f"http://127.0.0.1:{port}", [sys.executable, "-m", "ministack"]
     with run_server("MiniStack", url, command, settings=settings) as server:
+        yield server
+
+
+def build_versitygw() -> None:
+    """Build it into ``bin/``, unless it is there."""
+    BUILT.mkdir(exist_ok=True)
+    with (BUILT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # pytest-xdist has several processes
+        if not (BUILT / "versitygw").exists():
+            environment = os.environ | {"GOBIN": str(BUILT), "GOFLAGS": "-mod=mod"}
+            subprocess.run(["go", "install", VERSITYGW], env=environment, cwd=BUILT, check=True)
+
+
+@contextmanager
+def start_versitygw(folder: Path, region: str) -> Iterator[Server]:
+    """versitygw over a folder: the strictest store, whose conditions on PUT are atomic."""
+    port = free_port()
+    options = f"--port 127.0.0.1:{port} --access {ACCESS_KEY_ID} --secret {ACCESS_KEY}".split()
+    command = [str(BUILT / "versitygw"), *options, "--region", region, "posix", str(folder)]
+    with run_server("versitygw", f"http://127.0.0.1:{port}", command) as server:
         yield server
 
 

@@ -59,7 +59,9 @@ def _finish_s3(call: str, reply: Reply, turn: int) -> None:
 
 def _rewrite_kms(call: str, reply: Reply, turn: int) -> None:
     refused = _CODE.search(reply.body)
-    body = {"__type": _REFUSALS[refused[1]]} if refused else json.loads(reply.body or b"{}")
+    if reply.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        reply.body = b'{"__type": "KMSInternalException"}'
+    body = {"__type": _REFUSALS[refused[1]]} if refused else json.loads(reply.body)
     if "__type" in body:  # the code alone, and a capital letter where access is denied
         if reply.status == HTTPStatus.FORBIDDEN:
             reply.status = HTTPStatus.BAD_REQUEST

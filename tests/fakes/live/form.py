@@ -68,15 +68,20 @@ def prune(body: bytes, fields: list[str]) -> bytes:
         return body
     if not fields:
         return b""
-    tree = _tree(fields)
-    if body.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<"):
-        root = ET.fromstring(body)
-        _prune_xml(root, tree)
-        return ET.tostring(root)
     try:
-        return json.dumps(_prune_json(json.loads(body), tree)).encode()
-    except ValueError:
+        return _prune_xml_text(body, fields) if b"<" in body[:9] else _prune_json_text(body, fields)
+    except (ValueError, ET.ParseError):
         return body  # plain text, such as an error's
+
+
+def _prune_xml_text(body: bytes, fields: list[str]) -> bytes:
+    root = ET.fromstring(body)
+    _prune_xml(root, _tree(fields))
+    return ET.tostring(root)
+
+
+def _prune_json_text(body: bytes, fields: list[str]) -> bytes:
+    return json.dumps(_prune_json(json.loads(body), _tree(fields))).encode()
 
 
 def _tree(fields: list[str]) -> Tree:
