@@ -48,7 +48,7 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="session")
 def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """A store whose conditions on PUT are atomic, and which refuses a wrong region and wrong bytes."""
+    """A store whose conditions on PUT are atomic, and which refuses wrong bytes."""
     if shutil.which("go") is None:
         pytest.skip("go, which builds versitygw, is missing")
     build_versitygw()
