@@ -9,12 +9,13 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, fields
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
 from types import FunctionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 import kms_core.testing
 from kms_core import backend
@@ -33,6 +34,7 @@ from kms_core.testing import (
     StorageConformance,
 )
 from kms_core.testing._harness.clauses import clause_of
+from kms_core.testing._harness.harness import meanings
 
 DOCS = Path(__file__).parent
 SPECS: tuple[type[BackendSpec], ...] = (
@@ -56,7 +58,7 @@ API_PREFACE = """\
 <!-- Written by `python docs/hooks.py` from `kms_core.backend` and `kms_core.testing`. -->
 
 What the author of a backend imports: everything in `kms_core.backend`, then the conformance kit,
-`kms_core.testing`, with its fixtures. The hookspecs have [a page of their own](hooks.md).
+`kms_core.testing`, with its harness. The hookspecs have [a page of their own](hooks.md).
 `KekInfo`, `StorageInfo` and the errors are in `kms_core`: see [API](api.md) and
 [Errors](errors.md).
 """
@@ -70,9 +72,10 @@ GROUPS = {
 """Heading → the modules that define what stands below it."""
 
 KIT = {"The kit": ("builtin.local.key_file", "testing._harness", "testing.checks.strange_ids")}
-FIXTURES_PREFACE = """\
-Define a required one in your subclass. A clause that needs another fixture is skipped until you
-define that too. What has a number is set in the body of the class, as `page_size = 100`.
+HARNESS_PREFACE = """\
+Your subclass of the suite defines the fixture `harness`, which returns this value. A clause that
+needs a field is skipped until you give it. What has a number is set in the body of the class, as
+`page_size = 100`.
 """
 _HOOKIMPL = """\
 ## Hooks
@@ -119,7 +122,7 @@ def _clauses(owner: str) -> Iterator[str]:
 
 def _api_page() -> str:
     door = [*_grouped(backend, GROUPS), *_grouped(kms_core.testing, KIT)]
-    return "\n".join([API_PREFACE, _HOOKIMPL, *door, *_fixtures()])
+    return "\n".join([API_PREFACE, _HOOKIMPL, *door, *_harnesses()])
 
 
 def _grouped(door: Any, groups: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
@@ -127,7 +130,7 @@ def _grouped(door: Any, groups: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
         yield f"## {heading}\n"
         for name in door.__all__:
             home = _home(door, name).removeprefix("kms_core.")
-            if home.startswith(modules):
+            if home.startswith(modules) and not name.endswith("Harness"):  # they have tables
                 yield from _entry(name, getattr(door, name), f"kms_core.{home}")
 
 
@@ -172,34 +175,26 @@ def _data_of(source: Any) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _fixtures() -> Iterator[str]:
-    yield "## The fixtures of the kit\n"
-    yield FIXTURES_PREFACE
+def _harnesses() -> Iterator[str]:
+    yield "## The harness of the kit\n"
+    yield HARNESS_PREFACE
     for suite in SUITES:
+        harness = suite.harness_type
         yield f"### {suite.__name__}\n\n{_markdown(_doc(suite))}\n"
-        yield "| Fixture | Type | Required | Meaning |\n|---|---|---|---|"
-        yield from _fixture_rows(suite)
+        yield f"### {harness.__name__}\n\n{_doc(harness).partition('Attributes:')[0].rstrip()}\n"
+        yield "| Field | Type | Required | Meaning |\n|---|---|---|---|"
+        yield from _field_rows(harness)
         yield from _number_rows(suite)
         yield ""
 
 
-def _fixture_rows(suite: type) -> Iterator[str]:
-    for name in sorted(dir(suite)):
-        attribute = inspect.getattr_static(suite, name)
-        function = inspect.unwrap(attribute)
-        is_fixture = "ixture" in type(attribute).__name__
-        kind = _type_of(function) if is_fixture else ""
-        if kind not in {"", "NoneType", "Callable[[], Client]"}:  # what only the kit itself uses
-            required = "NotImplementedError" in function.__code__.co_names
-            yield _row(name, kind, "yes" if required else "no", _doc(function))
-
-
-def _type_of(function: Callable[..., Any]) -> str:
-    returned = get_type_hints(function)["return"]
-    if getattr(returned, "__origin__", None) is Iterator:
-        returned = get_args(returned)[0]
-    shown = getattr(returned, "__name__", "") if isinstance(returned, type) else ""
-    return _without_modules(shown or str(returned)).removesuffix(" | None")
+def _field_rows(harness: type[Any]) -> Iterator[str]:
+    hints, texts = get_type_hints(harness), meanings(harness)
+    for field in fields(harness):
+        kind = hints[field.name]
+        shown = kind.__name__ if isinstance(kind, type) else _without_modules(str(kind))
+        required = "yes" if field.default is MISSING else "no"
+        yield _row(field.name, shown.removesuffix(" | None"), required, texts[field.name])
 
 
 def _number_rows(suite: type) -> Iterator[str]:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 import pytest
 
-from kms_aws.kek import AwsKek
-from kms_aws.storage import AwsStorage
-from kms_core.testing import FaultyWire, KekConformance, StorageConformance
+from kms_core.testing import (
+    KekConformance,
+    KekHarness,
+    StorageConformance,
+    StorageHarness,
+)
 from tests.aws.cloud import Cloud
-from tests.aws.faults import PATIENT, SOME_HANG
+from tests.aws.faults import HANGING
 from tests.fakes.aws.servers import ACCESS_KEY
-
-
-def through(wire: FaultyWire, cloud: Cloud) -> str:
-    """The endpoint of a client behind the wire."""
-    where = urlsplit(cloud.endpoint)
-    return wire.to(where.hostname or "", where.port or 0)
 
 
 class OnServer:
@@ -29,6 +25,8 @@ class OnServer:
     faults: ClassVar[dict[str, str]] = {}
     chances: ClassVar[dict[str, str]] = {}
     """Faults that show only now and then."""
+
+    rotates: ClassVar[bool] = True
 
     @pytest.fixture
     def cloud(self, request: pytest.FixtureRequest) -> Cloud:
@@ -40,41 +38,22 @@ class OnServer:
         server: Cloud = request.getfixturevalue(self.server)
         return server
 
-    @pytest.fixture
-    def secrets(self) -> Sequence[str]:
-        return [ACCESS_KEY]
-
 
 class AwsKekConformance(OnServer, KekConformance):
     @pytest.fixture
-    def key(self, cloud: Cloud) -> str:
-        return cloud.make_key()
-
-    @pytest.fixture
-    def open_kek(self, cloud: Cloud, key: str) -> Callable[[], AwsKek]:
-        return lambda: cloud.open_kek(key)
-
-    @pytest.fixture
-    def open_other_kek(self, cloud: Cloud) -> Callable[[], AwsKek]:
-        key = cloud.make_key()
-        return lambda: cloud.open_kek(key)
-
-    @pytest.fixture
-    def open_missing_kek(self, cloud: Cloud) -> Callable[[], AwsKek]:
-        return lambda: cloud.open_kek("00000000-0000-4000-8000-000000000000")
-
-    @pytest.fixture
-    def open_unreachable(self, cloud: Cloud, key: str, closed_port: int) -> Callable[[], AwsKek]:
-        return lambda: cloud.open_kek(key, endpoint=f"http://127.0.0.1:{closed_port}", **PATIENT)
-
-    @pytest.fixture
-    def open_through(self, cloud: Cloud, key: str, wire: FaultyWire) -> Callable[[], AwsKek]:
-        endpoint = through(wire, cloud)
-        return lambda: cloud.open_kek(key, endpoint=endpoint, **SOME_HANG)
-
-    @pytest.fixture
-    def disable_kek(self, cloud: Cloud, key: str) -> Callable[[], object]:
-        return lambda: cloud.admin("kms").disable_key(KeyId=key.rpartition("/")[2])
+    def harness(self, cloud: Cloud) -> KekHarness:
+        key, other = cloud.make_key(), cloud.make_key()
+        kms = cloud.admin("kms")
+        return KekHarness(
+            open=lambda: cloud.open_kek(key),
+            open_other=lambda: cloud.open_kek(other),
+            open_missing=lambda: cloud.open_kek("00000000-0000-4000-8000-000000000000"),
+            endpoint=cloud.endpoint,
+            open_at=lambda url: cloud.open_kek(key, endpoint=url, **HANGING),
+            disable=lambda: kms.disable_key(KeyId=key.rpartition("/")[2]),
+            rotate=(lambda: kms.rotate_key_on_demand(KeyId=key)) if self.rotates else None,
+            secrets=[ACCESS_KEY],
+        )
 
 
 class TestKekOnMoto(AwsKekConformance):
@@ -89,13 +68,10 @@ class TestKekOnMoto(AwsKekConformance):
         "test_other_length[without its first byte]": "AccessDeniedException, as above",
     }
 
-    @pytest.fixture
-    def rotate_kek(self, cloud: Cloud, key: str) -> Callable[[], object]:
-        return lambda: cloud.admin("kms").rotate_key_on_demand(KeyId=key)
-
 
 class TestKekOnMiniStack(AwsKekConformance):
     server = "ministack"
+    rotates = False
     faults: ClassVar = {
         **dict.fromkeys(
             (
@@ -116,34 +92,17 @@ class TestKekOnMiniStack(AwsKekConformance):
 
 class AwsStorageConformance(OnServer, StorageConformance):
     @pytest.fixture
-    def bucket(self, cloud: Cloud) -> str:
-        return cloud.make_bucket()
-
-    @pytest.fixture
-    def open_storage(self, cloud: Cloud, bucket: str) -> Callable[[], AwsStorage]:
-        return lambda: cloud.open_storage(bucket)
-
-    @pytest.fixture
-    def open_unreachable(
-        self, cloud: Cloud, bucket: str, closed_port: int
-    ) -> Callable[[], AwsStorage]:
-        endpoint = f"http://127.0.0.1:{closed_port}"
-        return lambda: cloud.open_storage(bucket, endpoint=endpoint, **PATIENT)
-
-    @pytest.fixture
-    def open_through(self, cloud: Cloud, bucket: str, wire: FaultyWire) -> Callable[[], AwsStorage]:
-        endpoint = through(wire, cloud)
-        return lambda: cloud.open_storage(bucket, endpoint=endpoint, **SOME_HANG)
-
-    @pytest.fixture
-    def plant_name(self, cloud: Cloud, bucket: str) -> Callable[[str], object]:
-        s3 = cloud.admin("s3")
-        return lambda name: s3.put_object(Bucket=bucket, Key=name, Body=b"foreign")
-
-    @pytest.fixture
-    def plant_record(self, cloud: Cloud, bucket: str) -> Callable[[str, bytes], object]:
-        s3 = cloud.admin("s3")
-        return lambda dek_id, data: s3.put_object(Bucket=bucket, Key=f"{dek_id}.json", Body=data)
+    def harness(self, cloud: Cloud) -> StorageHarness:
+        bucket, s3 = cloud.make_bucket(), cloud.admin("s3")
+        put = partial(s3.put_object, Bucket=bucket)
+        return StorageHarness(
+            open=lambda: cloud.open_storage(bucket),
+            endpoint=cloud.endpoint,
+            open_at=lambda url: cloud.open_storage(bucket, endpoint=url, **HANGING),
+            plant_name=lambda name: put(Key=name, Body=b"foreign"),
+            plant_record=lambda dek_id, data: put(Key=f"{dek_id}.json", Body=data),
+            secrets=[ACCESS_KEY],
+        )
 
 
 class TestStorageOnMoto(AwsStorageConformance):

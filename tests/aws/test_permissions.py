@@ -10,10 +10,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from kms_aws.kek import AwsKek
-from kms_aws.storage import AwsStorage
 from kms_core import AccessDeniedError, DekNotFoundError, open_kms
-from kms_core.testing import KekConformance, StorageConformance
+from kms_core.testing import KekConformance, KekHarness, StorageConformance, StorageHarness
 from tests.aws.cloud import Cloud, start_proxy
 from tests.aws.test_conformance import OnServer
 from tests.cli.running import run_command
@@ -169,22 +167,14 @@ class TestKekWithLeastPolicy(OnServer, KekConformance):
     }
 
     @pytest.fixture
-    def user(self, cloud: Cloud) -> Cloud:
-        return cloud.make_user(allow("no-bucket"))
-
-    @pytest.fixture
-    def open_kek(self, user: Cloud, key: str) -> Callable[[], AwsKek]:
-        return lambda: user.open_kek(key)
-
-    @pytest.fixture
-    def open_other_kek(self, cloud: Cloud, user: Cloud) -> Callable[[], AwsKek]:
-        key = cloud.make_key()
-        return lambda: user.open_kek(key)
-
-    @pytest.fixture
-    def open_forbidden(self, cloud: Cloud, key: str) -> Callable[[], AwsKek]:
-        nobody = cloud.make_user(NOTHING)
-        return lambda: nobody.open_kek(key)
+    def harness(self, cloud: Cloud) -> KekHarness:
+        user, key, other = cloud.make_user(allow("no-bucket")), cloud.make_key(), cloud.make_key()
+        return KekHarness(
+            open=lambda: user.open_kek(key),
+            open_other=lambda: user.open_kek(other),
+            open_forbidden=lambda: cloud.make_user(NOTHING).open_kek(key),
+            secrets=[user.access_key],
+        )
 
 
 class TestStorageWithLeastPolicy(OnServer, StorageConformance):
@@ -194,14 +184,13 @@ class TestStorageWithLeastPolicy(OnServer, StorageConformance):
     page_size = 100  # MOTO_S3_DEFAULT_MAX_KEYS
 
     @pytest.fixture
-    def open_storage(self, cloud: Cloud, bucket: str) -> Callable[[], AwsStorage]:
+    def harness(self, cloud: Cloud, bucket: str) -> StorageHarness:
         policy = allow(bucket, more=("s3:DeleteObject",))
         listing = {"Effect": "Allow", "Action": "s3:ListBucket"}
         policy["Statement"].append(listing | {"Resource": f"arn:aws:s3:::{bucket}"})
         user = cloud.make_user(policy)
-        return lambda: user.open_storage(bucket)
-
-    @pytest.fixture
-    def open_forbidden(self, cloud: Cloud, bucket: str) -> Callable[[], AwsStorage]:
-        nobody = cloud.make_user(NOTHING)
-        return lambda: nobody.open_storage(bucket)
+        return StorageHarness(
+            open=lambda: user.open_storage(bucket),
+            open_forbidden=lambda: cloud.make_user(NOTHING).open_storage(bucket),
+            secrets=[user.access_key],
+        )

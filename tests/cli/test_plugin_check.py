@@ -195,7 +195,10 @@ def test_a_kek(two_keks: tuple[str, str]) -> None:
     assert row(done, "wrap_dek", "Under any other context unwrap_dek fails.") == "passed"
     assert row(done, "unwrap_dek", NAMED) == "passed"
     skipped = row(done, "wrap_dek", "what an older one wrapped unwraps.")
-    assert skipped == "skipped\ndefine the fixture rotate_kek in a test to check this clause"
+    assert skipped == (
+        "skipped\ngive the harness rotate to check this clause; "
+        "it adds a new version to the KEK, as its admin would."
+    )
     assert "--other" not in done.output
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from typing import ClassVar, TypeVar
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -50,7 +49,7 @@ class Echo(Handler):
 def through(wire: FaultyWire, service: ServiceT) -> Iterator[ServiceT]:
     """The service behind the wire."""
     with run_thread(HttpServer(Echo, None)) as url:
-        wire.to("127.0.0.1", urlsplit(url).port or 0)
+        wire.to(url)
         # Short where it has to end, and long enough for a busy machine where it need not.
         limit = lambda: 0.2 if wire.fault else 20  # noqa: E731 -- as short as the fixtures
         yield like(service, address=("127.0.0.1", wire.port), time_limit=limit)

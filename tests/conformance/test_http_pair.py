@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -36,7 +35,7 @@ def url(service: HttpService) -> Iterator[str]:
 
 @pytest.fixture
 def through(wire: FaultyWire, url: str) -> str:
-    return wire.to("127.0.0.1", urlsplit(url).port or 0)
+    return wire.to(url)
 
 
 def opener(

@@ -120,6 +120,11 @@ def test_each_defect_is_caught_by_the_check_of_its_clause(kind: str, tmp_path: P
     assert proof.checks_that_catch_nothing() == set()
 
 
+def test_each_clause_says_what_to_do() -> None:
+    clauses = {clause_of(suite, check) for suite, _ in SUITES.values() for check in dir(suite)}
+    assert [clause.text for clause in clauses if clause and not clause.cure] == []
+
+
 def test_each_hook_has_a_check() -> None:
     checked = {
         clause.owner

@@ -57,7 +57,8 @@ return the revision that a read returns.
   xfailed  delete_record     Raises ConflictError at another revision, and changes nothing.
            the store forgets
   skipped  load_record       Reads at most MAX_RECORD_SIZE + 1 bytes of what others stored.
-           define the fixture plant_record in a test to check this clause
+           give the harness plant_record to check this clause; it stores a record behind the \
+backend's back, of this dek_id with this data.
   FAILED   replace_record    Raises ConflictError at another revision, and changes nothing.
            replace_record at a stale revision: expected ConflictError, saw an answer: 'r3'
            what to do: send the revision as a condition of the request, and name its refusal as \

@@ -35,7 +35,7 @@ def test_every_name_of_the_authors_door_is_on_a_page(headings: list[str]) -> Non
     assert named - {*entries} == set()
 
 
-def test_every_optional_fixture_is_on_the_page() -> None:
+def test_all_that_a_check_asks_of_the_harness_is_on_the_page() -> None:
     """Each that a check skips without."""
     checks = Path(kms_core.testing.__file__).parent.rglob("*.py")
     text = "".join(path.read_text("utf-8") for path in checks)

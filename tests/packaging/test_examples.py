@@ -17,10 +17,10 @@ from tests.packaging.conftest import ROOT, Install, run
 from tests.packaging.debian import found_programs
 
 NOT_GIVEN = {
-    "kms-pkcs11": {"open_unreachable", "open_through"},  # SoftHSM is never away, and has no wire
-    "kms-sql": {"open_through", "plant_name"},
+    "kms-pkcs11": {"open_unreachable", "open_at"},  # SoftHSM is never away, and has no wire
+    "kms-sql": {"open_at", "plant_name"},  # SQLite has no wire, and a table holds nothing else
 }
-"""The fixtures of the kit that an example leaves out."""
+"""What an example does not give the kit's harness."""
 
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/kms-*/pyproject.toml"))
 PUBLIC = ("kms_core", "kms_core.backend", "kms_core.testing")
@@ -76,10 +76,10 @@ def test_its_tests_pass_on_the_wheel(
     shutil.copy(example / "pyproject.toml", tmp_path)
     ran = run(environment / "pytest", "-q", folder=tmp_path, **programs)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    skipped = re.findall(r"^SKIPPED .* define the fixture (\w+)", ran.stdout, re.MULTILINE)
+    skipped = re.findall(r"^SKIPPED .* give the harness (\w+)", ran.stdout, re.MULTILINE)
     assert {*skipped} == NOT_GIVEN[example.name]
     # What is optional is skipped as well.
-    others = re.findall(r"^SKIPPED (?!.* define the fixture)(.*)$", ran.stdout, re.MULTILINE)
+    others = re.findall(r"^SKIPPED (?!.* give the harness)(.*)$", ran.stdout, re.MULTILINE)
     assert [line for line in others if "is optional" not in line] == []
 
 

@@ -72,6 +72,9 @@ _DAMAGED = "the data was damaged on its way; try again"
 _REFUSED = "the service refused the call; look the code up in its documentation"
 _CHANGED = "the record has changed since it was read; read it again"
 _LATER = "for now"
+_PAGE = "a page"
+_GATEWAY = "the answer is not Cloud Storage's; check endpoint and proxy, and try again"
+_OF_WHAT_IS_STORED = (sdk.NotFound, sdk.Conflict, sdk.PreconditionFailed)
 
 _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
     (sdk.InvalidArgument, "checksum in field", Meaning(UnavailableError, _DAMAGED)),
@@ -109,6 +112,7 @@ _TOKENS: Mapping[Clue, Meaning] = {
 
 _SHARED: Mapping[Clue, Meaning] = {
     **_TOKENS,
+    _PAGE: Meaning(UnavailableError, _GATEWAY),
     sdk.RetryError: Meaning(UnavailableError, _AWAY),  # its cause counts
     sdk.GoogleAPICallError: Meaning(OperationError, _REFUSED),
     sdk.Unauthorized: Meaning(AccessDeniedError, _CREDENTIALS),
@@ -135,6 +139,9 @@ def _find_clues(error: BaseException) -> Iterator[Clue]:
     yield _code(error)
     if isinstance(error, sdk.Forbidden):
         yield from _reasons(error)
+    body = getattr(getattr(error, "response", None), "text", None) or ""
+    if isinstance(error, _OF_WHAT_IS_STORED) and body.lstrip().startswith("<"):
+        yield _PAGE  # Cloud Storage answers in JSON or in plain words
     text = f"{error} {getattr(error, 'errors', '')}".lower()
     yield from (
         phrase for kind, phrase, _ in _PHRASES if isinstance(error, kind) and phrase in text

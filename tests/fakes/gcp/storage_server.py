@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import files
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from tests.fakes.gcp.accounts import PROJECT, Accounts
 from tests.fakes.gcp.token_server import TokenServer
@@ -97,7 +97,7 @@ class Front(Proxy):
 
     def put(self, bucket: str, name: str, data: bytes) -> None:
         """Store an object behind everybody's back."""
-        path = f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name={name}"
+        path = f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name={quote(name, safe='')}"
         assert self.send("POST", path, data).status == 200
 
 

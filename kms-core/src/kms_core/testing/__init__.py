@@ -4,16 +4,15 @@ Subclass the class of your kind of backend in a test module of yours, and say ho
 
     class TestMyKek(KekConformance):
         @pytest.fixture
-        def open_kek(self):
-            return lambda: MyKek(MyKek.Config(key_name="one"))
-
-        @pytest.fixture
-        def open_other_kek(self):
-            return lambda: MyKek(MyKek.Config(key_name="two"))
+        def harness(self):
+            return KekHarness(
+                open=lambda: MyKek(MyKek.Config(key_name="one")),
+                open_other=lambda: MyKek(MyKek.Config(key_name="two")),
+            )
 
 Each check names the clause of :mod:`kms_core.backend.hookspecs` that it checks, and a failure says
-which hook broke it, what was expected and what was seen. A clause that needs more of your service,
-such as a rotated KEK, is checked once you define the fixture that its skip message names.
+which hook broke it, what was expected, what was seen and what to do. A clause that needs more of
+your service, such as a rotated KEK, is checked once you give the harness what its skip names.
 ``pytest -p kms_core.testing.table`` shows all of them as a table.
 
 A program that uses DEKs imports :func:`memory_kms` into its conftest.py, and needs nothing else.
@@ -28,6 +27,12 @@ except ModuleNotFoundError as error:
 
 from kms_core.builtin.local.key_file import new_key_file
 from kms_core.testing._harness.client import Client
+from kms_core.testing._harness.harness import (
+    DeriverHarness,
+    KekHarness,
+    ObserverHarness,
+    StorageHarness,
+)
 from kms_core.testing._harness.processes import assert_forks_share_no_connection, assert_one_winner
 from kms_core.testing._harness.wire import FaultyWire
 from kms_core.testing.checks.deriver import DeriverConformance
@@ -41,10 +46,14 @@ __all__ = [
     "STRANGE_IDS",
     "Client",
     "DeriverConformance",
+    "DeriverHarness",
     "FaultyWire",
     "KekConformance",
+    "KekHarness",
     "ObserverConformance",
+    "ObserverHarness",
     "StorageConformance",
+    "StorageHarness",
     "assert_forks_share_no_connection",
     "assert_one_winner",
     "memory_kms",

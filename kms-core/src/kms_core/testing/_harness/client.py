@@ -13,6 +13,7 @@ import pytest
 from kms_core._plugins.clients import bind
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import KmsError
+from kms_core.testing._harness.harness import MEANINGS
 
 T = TypeVar("T")
 Scheme: TypeAlias = Literal["kms", "storage", "observer"]
@@ -130,8 +131,9 @@ def shown(value: object) -> str:
     return repr(value)
 
 
-def skip_without(fixture: str, value: T | None) -> T:
-    """Skip a check whose optional fixture the backend's author has not defined."""
+def skip_without(name: str, value: T | None) -> T:
+    """Skip a check that needs something of the harness that the backend's author has not given."""
+    __tracebackhide__ = True  # pytest names the check as the place
     if value is None:
-        pytest.skip(f"define the fixture {fixture} in a test to check this clause")
+        pytest.skip(f"give the harness {name} to check this clause; it {MEANINGS[name]}")
     return value

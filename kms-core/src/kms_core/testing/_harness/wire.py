@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from select import select
 from time import monotonic
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 Fault: TypeAlias = str
 """What a wire does, as a message goes on after "a wire that".
@@ -58,10 +59,12 @@ class FaultyWire:
         port: int = self._listener.getsockname()[1]
         return port
 
-    def to(self, host: str, port: int) -> str:
-        """Lead to this service, and return the URL that a client has to be given instead."""
-        self._upstream = host, port
-        return f"http://127.0.0.1:{self.port}"
+    def to(self, endpoint: str) -> str:
+        """Lead to the service at this URL, and return the URL that a client is to be given."""
+        parts = urlsplit(endpoint)
+        default = 443 if parts.scheme == "https" else 80
+        self._upstream = parts.hostname or "", parts.port or default
+        return at_port(endpoint, self.port)
 
     def spoil(self, fault: Fault | None, times: float = float("inf")) -> None:
         """Fail in this way so many times; None mends the wire."""
@@ -169,6 +172,14 @@ class _Connection:
                 return True
         self.wire.outwaited = not self.wire.over.is_set()
         return False
+
+
+def at_port(endpoint: str, port: int) -> str:
+    """The URL with this port of this machine, under the name that its certificate has."""
+    parts = urlsplit(endpoint)
+    user, at, _ = parts.netloc.rpartition("@")
+    host = "localhost" if parts.hostname == "localhost" else "127.0.0.1"
+    return parts._replace(netloc=f"{user}{at}{host}:{port}").geturl()
 
 
 def _half(answer: bytes) -> bytes:

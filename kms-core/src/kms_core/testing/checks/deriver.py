@@ -13,6 +13,7 @@ from kms_core.backend.hookspecs import BackendSpec, DeriverSpec
 from kms_core.errors import DekIdError, DekSizeError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients, expect
+from kms_core.testing._harness.harness import DeriverHarness, required
 from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing.checks.errors import ErrorChecks, Requests
 from kms_core.testing.checks.shared import Provoked
@@ -24,25 +25,22 @@ _DEK_ID = "key-volume"
 
 
 class DeriverConformance(ErrorChecks):
-    """Subclass it, and define ``open_deriver`` and ``open_other_deriver``.
+    """Subclass it, and define the fixture ``harness``, which returns a :class:`DeriverHarness`."""
 
-    Each opens a fresh client whenever it is called.
-    """
+    harness_type = DeriverHarness
 
     scheme: ClassVar[Scheme] = "kms"
     harmless = ("describe_kek", {})
 
     @pytest.fixture
-    def open_deriver(self) -> OpenDeriver:
+    def open_deriver(self, harness: DeriverHarness | None) -> OpenDeriver:
         """Opens the deriver."""
-        raise NotImplementedError("define the fixture open_deriver: it returns what opens it")
+        return required(harness, DeriverHarness).open
 
     @pytest.fixture
-    def open_other_deriver(self) -> OpenDeriver:
+    def open_other_deriver(self, harness: DeriverHarness | None) -> OpenDeriver:
         """Opens a deriver that has another secret."""
-        raise NotImplementedError(
-            "define the fixture open_other_deriver: it returns what opens one with another secret"
-        )
+        return required(harness, DeriverHarness).open_other
 
     @pytest.fixture
     def fresh(self, open_deriver: OpenDeriver) -> Iterator[Fresh]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
@@ -13,7 +15,9 @@ from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import AccessDeniedError, KmsError, UnavailableError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, clients, named, shown, skip_without
+from kms_core.testing._harness.harness import given
 from kms_core.testing._harness.leaks import Secret, carried_texts, error_texts, search
+from kms_core.testing._harness.wire import at_port
 from kms_core.testing.checks.shared import BackendChecks
 
 Open: TypeAlias = Callable[[], BackendSpec]
@@ -25,14 +29,20 @@ class ErrorChecks(BackendChecks):
     """The part of the suites about errors. Only an observer raises none of its own."""
 
     @pytest.fixture
-    def open_unreachable(self) -> Open | None:
-        """Optional: opens a client of a service that is not there, as at a port that is closed."""
-        return None
+    def open_unreachable(self, harness: Any) -> Iterator[Open | None]:
+        """Opens a client of a service that is not there, as at a port that is closed."""
+        open_at = given(harness, "open_at")
+        with socket.socket() as reserved:  # nobody listens there
+            reserved.bind(("127.0.0.1", 0))
+            nowhere = partial(at_port, given(harness, "endpoint"), reserved.getsockname()[1])
+            opens = (lambda: open_at(nowhere())) if open_at else None
+            yield given(harness, "open_unreachable") or opens
 
     @pytest.fixture
-    def open_forbidden(self) -> Open | None:
-        """Optional: opens a client whose credentials may do nothing."""
-        return None
+    def open_forbidden(self, harness: Any) -> Open | None:
+        """Opens a client whose credentials may do nothing."""
+        opens: Open | None = given(harness, "open_forbidden")
+        return opens
 
     @abstractmethod
     def requests(self, client: Client) -> Requests:

@@ -12,6 +12,7 @@ import pytest
 
 from kms_core.errors import KekNotFoundError, UnwrapError
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
+from kms_core.testing._harness.harness import KekHarness, required
 from kms_core.testing.checks.errors import Requests
 from kms_core.testing.checks.kek_contexts import KekContextChecks
 from kms_core.testing.checks.kek_integrity import CONTEXT, KekIntegrityChecks, copy_record
@@ -30,40 +31,37 @@ class KekConformance(
     KekOptionalChecks,
     WireChecks,
 ):
-    """Subclass it, and define ``open_kek`` and ``open_other_kek``; the other fixtures are optional.
+    """Subclass it, and define the fixture ``harness``, which returns a :class:`KekHarness`."""
 
-    Each opens a fresh client whenever it is called.
-    """
+    harness_type = KekHarness
 
     scheme: ClassVar[Scheme] = "kms"
     harmless = ("describe_kek", {})
 
     @pytest.fixture
-    def open_kek(self) -> OpenKek:
+    def open_kek(self, harness: KekHarness | None) -> OpenKek:
         """Opens the KEK."""
-        raise NotImplementedError("define the fixture open_kek: it returns what opens the KEK")
+        return required(harness, KekHarness).open
 
     @pytest.fixture
-    def open_other_kek(self) -> OpenKek:
-        """Opens another KEK of the same provider, with credentials that may use it."""
-        raise NotImplementedError(
-            "define the fixture open_other_kek: it returns what opens another KEK"
-        )
+    def open_other_kek(self, harness: KekHarness | None) -> OpenKek:
+        """Opens another KEK of the same provider."""
+        return required(harness, KekHarness).open_other
 
     @pytest.fixture
-    def rotate_kek(self) -> Callable[[], object] | None:
-        """Optional: adds a new version to the KEK, as its admin would."""
-        return None
+    def rotate_kek(self, harness: KekHarness | None) -> Callable[[], object] | None:
+        """Adds a new version to the KEK."""
+        return harness.rotate if harness else None
 
     @pytest.fixture
-    def open_missing_kek(self) -> OpenKek | None:
-        """Optional: opens a KEK that the KMS does not have."""
-        return None
+    def open_missing_kek(self, harness: KekHarness | None) -> OpenKek | None:
+        """Opens a KEK that the KMS does not have."""
+        return harness.open_missing if harness else None
 
     @pytest.fixture
-    def disable_kek(self) -> Callable[[], object] | None:
-        """Optional: disables the KEK with all its versions, as its admin would."""
-        return None
+    def disable_kek(self, harness: KekHarness | None) -> Callable[[], object] | None:
+        """Disables the KEK with all its versions."""
+        return harness.disable if harness else None
 
     @pytest.fixture
     def fresh(self, open_kek: OpenKek) -> Iterator[Fresh]:

@@ -158,7 +158,7 @@ class KekWrappingChecks:
         Cure: unwrap under the version that the WrappedDek names, and look a new one up when
         it is not known.
         """
-        rotate, dek = skip_without("rotate_kek", rotate_kek), token_bytes(32)
+        rotate, dek = skip_without("rotate", rotate_kek), token_bytes(32)
         long_open = fresh()
         long_open.answer("describe_kek")
         before: WrappedDek = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
@@ -178,7 +178,7 @@ class KekWrappingChecks:
         Cure: name the answer of your KMS that there is no such key as KekNotFoundError in
         an ErrorTable.
         """
-        open_kek, dek = skip_without("open_missing_kek", open_missing_kek), token_bytes(32)
+        open_kek, dek = skip_without("open_missing", open_missing_kek), token_bytes(32)
         with clients(open_kek, "kms") as fresh:
             _misses("describe_kek", lambda: fresh().call("describe_kek"))
             _misses("wrap_dek", lambda: fresh().call("wrap_dek", dek=dek, context=CONTEXT))
@@ -190,7 +190,7 @@ class KekWrappingChecks:
         Cure: name the answer of your KMS that the key is disabled as KekDisabledError in an
         ErrorTable.
         """
-        disable, client, dek = skip_without("disable_kek", disable_kek), fresh(), token_bytes(32)
+        disable, client, dek = skip_without("disable", disable_kek), fresh(), token_bytes(32)
         wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
         disable()
         refuse, when = partial(client.refuse, KekDisabledError), "once the KEK is disabled"

@@ -13,6 +13,7 @@ from kms_core._values import CallStart, Event
 from kms_core.backend.hookspecs import BackendSpec, ObserverSpec
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients, expect, skip_without
+from kms_core.testing._harness.harness import ObserverHarness, required
 from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing.checks.shared import BackendChecks, Provoked
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
@@ -31,23 +32,25 @@ def _event(
 
 
 class ObserverConformance(BackendChecks):
-    """Subclass it, and define ``open_observer``, which opens a fresh client whenever it is called.
+    """Subclass it, and define the fixture ``harness``, which returns an :class:`ObserverHarness`.
 
-    Clients that write to one place may be one object. ``read_notes`` is optional.
+    Clients that write to one place may be one object.
     """
+
+    harness_type = ObserverHarness
 
     scheme: ClassVar[Scheme] = "observer"
     harmless = ("observe", {"event": _event()})
 
     @pytest.fixture
-    def open_observer(self) -> OpenObserver:
+    def open_observer(self, harness: ObserverHarness | None) -> OpenObserver:
         """Opens the observer."""
-        raise NotImplementedError("define the fixture open_observer: it returns what opens it")
+        return required(harness, ObserverHarness).open
 
     @pytest.fixture
-    def read_notes(self) -> ReadNotes | None:
-        """Optional: returns all that the observer has written or sent so far, as text."""
-        return None
+    def read_notes(self, harness: ObserverHarness | None) -> ReadNotes | None:
+        """Returns all that the observer has written or sent so far."""
+        return harness.read_notes if harness else None
 
     @pytest.fixture
     def fresh(self, open_observer: OpenObserver) -> Iterator[Fresh]:

@@ -14,6 +14,7 @@ from kms_core.backend.parameters import BackendConfig
 from kms_core.errors import ClosedError, KmsError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, Scheme, answered, expect
+from kms_core.testing._harness.harness import given
 from kms_core.testing._harness.leaks import Secret, search
 from kms_core.testing._harness.logs import every_record
 
@@ -35,9 +36,14 @@ class BackendChecks(ABC):
     """A hook that changes nothing in the service, and its arguments."""
 
     @pytest.fixture
-    def secrets(self) -> Sequence[Secret]:
-        """What may never be shown: the credentials of the config, each of 8 bytes or more."""
-        return ()
+    def harness(self) -> Any:
+        """How to open the backend. Each suite says of which class."""
+        return None
+
+    @pytest.fixture
+    def secrets(self, harness: Any) -> Sequence[Secret]:
+        """What may never be shown."""
+        return given(harness, "secrets") or ()
 
     @abstractmethod
     def use(self, client: Client) -> None:

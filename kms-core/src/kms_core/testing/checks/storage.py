@@ -10,6 +10,7 @@ import pytest
 from kms_core.backend.hookspecs import StorageSpec
 from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
+from kms_core.testing._harness.harness import StorageHarness, required
 from kms_core.testing.checks.errors import Requests
 from kms_core.testing.checks.optional import StorageOptionalChecks
 from kms_core.testing.checks.shared import Provoked
@@ -30,24 +31,25 @@ class StorageConformance(
     StorageWireChecks,
     WireChecks,
 ):
-    """Subclass it, and define ``open_storage``; the other fixtures are optional.
+    """Subclass it, and define the fixture ``harness``, which returns a :class:`StorageHarness`.
 
-    It opens a fresh client of one store, which is empty when a test begins. Clients of a store in
-    memory may be one object.
+    Clients of a store in memory may be one object.
     """
+
+    harness_type = StorageHarness
 
     scheme: ClassVar[Scheme] = "storage"
     harmless = ("describe_storage", {})
 
     @pytest.fixture
-    def open_storage(self) -> OpenStorage:
+    def open_storage(self, harness: StorageHarness | None) -> OpenStorage:
         """Opens the store."""
-        raise NotImplementedError("define the fixture open_storage: it returns what opens a store")
+        return required(harness, StorageHarness).open
 
     @pytest.fixture
-    def plant_record(self) -> PlantRecord | None:
-        """Optional: stores a record behind the backend's back: ``plant_record(dek_id, data)``."""
-        return None
+    def plant_record(self, harness: StorageHarness | None) -> PlantRecord | None:
+        """Stores a record behind the backend's back."""
+        return harness.plant_record if harness else None
 
     @pytest.fixture
     def fresh(self, open_storage: OpenStorage) -> Iterator[Fresh]:

@@ -13,6 +13,7 @@ from kms_core._values import StoredRecord
 from kms_core.backend.hookspecs import StorageSpec
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, answered, expect, skip_without
+from kms_core.testing._harness.harness import StorageHarness
 from kms_core.testing._harness.racing import RACERS
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
 
@@ -34,9 +35,9 @@ class StorageListingChecks:
     """How many ids the service lists at a time; a few more than that are created."""
 
     @pytest.fixture
-    def plant_name(self) -> PlantName | None:
-        """Optional: stores something of this name among the records, as another program would."""
-        return None
+    def plant_name(self, harness: StorageHarness | None) -> PlantName | None:
+        """Stores something of this name among the records."""
+        return harness.plant_name if harness else None
 
     @clause(StorageSpec)
     def test_strange_ids_are_distinct(self, fresh: Fresh) -> None:

@@ -149,7 +149,10 @@ class StorageRecordChecks:
 
     @clause(StorageSpec.load_record)
     def test_load_again(self, fresh: Fresh) -> None:
-        """Reads the record as it is now, also where this client has read it before."""
+        """Reads the record as it is now, also where this client has read it before.
+
+        Cure: keep no record, and no sign that one is missing; ask the service each time.
+        """
         reader, writer = fresh(), fresh()
         reader.refuse(DekNotFoundError, "load_record", "of a missing record", dek_id="id")
         first = writer.answer("create_record", dek_id="id", data=b"first")

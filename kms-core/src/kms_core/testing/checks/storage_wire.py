@@ -42,7 +42,7 @@ class StorageWireChecks:
         Cure: write the record in one request, and raise UnavailableError when its answer
         does not come.
         """
-        open_client = skip_without("open_through", open_through)
+        open_client = skip_without("open_at", open_through)
         with clients(open_client, "storage") as through:
             client, outcome = through(), None
             wire.spoil(fault, times=1)
@@ -71,8 +71,10 @@ class StorageWireChecks:
 
         That there is a record after a failure does not say whose: its data does, and core compares
         that.
+
+        Cure: after a lost answer raise UnavailableError or DekExistsError, and return no revision.
         """
-        open_client = skip_without("open_through", open_through)
+        open_client = skip_without("open_at", open_through)
         revision = fresh().answer("create_record", dek_id="id", data=b"of another")
         with clients(open_client, "storage") as through:
             client, when = through(), f"of a stored id over a wire that {fault} once"

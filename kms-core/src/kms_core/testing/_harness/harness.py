@@ -1,0 +1,135 @@
+"""What the kit has to know of a backend and its service: one value for each kind of backend."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from kms_core.backend.hookspecs import DeriverSpec, KekSpec, ObserverSpec, StorageSpec
+from kms_core.testing._harness.leaks import Secret
+
+Open: TypeAlias = Callable[[], Any]
+OpenAt: TypeAlias = Callable[[str], Any]
+HarnessT = TypeVar("HarnessT")
+PlantRecord: TypeAlias = Callable[[str, bytes], object]
+
+_MEANING = re.compile(r"^(\w+): (.*?)(?=^\w+: |\Z)", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KekHarness:
+    """How the kit opens a KEK, and what its admin does.
+
+    Attributes:
+        open: opens a fresh client of the KEK.
+        open_other: opens another KEK of the same provider, with credentials that may use it.
+        secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
+        open_missing: opens a KEK that the KMS does not have.
+        open_forbidden: opens a client whose credentials may do nothing.
+        open_unreachable: opens a client of a service that is not there; not needed with open_at.
+        endpoint: the URL of the service, to which a wire that fails is to lead.
+        open_at: opens a client of the service at another URL, which has the host and port of a
+            wire; give it time limits as short as the service allows, and few attempts.
+        rotate: adds a new version to the KEK, as its admin would.
+        disable: disables the KEK with all its versions, as its admin would.
+    """
+
+    open: Callable[[], KekSpec]
+    open_other: Callable[[], KekSpec]
+    secrets: Sequence[Secret] = ()
+    open_missing: Open | None = None
+    open_forbidden: Open | None = None
+    open_unreachable: Open | None = None
+    endpoint: str = ""
+    open_at: OpenAt | None = None
+    rotate: Callable[[], object] | None = None
+    disable: Callable[[], object] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeriverHarness:
+    """How the kit opens a deriver.
+
+    Attributes:
+        open: opens a fresh client of the deriver.
+        open_other: opens a deriver that has another secret.
+        secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
+        open_forbidden: opens a client whose credentials may do nothing.
+        open_unreachable: opens a client of a service that is not there.
+    """
+
+    open: Callable[[], DeriverSpec]
+    open_other: Callable[[], DeriverSpec]
+    secrets: Sequence[Secret] = ()
+    open_forbidden: Open | None = None
+    open_unreachable: Open | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageHarness:
+    """How the kit opens a storage, and what others do in its store.
+
+    Attributes:
+        open: opens a fresh client of one store, which is empty when a test begins.
+        secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
+        open_forbidden: opens a client whose credentials may do nothing.
+        open_unreachable: opens a client of a service that is not there; not needed with open_at.
+        endpoint: the URL of the service, to which a wire that fails is to lead.
+        open_at: opens a client of the store at another URL, which has the host and port of a wire;
+            give it time limits as short as the service allows, and few attempts.
+        plant_record: stores a record behind the backend's back, of this dek_id with this data.
+        plant_name: stores something of this name among the records, as another program would.
+    """
+
+    open: Callable[[], StorageSpec]
+    secrets: Sequence[Secret] = ()
+    open_forbidden: Open | None = None
+    open_unreachable: Open | None = None
+    endpoint: str = ""
+    open_at: OpenAt | None = None
+    plant_record: PlantRecord | None = None
+    plant_name: Callable[[str], object] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObserverHarness:
+    """How the kit opens an observer, and reads what it notes.
+
+    Attributes:
+        open: opens a fresh client of the observer.
+        secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
+        read_notes: returns all that the observer has written or sent so far, as text.
+    """
+
+    open: Callable[[], ObserverSpec]
+    secrets: Sequence[Secret] = ()
+    read_notes: Callable[[], str] | None = None
+
+
+def required(harness: HarnessT | None, kind: type[HarnessT]) -> HarnessT:
+    """The harness, which the author of a backend has to give."""
+    if harness is None:
+        raise NotImplementedError(f"define the fixture harness: it returns a {kind.__name__}")
+    return harness
+
+
+def given(harness: object, name: str) -> Any:
+    """What the harness says of this, or None."""
+    return getattr(harness, name, None)
+
+
+def meanings(harness: type) -> dict[str, str]:
+    """Each field of a harness, and what its docstring says of it."""
+    attributes = (inspect.getdoc(harness) or "").partition("Attributes:\n")[2]
+    found = _MEANING.findall(inspect.cleandoc(attributes))
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+MEANINGS = {
+    name: text
+    for harness in (ObserverHarness, DeriverHarness, StorageHarness, KekHarness)
+    for name, text in meanings(harness).items()
+}
