@@ -47,7 +47,9 @@ def test_calls_that_hang_take_no_more_threads_than_allowed(gate: threading.Event
         begun.append(threading.get_ident())
         gate.wait()
 
-    for _ in range(5):
+    attempts = 0
+    while len(begun) < 2 or attempts < 5:  # on a busy machine none may begin in time
+        attempts += 1
         with pytest.raises(kms_core.UnavailableError):
             workers.run(hang)
     assert len(begun) == 2
@@ -86,11 +88,14 @@ def test_a_signal_reaches_a_caller_who_waits(gate: threading.Event) -> None:
     def strike(*_: object) -> None:
         raise TimeIsUpError
 
+    def wait() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        Workers(1, LONG).run(gate.wait)
+
     before = signal.signal(signal.SIGALRM, strike)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:
         with pytest.raises(TimeIsUpError):
-            Workers(1, LONG).run(gate.wait)
+            wait()
     finally:
         signal.signal(signal.SIGALRM, before)
         gate.set()
@@ -101,7 +106,7 @@ def test_a_fork_has_threads_of_its_own() -> None:
     workers.run(os.getpid)
     child = os.fork()
     if child == 0:
-        signal.alarm(20)
+        signal.alarm(120)
         os._exit(0 if workers.run(os.getpid) == os.getpid() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

@@ -185,8 +185,8 @@ def test_killed_service(cloud: Cloud, tmp_path: Path) -> None:
         try:
             assert server.stdout is not None
             endpoint = f"https://localhost:{int(server.stdout.readline())}"
+            wrapped = cloud.open_kek("kek", endpoint=endpoint, **PATIENT).wrap_dek(DEK, CONTEXT)
             kek = cloud.open_kek("kek", endpoint=endpoint, readTimeout=20, deadline=1)
-            wrapped = kek.wrap_dek(DEK, CONTEXT)
             threading.Timer(0.5, server.kill).start()  # while Encrypt hangs
             fails(UnavailableError, lambda: kek.wrap_dek(DEK, CONTEXT), retryable=True)
         finally:
