@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 
-from kms_core import ConfigError, DekExistsError, DekNotFoundError, KmsError, RecordError, open_kms
+from kms_core import ConfigError, DekExistsError, KmsError, RecordError, open_kms
 from kms_core.backend import MAX_RECORD_SIZE
 from kms_core.testing import STRANGE_IDS
 from tests.aws.cloud import REGION, Cloud, start_proxy
 from tests.fakes.proxy import Exchange
-
-PROBE = "kms-core.conditional-write-probe"
 
 
 @pytest.fixture
@@ -40,8 +38,8 @@ def test_prefix(cloud: Cloud, bucket: str) -> None:
     assert one.load_record("id").data == b"one"
     assert list(one.list_dek_ids("")) == ["id"]
     assert one.describe_storage().location == f"s3://{bucket}/my/deks/ at {cloud.endpoint}"
-    folders = {"my/deks", "my/deks-2"}
-    assert keys(cloud, bucket) == {f"{f}/{name}" for f in folders for name in ("id.json", PROBE)}
+    records = {key for key in keys(cloud, bucket) if key.endswith(".json")}
+    assert records == {"my/deks/id.json", "my/deks-2/id.json"}
 
 
 def test_object(cloud: Cloud, bucket: str) -> None:
@@ -67,52 +65,6 @@ def test_tags(cloud: Cloud, bucket: str) -> None:
     assert sorted(tags("id.json"), key=lambda tag: tag["Key"]) == expected
     storage.replace_record("id", b"more", revision)
     assert sorted(tags("id.json"), key=lambda tag: tag["Key"]) == expected
-
-
-def test_probe_costs_one_call_for_each_opening(moto: Cloud) -> None:
-    bucket = moto.make_bucket()
-    moto.open_storage(bucket).create_record("first", b"data")
-    with start_proxy(moto) as proxy:
-        storage = proxy.cloud.open_storage(bucket)
-        revisions = [storage.create_record(f"id-{n}", b"data") for n in range(3)]
-        assert proxy.seen == ["PUT"] * (1 + 3)
-        proxy.seen.clear()
-        storage.replace_record("id-0", b"more", revisions[0])
-        storage.replace_record("id-1", b"more", revisions[1])
-        assert proxy.seen == ["PUT"] * (1 + 2)
-
-
-def test_replace_where_the_probe_is_gone(cloud: Cloud, bucket: str) -> None:
-    revision = cloud.open_storage(bucket).create_record("id", b"data")
-    cloud.admin("s3").delete_object(Bucket=bucket, Key=PROBE)
-    cloud.open_storage(bucket).replace_record("id", b"more", revision)
-    assert cloud.open_storage(bucket).load_record("id").data == b"more"
-    assert keys(cloud, bucket) == {"id.json"}
-
-
-def test_reading_needs_no_probe(moto: Cloud) -> None:
-    bucket = moto.make_bucket()
-    moto.open_storage(bucket).create_record("id", b"data")
-    with start_proxy(moto) as proxy:
-        proxy.cloud.open_storage(bucket).load_record("id")
-        assert proxy.seen == ["GET"]
-
-
-def test_store_that_ignores_conditions(rclone: Cloud) -> None:
-    bucket = rclone.make_bucket()
-    storage = rclone.open_storage(bucket)
-    for _ in range(2):
-        with pytest.raises(ConfigError, match=r"ignores If-None-Match.*allowUnconditionalCreate"):
-            storage.create_record("id", b"data")
-    with pytest.raises(DekNotFoundError):
-        storage.load_record("id")
-    reckless = rclone.open_storage(bucket, allowUnconditionalCreate=True)
-    revision = reckless.create_record("id", b"data")
-    with pytest.raises(ConfigError, match="ignores If-Match"):
-        storage.replace_record("id", b"more", revision)
-    assert storage.load_record("id").data == b"data"
-    reckless.replace_record("id", b"more", revision)
-    assert storage.load_record("id").data == b"more"
 
 
 def test_store_that_keeps_keys_as_files(rclone: Cloud) -> None:

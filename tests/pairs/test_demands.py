@@ -25,7 +25,16 @@ from tests.fakes.azure.servers import ACCOUNT
 from tests.fakes.live.page import PAGE, write_page
 from tests.fakes.live.table import read_table, read_tables
 
-OURS = {"5xx", "no failure", "for now"}
+OURS = {
+    "3xx",
+    "404",
+    "404 page",
+    "409",
+    "5xx",
+    "AccessDenied by KMS",
+    "no failure",
+    "for now",
+}
 """Clues of ours, and no service's words."""
 
 ERRORS = {

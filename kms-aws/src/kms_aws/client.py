@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import AbstractContextManager
 from functools import partial
 from time import monotonic
@@ -16,6 +17,8 @@ from botocore.loaders import create_loader
 
 from kms_aws.config import AwsConfig
 from kms_aws.errors import CALL, CREDENTIALS, no_credentials
+from kms_aws.parsing import StrictParsers
+from kms_core import AccessDeniedError, ConfigError
 from kms_core.backend import PerProcess, mute_logging, translate_errors
 
 if TYPE_CHECKING:
@@ -91,11 +94,17 @@ def _open(service: str, config: AwsConfig) -> _Opened:
         made: Any = boto3.session.Session(botocore_session=session)
         # Only now: boto3 adds a folder of its own to the loader that it finds.
         session.register_component("data_loader", _models)
-        options = {"endpoint_url": config.endpoint, "config": _client_config(config)}
+        session.register_component("response_parser_factory", StrictParsers())
+        options = {
+            "endpoint_url": config.endpoint,
+            "config": _client_config(config),
+            "verify": _authorities(config, session),
+        }
         client = made.client(service, region_name=config.region, **options)
     _keep_deadline(client, config.deadline)
     if service == "s3":
         _stay_in_region(client)
+        client.meta.events.register("before-call.s3.GetObject", _ask_for_checksum)
     return _Opened(client, credentials)
 
 
@@ -104,6 +113,15 @@ def _close(opened: _Opened) -> None:
 
 
 def _session(config: AwsConfig) -> botocore.session.Session:
+    session = _session_of(config)
+    # Those that give credentials are called by clients of the SDK's own.
+    session.set_default_client_config(Config(**_patience(config)))
+    resolver = session.get_component("credential_provider")
+    resolver.get_provider("assume-role")._prompter = _refuse_to_prompt  # noqa: SLF001 -- no other way
+    return session
+
+
+def _session_of(config: AwsConfig) -> botocore.session.Session:
     if config.access_key_id is None or config.access_key is None:
         return botocore.session.Session(profile=config.profile)
     # It needs no profile, and AWS_PROFILE may name one that is gone.
@@ -113,23 +131,52 @@ def _session(config: AwsConfig) -> botocore.session.Session:
     return session
 
 
+def _refuse_to_prompt(_: str) -> str:
+    """A library must not ask at a terminal, where perhaps nobody is."""
+    raise AccessDeniedError(
+        "finding credentials on this machine: the profile asks for an MFA code; get a session "
+        "first, such as by `aws configure export-credentials --profile NAME --format env`"
+    )
+
+
+def _authorities(config: AwsConfig, session: botocore.session.Session) -> str | None:
+    """The file of authorities, if one is given; tried out, or each call would fail instead."""
+    found = config.ca_file or session.get_config_variable("ca_bundle")
+    if not found:
+        return None
+    try:
+        ssl.create_default_context(cafile=found)
+    except OSError as error:  # SSLError is one
+        raise ConfigError(
+            f"{found}: no authority can be read from it; correct caFile or AWS_CA_BUNDLE"
+        ) from error
+    return str(found)
+
+
+def _patience(config: AwsConfig) -> dict[str, Any]:
+    """What holds for the calls that give credentials too."""
+    return {
+        "connect_timeout": config.connect_timeout,
+        "read_timeout": config.read_timeout,
+        "retries": {"mode": "standard", "total_max_attempts": config.max_attempts},
+        "ignore_configured_endpoint_urls": True,
+    }
+
+
 def _client_config(config: AwsConfig) -> Config:
     plain = config.endpoint is not None and config.endpoint.startswith("http:")
     return Config(
-        connect_timeout=config.connect_timeout,
-        read_timeout=config.read_timeout,
+        **_patience(config),
         parameter_validation=False,  # what is sent here is typed, and this costs more than we do
         max_pool_connections=config.max_connections,
-        retries={"mode": "standard", "total_max_attempts": config.max_attempts},
-        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg] # the stubs lack it
         request_checksum_calculation="when_required",  # storage.py adds its own, which all take
-        response_checksum_validation="when_supported",
+        response_checksum_validation="when_required",  # likewise
         s3={
-            "addressing_style": "auto",  # by path on an endpoint of one's own
+            "addressing_style": config.addressing_style,
             "us_east_1_regional_endpoint": "regional",
             "use_accelerate_endpoint": False,
         },
-        proxies={} if plain else None,  # unencrypted calls must not leave this machine
+        proxies={} if plain else None,  # unencrypted calls must not pass through others
     )
 
 
@@ -153,6 +200,10 @@ def _stay_in_region(client: Any) -> None:
     The SDK would ask HeadBucket for the region, which needs a permission, and send records there.
     """
     client.meta.events.register("before-call.s3", _mark_as_redirected)
+
+
+def _ask_for_checksum(params: dict[str, Any], **_: object) -> None:
+    params["headers"]["x-amz-checksum-mode"] = "ENABLED"
 
 
 def _mark_as_redirected(context: dict[str, Any], **_: object) -> None:

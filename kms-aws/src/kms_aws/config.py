@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 
 from msgspec import Meta, field
 
-from kms_core.backend import Endpoint, RecordPrefix, SecretStr, ServiceConfig
+from kms_core.backend import AnyEndpoint, Endpoint, RecordPrefix, SecretStr, ServiceConfig
 
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:(key|alias)/.+")
+_ACCESS_POINT = re.compile(r"arn:aws[a-z-]*:s3:([a-z0-9-]+):\d{12}:accesspoint/[a-z0-9-]{3,50}")
 
 
 class Tags(dict[str, str]):
@@ -46,14 +48,21 @@ class AwsConfig(ServiceConfig):
         session_token: for temporary static credentials.
         profile: a profile of the local AWS directory.
         endpoint: replaces the region's public endpoint.
+        ca_file: the authorities to trust, in PEM, in place of the machine's.
     """
 
-    region: Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z")]
+    region: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+\Z")]
     access_key_id: Text | None = field(default=None, name="accessKeyID")
     access_key: SecretStr | None = None
     session_token: SecretStr | None = None
     profile: Text | None = None
-    endpoint: Endpoint | None = None
+    endpoint: AnyEndpoint | None = None
+    ca_file: Path | None = None
+
+    @property
+    def addressing_style(self) -> Literal["auto", "path", "virtual"]:
+        """Where a bucket's name stands in the URL, as the SDK says it."""
+        return "auto"
 
     def __post_init__(self) -> None:
         if (self.access_key_id is None) != (self.access_key is None):
@@ -65,9 +74,16 @@ class AwsConfig(ServiceConfig):
 
 
 class AwsKekConfig(AwsConfig):
-    """``keyName``: a key id, a key ARN, ``alias/NAME`` or an alias ARN, in any partition."""
+    """A symmetric key of KMS.
 
+    Attributes:
+        key_name: a key id, a key ARN, ``alias/NAME`` or an alias ARN, in any partition.
+        call_by_alias: name the alias in each call, where a policy demands ``kms:RequestAlias``.
+    """
+
+    endpoint: Endpoint | None = None  # DEKs go to it in the clear, so never by plain http
     key_name: Text
+    call_by_alias: bool = False
 
     @property
     def key_arn(self) -> str | None:
@@ -82,23 +98,65 @@ class AwsKekConfig(AwsConfig):
             raise ValueError("keyName is not the ARN of a KMS key or alias")
         if arn is not None and arn[1] != self.region:
             raise ValueError(f"keyName is in region {arn[1]!r} and region says {self.region!r}")
+        if self.call_by_alias and not re.match(r"alias/|arn:.*:alias/", self.key_name):
+            raise ValueError("callByAlias needs keyName to be an alias")
 
 
 class AwsStorageConfig(AwsConfig):
     """A bucket of S3 or of an S3-compatible store.
 
     Attributes:
-        bucket: the bucket's name.
+        bucket: the bucket's name, or the ARN of an access point.
+        endpoint: a store that honours ``If-None-Match`` in one step with the write: one that does
+            not loses DEKs, and no single call can tell.
         prefix: a folder for the records; none by default.
         tags: tags for each object; writing them needs a permission of its own.
         expected_bucket_owner: the account id that must own the bucket.
         create_bucket: create the bucket when the storage is opened; refuse another's.
+        requester_pays: pay for calls to a bucket whose owner does not.
+        acl: a canned ACL for each object, where the bucket's policy demands it.
+        sse: how S3 encrypts each object, where the bucket's policy demands it.
+        sse_kms_key_id: the key by which it does, with ``aws:kms``.
+        addressing: where the bucket's name stands in the URL; by default in the host of AWS's own
+            endpoints, and in the path of any other.
+        allow_http: let ``endpoint`` be plain http to another machine.
         allow_unconditional_create: use a store that ignores conditional writes all the same.
     """
 
-    bucket: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{3,255}\Z")]
+    bucket: Annotated[str, Meta(pattern=rf"^([A-Za-z0-9._-]{{3,255}}|{_ACCESS_POINT.pattern})\Z")]
     prefix: RecordPrefix | None = None
     tags: Tags | None = None
     expected_bucket_owner: Annotated[str, Meta(pattern=r"^[0-9]{12}\Z")] | None = None
+    requester_pays: bool = False
+    acl: Annotated[str, Meta(pattern=r"^[a-z-]+\Z")] | None = None
+    sse: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
+    sse_kms_key_id: Text | None = None
+    addressing: Literal["path", "virtual"] | None = None
+    allow_http: bool = False
     create_bucket: bool = False
     allow_unconditional_create: bool = False
+
+    @property
+    def addressing_style(self) -> Literal["auto", "path", "virtual"]:
+        """Where the bucket's name stands in the URL, as the SDK says it."""
+        return self.addressing or "auto"
+
+    @property
+    def access_point(self) -> str | None:
+        """The ARN of an access point if ``bucket`` is one."""
+        return self.bucket if self.bucket.startswith("arn:") else None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.endpoint is not None and self.endpoint.is_plain and not self.allow_http:
+            raise ValueError(
+                "endpoint is plain http to another machine; use https, or allowHttp=true in a "
+                "network of yours"
+            )
+        arn = _ACCESS_POINT.fullmatch(self.bucket)
+        if arn is not None and arn[1] != self.region:
+            raise ValueError(f"bucket is in region {arn[1]!r} and region says {self.region!r}")
+        if arn is not None and self.create_bucket:
+            raise ValueError("createBucket needs the name of a bucket, not of an access point")
+        if self.sse_kms_key_id is not None and not (self.sse or "").startswith("aws:kms"):
+            raise ValueError("sseKmsKeyId needs sse=aws:kms or sse=aws:kms:dsse")

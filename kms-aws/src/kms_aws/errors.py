@@ -5,11 +5,13 @@ Messages are ours alone: the text of the service and of the SDK may repeat what 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from kms_core import (
     AccessDeniedError,
@@ -45,7 +47,18 @@ _NETWORK = "the service was not reached or its answer was lost; check endpoint a
 _DAMAGED = "the data was damaged on its way; try again"
 _SYMMETRIC = "use a symmetric KEK that encrypts and decrypts"
 _REGION = "it is in another region; correct region"
+_NOT_AWS = "the answer is not AWS's; check endpoint and proxy"
+_TLS = "TLS failed; give the authority in caFile, or check endpoint, its certificate and the proxy"
+_FULL = "the store is full; make room, or ask for a higher quota"
+_PLACE = "this is no place that AWS has; correct region, endpoint and bucket"
+_BUCKET_KEY = (
+    "it is the key by which the bucket encrypts, not the KEK: enable it, and allow "
+    "kms:GenerateDataKey and kms:Decrypt on it to these credentials"
+)
 _CONDITIONS = "the store lacks conditional writes; use a store or a release that has them"
+
+_MISSING = Meaning(DekNotFoundError, "no record of this dek_id is stored")
+_THERE = Meaning(DekExistsError, "a record of this dek_id is already stored")
 
 _SHARED: Mapping[Clue, Meaning] = {
     "AccessDenied": Meaning(AccessDeniedError, _DENIED),
@@ -94,12 +107,13 @@ _KMS: Mapping[Clue, Meaning] = {
     "LimitExceededException": Meaning(ThrottledError, _BUSY),
 }
 
-_THERE = Meaning(DekExistsError, "a record of this dek_id is already stored")
-
 _S3: Mapping[Clue, Meaning] = {
     412: _THERE,  # also where the body that names it is lost: no other condition is ever sent
     301: Meaning(ConfigError, _REGION),
     501: Meaning(ConfigError, _CONDITIONS),
+    "404": Meaning(ConfigError, "nothing is there; check endpoint and bucket"),
+    "404 page": Meaning(UnavailableError, _NOT_AWS),  # of a gateway that has lost its route
+    "409": Meaning(ConflictError, "somebody else is writing it now; try again"),
     "NoSuchBucket": Meaning(
         ConfigError, "there is no such bucket; create it, or set createBucket=true"
     ),
@@ -109,11 +123,15 @@ _S3: Mapping[Clue, Meaning] = {
     "InvalidTag": Meaning(ConfigError, "S3 takes no such tag; correct tags"),
     "InvalidBucketName": Meaning(ConfigError, "this is no bucket name; correct bucket"),
     "PermanentRedirect": Meaning(ConfigError, _REGION),
+    "TemporaryRedirect": Meaning(
+        UnavailableError,
+        "a new bucket is not known everywhere yet; try again later, or correct region",
+    ),
     "BucketAlreadyExists": Meaning(
         ConfigError, "it is somebody else's bucket; choose another name"
     ),
     "NotImplemented": Meaning(ConfigError, _CONDITIONS),
-    "NoSuchKey": Meaning(DekNotFoundError, "no record of this dek_id is stored"),
+    "NoSuchKey": _MISSING,
     "PreconditionFailed": _THERE,
     "ConditionalRequestConflict": Meaning(
         ConflictError, "somebody else is writing it now; try again"
@@ -124,12 +142,19 @@ _S3: Mapping[Clue, Meaning] = {
     "IncompleteBody": Meaning(UnavailableError, _DAMAGED),
     "XAmzContentSHA256Mismatch": Meaning(UnavailableError, _DAMAGED),
     "SlowDown": Meaning(ThrottledError, _BUSY),
+    "QuotaExceeded": Meaning(OperationError, _FULL),
+    "XMinioAdminBucketQuotaExceeded": Meaning(OperationError, _FULL),
+    "KMS.ThrottlingException": Meaning(ThrottledError, _BUSY),
+    "KMS.*": Meaning(OperationError, _BUCKET_KEY),
+    "AccessDenied by KMS": Meaning(AccessDeniedError, _BUCKET_KEY),
 }
+"""A status as a text is that of an answer without a code, be it empty or somebody's page."""
 
 _STATUS: Mapping[Clue, Meaning] = {
     401: Meaning(AccessDeniedError, _CREDENTIALS),
     403: Meaning(AccessDeniedError, _DENIED),
     429: Meaning(ThrottledError, _BUSY),
+    "3xx": Meaning(UnavailableError, _NOT_AWS),
     "5xx": Meaning(UnavailableError, _AWAY),
 }
 """For codes that the table does not know, as S3-compatible stores have them."""
@@ -150,9 +175,9 @@ _FAILURES: Mapping[Clue, Meaning] = {
     sdk.InvalidConfigError: Meaning(ConfigError, "the local AWS directory holds a wrong setting"),
     sdk.InvalidRegionError: Meaning(ConfigError, "correct region"),
     sdk.ParamValidationError: Meaning(ConfigError, "a parameter is not what AWS takes"),
-    sdk.SSLError: Meaning(
-        UnavailableError, "TLS failed; check endpoint, its certificate and the proxy"
-    ),
+    sdk.EndpointProviderError: Meaning(ConfigError, _PLACE),
+    sdk.BaseEndpointResolverError: Meaning(ConfigError, _PLACE),
+    sdk.SSLError: Meaning(UnavailableError, _TLS),
     sdk.ConnectionError: Meaning(UnavailableError, _NETWORK),
     sdk.HTTPClientError: Meaning(UnavailableError, _NETWORK),
     sdk.IncompleteReadError: Meaning(UnavailableError, _NETWORK),
@@ -161,18 +186,28 @@ _FAILURES: Mapping[Clue, Meaning] = {
     sdk.BotoCoreError: Meaning(
         OperationError, "the SDK cannot make this call; report it to kms-aws"
     ),
-    ResponseParserError: Meaning(
-        UnavailableError, "the answer is not AWS's; check endpoint and proxy"
-    ),
+    sdk.PaginationError: Meaning(UnavailableError, _NOT_AWS),
+    ResponseParserError: Meaning(UnavailableError, _NOT_AWS),
+    HTTPError: Meaning(UnavailableError, _NETWORK),  # what the SDK reads of an error it reads bare
 }
+
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,80}")
 
 
 def _find_clues(error: Exception) -> Iterator[Clue]:
     """The service's code, then the HTTP status; or else the SDK's classes."""
     if isinstance(error, sdk.ClientError):
         response: Any = error.response
-        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        yield response.get("Error", {}).get("Code", "an unnamed error")
+        details, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+        status = metadata.get("HTTPStatusCode", 0)
+        code = str(details.get("Code"))
+        if code == "AccessDenied" and " kms:" in str(details.get("Message")):
+            yield "AccessDenied by KMS"
+        if "html" in metadata.get("HTTPHeaders", {}).get("content-type", ""):
+            yield f"{status} page"
+        yield code if _CODE.fullmatch(code) else str(status)  # who is not AWS may write anything
+        if code.startswith("KMS."):
+            yield "KMS.*"
         yield from (status, f"{status // 100}xx")
     yield from type(error).__mro__
 
@@ -188,17 +223,22 @@ def _scrub(error: Any) -> None:
         error.request = None  # its headers hold the session token
 
 
-_ERRORS = (sdk.ClientError, sdk.BotoCoreError, ResponseParserError)
+_ERRORS = (sdk.ClientError, sdk.BotoCoreError, ResponseParserError, HTTPError)
 
 CALL = ErrorTable(_ERRORS, {**_STATUS, **_SHARED, **_KMS, **_S3, **_FAILURES}, _find_clues, _scrub)
 """A call of KMS or S3, or the opening of a client."""
 
 _MAY_HIDE = Meaning(AccessDeniedError, _DENIED + _HIDDEN, maybe_missing=True)
-LOAD = CALL.but({"AccessDenied": _MAY_HIDE, "AccessDeniedException": _MAY_HIDE, 403: _MAY_HIDE})
+LOAD = CALL.but(
+    {
+        "404": _MISSING,
+        **dict.fromkeys(("AccessDenied", "AccessDeniedException", 403), _MAY_HIDE),
+    }
+)
 """Reading an object, where S3 may deny what is missing."""
 
 _STALE = Meaning(ConflictError, _CHANGED)
-REPLACE = CALL.but({"PreconditionFailed": _STALE, 412: _STALE})
+REPLACE = CALL.but({"404": _MISSING, "PreconditionFailed": _STALE, 412: _STALE})
 """Writing or deleting an object that has to be at a revision."""
 
 _NOT_GIVEN = Meaning(AccessDeniedError, _ROLE)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsKekConfig
 from kms_aws.errors import CALL
-from kms_core import ConfigError, DekSizeError, KekDisabledError, KekInfo, UnwrapError
+from kms_core import (
+    ConfigError,
+    DekSizeError,
+    KekDisabledError,
+    KekInfo,
+    KekNotFoundError,
+    UnwrapError,
+)
 from kms_core.backend import (
     Context,
     KekSpec,
@@ -21,11 +30,13 @@ from kms_core.backend import (
 
 if TYPE_CHECKING:  # stubs, which only type checkers need
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_kms.type_defs import DecryptResponseTypeDef
 
 _ALGORITHM = "SYMMETRIC_DEFAULT"
 _MAX_PLAINTEXT = 4096
 _MAX_CIPHERTEXT = 6144
 _USABLE = {"Enabled", "Updating"}
+_MULTI_REGION = re.compile(r"(arn:[a-z-]+:kms):[a-z0-9-]+(:\d{12}:key/mrk-.+)")
 
 
 class AwsKek(KekSpec):
@@ -40,6 +51,7 @@ class AwsKek(KekSpec):
     def __init__(self, config: AwsKekConfig) -> None:
         self._key_name = config.key_name
         self._key_arn = config.key_arn
+        self._alias = config.key_name if config.call_by_alias else None
         self._client: AwsClient[KMSClient] = AwsClient("kms", config)
 
     @hookimpl
@@ -51,20 +63,25 @@ class AwsKek(KekSpec):
             )
         key_arn, client = self._find_key(), self._client.get()
         with muted(), translate_errors(CALL, "kms:Encrypt", key_arn):
-            reply = client.encrypt(KeyId=key_arn, Plaintext=dek, EncryptionContext=dict(context))
-        return WrappedDek(read_part(reply, "CiphertextBlob", bytes), key_arn, "", _ALGORITHM)
+            reply = client.encrypt(
+                KeyId=self._alias or key_arn, Plaintext=dek, EncryptionContext=dict(context)
+            )
+        ciphertext, used = read_part(reply, "CiphertextBlob", bytes), read_part(reply, "KeyId", str)
+        if used != key_arn:
+            self._require_same(key_arn)
+        return WrappedDek(ciphertext, used, "", _ALGORITHM)
 
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         key_arn = self._find_key()
-        check_kek(wrapped, key_arn, _ALGORITHM)
+        check_kek(_as_seen_from(key_arn, wrapped), key_arn, _ALGORITHM)
         if wrapped.kek_version or not 1 <= len(wrapped.ciphertext) <= _MAX_CIPHERTEXT:
             raise UnwrapError
-        client = self._client.get()
-        with muted(), translate_errors(CALL, "kms:Decrypt", key_arn):
-            reply = client.decrypt(
-                KeyId=key_arn, CiphertextBlob=wrapped.ciphertext, EncryptionContext=dict(context)
-            )
+        try:
+            reply = self._decrypt(key_arn, wrapped.ciphertext, context)
+        except UnwrapError:
+            self._require_same(key_arn)
+            raise
         if read_part(reply, "KeyId", str) != key_arn:
             raise UnwrapError
         return read_part(reply, "Plaintext", bytes)
@@ -88,8 +105,33 @@ class AwsKek(KekSpec):
             self._key_arn = read_part(self._describe(self._key_name), "Arn", str)
         return self._key_arn
 
+    def _decrypt(self, key_arn: str, ciphertext: bytes, context: Context) -> DecryptResponseTypeDef:
+        client = self._client.get()
+        with muted(), translate_errors(CALL, "kms:Decrypt", key_arn):
+            return client.decrypt(
+                KeyId=self._alias or key_arn,
+                CiphertextBlob=ciphertext,
+                EncryptionContext=dict(context),
+            )
+
+    def _require_same(self, key_arn: str) -> None:
+        """Raise KekNotFoundError if the alias by which KMS is called names another key by now."""
+        now = key_arn if self._alias is None else read_part(self._describe(self._alias), "Arn", str)
+        if now != key_arn:
+            raise KekNotFoundError(
+                f"{self._alias} named {key_arn!r} when it was opened, and names {now!r} now; point "
+                "it back, or open what the new KEK wrapped anew"
+            )
+
     def _describe(self, name: str) -> Mapping[str, Any]:
         client = self._client.get()
         with muted(), translate_errors(CALL, "kms:DescribeKey", name):
             reply = client.describe_key(KeyId=name)
         return read_part(reply, "KeyMetadata", dict)
+
+
+def _as_seen_from(key_arn: str, wrapped: WrappedDek) -> WrappedDek:
+    """Give what a replica of the key has wrapped, in another region, this region's name."""
+    ours, theirs = _MULTI_REGION.fullmatch(key_arn), _MULTI_REGION.fullmatch(wrapped.kek_id)
+    same = ours is not None and theirs is not None and ours.groups() == theirs.groups()
+    return replace(wrapped, kek_id=key_arn) if same else wrapped

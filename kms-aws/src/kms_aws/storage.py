@@ -5,17 +5,19 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from hashlib import sha256
+from hashlib import md5, sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from botocore.exceptions import ChecksumError
 from botocore.response import StreamingBody
 
 from kms_aws.bucket import create_bucket
 from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsStorageConfig
 from kms_aws.errors import CALL, LOAD, REPLACE
-from kms_core import ConfigError, ConflictError, DekExistsError, DekNotFoundError, StorageInfo
+from kms_aws.probe import Probe
+from kms_core import ConflictError, DekNotFoundError, StorageInfo, UnavailableError
 from kms_core.backend import (
     MAX_RECORD_SIZE,
     ErrorTable,
@@ -32,16 +34,14 @@ from kms_core.backend import (
 if TYPE_CHECKING:  # stubs, which only type checkers need
     from mypy_boto3_s3 import S3Client
 
-_PROBE = "kms-core.conditional-write-probe"  # no record's key: those end in .json
-_PROBE_TEXT = b"kms-core finds out here whether the store honours conditional writes.\n"
-_ANY, _NO_SUCH_ETAG = "*", f'"{"0" * 32}"'
+_RIGHTS = {"ACL": "s3:PutObjectAcl", "Tagging": "s3:PutObjectTagging"}
 
 
 class AwsStorage(StorageSpec):
     """Creates with ``If-None-Match: *`` and replaces with ``If-Match``; the ETag is the revision.
 
-    A store that ignores these conditions would lose DEKs, so each of them is tried out on an
-    object of our own before it is first relied upon.
+    A store that ignores these conditions would lose DEKs, so each of them is tried out before it
+    is first relied upon, unless the store is Amazon's own.
     """
 
     Config = AwsStorageConfig
@@ -49,43 +49,44 @@ class AwsStorage(StorageSpec):
     def __init__(self, config: AwsStorageConfig) -> None:
         self._config = config
         self._prefix = config.prefix or ""
-        self._honoured: set[str] = set()
         self._client: AwsClient[S3Client] = AwsClient("s3", config)
-        self._arn = f"arn:{self._client.partition}:s3:::{config.bucket}"
-        self._place: dict[str, Any] = {"Bucket": config.bucket}
-        self._tagging: dict[str, Any] = {"Tagging": urlencode(config.tags)} if config.tags else {}
-        if config.expected_bucket_owner is not None:
-            self._place["ExpectedBucketOwner"] = config.expected_bucket_owner
+        self._arn = config.access_point or f"arn:{self._client.partition}:s3:::{config.bucket}"
+        self._place, self._written = _place(config), _written(config)
+        is_trusted = config.endpoint is None or config.allow_unconditional_create
+        self._probe = None if is_trusted else Probe(self._arn, self._put)
         if config.create_bucket:
             create_bucket(self._client.get(), config, self._arn)
 
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
-        key = self._key(encode_object_name(dek_id))
+        name = encode_object_name(dek_id)
         client = self._client.get()
-        with muted(), translate_errors(LOAD, "s3:GetObject", f"{self._arn}/{key}"):
-            reply = client.get_object(**self._place, Key=key)
+        with muted(), translate_errors(LOAD, "s3:GetObject", self._resource(name)):
+            reply = client.get_object(**self._place, Key=self._key(name))
             data = _read(reply)
+            _require_intact(reply, data)
         return StoredRecord(data, read_part(reply, "ETag", str))
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
-        self._require_condition("If-None-Match")
-        return self._put(encode_object_name(dek_id), data, IfNoneMatch=_ANY)
+        if self._probe:
+            self._probe.require_create()
+        return self._store(dek_id, data, CALL, IfNoneMatch="*")
 
     @hookimpl
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
-        self._require_condition("If-Match")
-        return self._put(encode_object_name(dek_id), data, REPLACE, IfMatch=revision)
+        if self._probe:
+            self._probe.require_replace()
+        return self._store(dek_id, data, REPLACE, IfMatch=revision)
 
     @hookimpl
     def delete_record(self, dek_id: str, revision: str) -> None:
         # To delete what is not there is no error in S3, and not every store knows If-Match here.
         if self.load_record(dek_id).revision != revision:
             raise ConflictError
-        key, client = self._key(encode_object_name(dek_id)), self._client.get()
-        with muted(), translate_errors(REPLACE, "s3:DeleteObject", f"{self._arn}/{key}"):
-            client.delete_object(**self._place, Key=key, IfMatch=revision)
+        name, client = encode_object_name(dek_id), self._client.get()
+        with muted(), translate_errors(REPLACE, "s3:DeleteObject", self._resource(name)):
+            client.delete_object(**self._place, Key=self._key(name), IfMatch=revision)
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
@@ -98,10 +99,10 @@ class AwsStorage(StorageSpec):
                 reply = next(replies, None)
             if reply is None:
                 return
-            read_part(reply, "IsTruncated", bool)  # a page that lacks it is no answer of S3's
-            for found in reply.get("Contents", ()):
-                name = read_part(found, "Key", str).removeprefix(self._prefix)
-                dek_id = decode_object_name(name)
+            if read_part(reply, "IsTruncated", bool):  # a page that lacks it is no answer of S3's
+                read_part(reply, "NextContinuationToken", str)  # or the rest would be missing
+            for found in read_part({"Contents": [], **reply}, "Contents", list):
+                dek_id = self._find_id(read_part(found, "Key", str))
                 if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
                     yield dek_id
 
@@ -117,52 +118,97 @@ class AwsStorage(StorageSpec):
     def _key(self, name: str) -> str:
         return self._prefix + name
 
+    def _resource(self, name: str) -> str:
+        """The object as a policy names it."""
+        return f"{self._arn}{'/object' if self._config.access_point else ''}/{self._key(name)}"
+
+    def _find_id(self, key: str) -> str | None:
+        if not key.startswith(self._prefix):  # not every store looks at what is asked for
+            return None
+        return decode_object_name(key.removeprefix(self._prefix))
+
+    def _store(self, dek_id: str, data: bytes, table: ErrorTable, **condition: str) -> str:
+        """Write, and do not believe that it was done before the store has shown the bytes."""
+        revision = self._put(encode_object_name(dek_id), data, table, **condition)
+        if not _is_digest(revision, data) and not self._is_stored(dek_id, data, revision):
+            raise UnavailableError(
+                f"{self._arn}: the store answered that it keeps the record, and keeps something "
+                "else or nothing; try again, and check endpoint and what stands before the store"
+            )
+        return revision
+
+    def _is_stored(self, dek_id: str, data: bytes, revision: str) -> bool:
+        try:
+            return self.load_record(dek_id) == StoredRecord(data, revision)
+        except DekNotFoundError:
+            return False
+
     def _put(self, name: str, data: bytes, table: ErrorTable = CALL, **condition: Any) -> str:
-        action = "s3:PutObject and s3:PutObjectTagging" if self._tagging else "s3:PutObject"
+        rights = (right for name, right in _RIGHTS.items() if name in self._written)
+        action = " and ".join(["s3:PutObject", *rights])
         client = self._client.get()
-        with muted(), translate_errors(table, action, f"{self._arn}/{self._key(name)}"):
+        with muted(), translate_errors(table, action, self._resource(name)):
             reply = client.put_object(
                 **self._place,
                 **condition,
-                **self._tagging,
+                **self._written,
                 Key=self._key(name),
                 Body=data,
                 ContentType="application/json",
-                ChecksumSHA256=b64encode(sha256(data).digest()).decode(),
+                ChecksumSHA256=_checksum(data),
             )
         return read_part(reply, "ETag", str)
 
-    def _require_condition(self, condition: str) -> None:
-        """Raise :class:`ConfigError` if the store ignores the condition."""
-        if condition in self._honoured or self._config.allow_unconditional_create:
-            return
-        for _ in range(2):  # the first may put the object there, the second must not
-            if self._is_refused(condition):
-                self._honoured.add(condition)
-                return
-        raise ConfigError(
-            f"{self._arn}: the store ignores {condition}, so two clients that write at once would "
-            "lose a DEK; use a store that honours conditional writes, or accept the risk with "
-            "allowUnconditionalCreate=true"
-        )
 
-    def _is_refused(self, condition: str) -> bool:
-        try:
-            if condition == "If-None-Match":
-                self._put(_PROBE, _PROBE_TEXT, IfNoneMatch=_ANY)
-            else:
-                self._put(_PROBE, _PROBE_TEXT, IfMatch=_NO_SUCH_ETAG)
-        except (DekExistsError, DekNotFoundError, ConflictError):
-            return True
-        return False
+def _place(config: AwsStorageConfig) -> dict[str, Any]:
+    """What every call says of the bucket."""
+    place = {"Bucket": config.bucket, "ExpectedBucketOwner": config.expected_bucket_owner}
+    place["RequestPayer"] = "requester" if config.requester_pays else None
+    return {name: text for name, text in place.items() if text is not None}
+
+
+def _written(config: AwsStorageConfig) -> dict[str, Any]:
+    """What every write says of the object."""
+    written = {
+        "ACL": config.acl,
+        "ServerSideEncryption": config.sse,
+        "SSEKMSKeyId": config.sse_kms_key_id,
+        "Tagging": urlencode(config.tags or {}) or None,
+    }
+    return {name: text for name, text in written.items() if text is not None}
 
 
 def _read(reply: Mapping[str, Any]) -> bytes:
     """Read the object's content, as part of the call: the connection may still fail."""
-    body, length = read_part(reply, "Body", StreamingBody), read_part(reply, "ContentLength", int)
-    with closing(body):  # StreamingBody's own __enter__ returns the raw stream, unchecked
-        # Only what is read to its end is checked for completeness, so read no less than all of a
-        # record, and no more than shows that it is too long for one.
-        too_long = length > MAX_RECORD_SIZE
-        content: bytes = body.read(MAX_RECORD_SIZE + 1 if too_long else None)
-        return content
+    content = b""
+    with closing(read_part(reply, "Body", StreamingBody)) as body:
+        # Only what is read to its end is checked for completeness, so read on until nothing comes,
+        # but no more than shows that it is too long for a record.
+        while more := body.read(MAX_RECORD_SIZE + 1 - len(content)):
+            content += more
+    return content
+
+
+def _require_intact(reply: Mapping[str, Any], data: bytes) -> None:
+    """Raise ChecksumError if the store tells another checksum than the content has.
+
+    The SDK would check it too, but then fails at errors that carry one, as some stores send them.
+    """
+    told = reply.get("ChecksumSHA256")
+    if told is not None and "-" not in told and told != (made := _checksum(data)):  # "-": of parts
+        raise ChecksumError(checksum_type="SHA-256", expected_checksum=told, actual_checksum=made)
+
+
+def _checksum(data: bytes) -> str:
+    return b64encode(sha256(data).digest()).decode()
+
+
+def _is_digest(etag: str, data: bytes) -> bool:
+    """Whether it is the MD5 of the data, which only who has received the data can tell.
+
+    Amazon S3 makes the ETag so unless the bucket encrypts by a key of KMS.
+    """
+    try:
+        return etag.strip('"').lower() == md5(data, usedforsecurity=False).hexdigest()
+    except ValueError:  # FIPS
+        return False

@@ -37,6 +37,7 @@ from kms_core.backend.object_names import (
     encode_object_prefix,
 )
 from kms_core.backend.parameters import (
+    AnyEndpoint,
     Attempts,
     BackendConfig,
     Endpoint,
@@ -54,6 +55,7 @@ from kms_core.backend.secret_file import read_secret_file
 __all__ = [
     "MAX_RECORD_SIZE",
     "SEALING_KEY_SIZE",
+    "AnyEndpoint",
     "Attempts",
     "AuthKey",
     "BackendConfig",

@@ -25,6 +25,7 @@ from kms_core.backend.secret import SecretBytes, SecretStr
 from kms_core.errors import ConfigError
 
 __all__ = [
+    "AnyEndpoint",
     "Attempts",
     "BackendConfig",
     "Endpoint",
@@ -40,8 +41,12 @@ _MAX_PREFIX = 200
 _SEGMENT = re.compile(r"[A-Za-z0-9_-](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 
 
-class Endpoint(str):
-    """The URL of a service, without a slash at its end. Plain http is for this machine only."""
+class AnyEndpoint(str):
+    """The URL of a service, without a slash at its end.
+
+    Use it only where no DEK goes over the wire, and where the user allows plain http by a parameter
+    of its own; else use :class:`Endpoint`.
+    """
 
     __slots__ = ()
 
@@ -53,14 +58,30 @@ class Endpoint(str):
             raise ValueError("is not https://HOST or https://HOST:PORT")
         if parts.username is not None or parts.query or parts.fragment:
             raise ValueError("holds more than scheme, host, port and path; leave credentials out")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError("is plain http to another machine; use https")
         return super().__new__(cls, url.rstrip("/"))
 
     @property
     def is_local(self) -> bool:
         """Whether it is on this machine."""
         return _is_loopback(urlsplit(self).hostname or "")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is plain http to another machine."""
+        return self.startswith("http:") and not self.is_local
+
+
+class Endpoint(AnyEndpoint):
+    """An endpoint by https, or by plain http to this machine."""
+
+    __slots__ = ()
+
+    def __new__(cls, url: str) -> Self:
+        """Raises ValueError."""
+        endpoint = super().__new__(cls, url)
+        if endpoint.is_plain:
+            raise ValueError("is plain http to another machine; use https")
+        return endpoint
 
 
 def _is_loopback(host: str) -> bool:
