@@ -24,7 +24,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import load_pem_x509_certificate
 
 from kms_azure.client import Credential
-from kms_core import AccessDeniedError, ConfigError, KmsError, ThrottledError, UnavailableError
+from kms_core import (
+    AuthenticationError,
+    ConfigError,
+    KmsError,
+    ThrottledError,
+    UnavailableError,
+    open_kek,
+)
 from kms_core._tracebacks import clear_locals, error_chain
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.azure.cloud import HANGING, PATIENT, Cloud
@@ -111,11 +118,25 @@ def _expired(token: str) -> str:
 
 
 def test_wrong_secret(cloud: Cloud, key: str) -> None:
-    message = fails(AccessDeniedError, cloud.open_kek(key, clientSecret=WRONG_SECRET))
+    message = fails(AuthenticationError, cloud.open_kek(key, clientSecret=WRONG_SECRET))
     assert "check tenantID, clientID, clientSecret" in message
     storage = cloud.open_storage("container", clientSecret=WRONG_SECRET)
-    with pytest.raises(AccessDeniedError, match="check tenantID, clientID, clientSecret"):
+    with pytest.raises(AuthenticationError, match="check tenantID, clientID, clientSecret"):
         storage.load_record("id")
+
+
+def test_secret_that_was_renewed(cloud: Cloud, key: str, tmp_path: Path) -> None:
+    """Its file is read again when Entra ID refuses the old one; nothing is opened anew by hand."""
+    file = tmp_path / "secret"
+    file.touch(mode=0o600)
+    file.write_text(WRONG_SECRET)
+    parameters = cloud.kek_parameters(key) | {"clientSecretFile": str(file)}
+    del parameters["clientSecret"]
+    with open_kek(parameters) as kek:
+        with pytest.raises(AuthenticationError):
+            kek.wrap(b"data", {"purpose": "x"})
+        file.write_text(CLIENT_SECRET)
+        assert kek.unwrap(kek.wrap(b"data", {"purpose": "x"}), {"purpose": "x"}) == b"data"
 
 
 @pytest.mark.parametrize(("status", "kind"), [(429, ThrottledError), (503, UnavailableError)])
@@ -138,7 +159,7 @@ def test_token_endpoint_that_hangs(cloud: Cloud, certificates: Certificates, key
 
 
 LIES = [
-    ("audience", "https://management.azure.com", AccessDeniedError),
+    ("audience", "https://management.azure.com", AuthenticationError),
     ("authority", "https://login.example.com/other", None),
 ]
 
@@ -218,7 +239,7 @@ def test_user_assigned_identity(
 def test_no_managed_identity_here(cloud: Cloud, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
     kek = cloud.open_kek(key, **NO_CREDENTIALS, managedIdentity=True, **PATIENT)
-    fails(AccessDeniedError, kek)
+    fails(AuthenticationError, kek)
 
 
 def test_default_chain(cloud: Cloud, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +386,7 @@ def test_malformed_environment(
     given = dict(zip(names, (TENANT, "app", CLIENT_SECRET), strict=True)) | wrong
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises((ConfigError, AccessDeniedError)) as caught:
+    with pytest.raises((ConfigError, AuthenticationError)) as caught:
         cloud.open_kek(key, **NO_CREDENTIALS, **PATIENT).describe_kek()
     assert "AZURE_TENANT_ID" in str(caught.value)
 

@@ -11,6 +11,7 @@ from kms_azure.kek import AzureKek
 from kms_azure.storage import AzureStorage
 from kms_core import (
     AccessDeniedError,
+    AuthenticationError,
     ConfigError,
     ConflictError,
     DekExistsError,
@@ -105,7 +106,7 @@ EVERYWHERE: list[tuple[Fault, type[KmsError], bool]] = [
     (say(503), UnavailableError, True),
     (say(429), ThrottledError, True),
     (say(429, Retry_After="3600"), ThrottledError, True),
-    (say(401), AccessDeniedError, False),
+    (say(401), AuthenticationError, False),
     (say(403, b"<html>Forbidden</html>"), AccessDeniedError, False),
     (say(404, b"<html>Not found</html>"), ConfigError, False),
     (say(418), OperationError, False),
@@ -132,9 +133,9 @@ OF_BLOBS: list[tuple[int, str, type[KmsError], bool]] = [
     (500, "InternalError", UnavailableError, True),
     (403, "AuthorizationPermissionMismatch", AccessDeniedError, False),
     (403, "AuthorizationFailure", AccessDeniedError, False),
-    (403, "AuthenticationFailed", AccessDeniedError, False),
+    (403, "AuthenticationFailed", AuthenticationError, False),
     (403, "AccountIsDisabled", AccessDeniedError, False),
-    (401, "InvalidAuthenticationInfo", AccessDeniedError, False),
+    (401, "InvalidAuthenticationInfo", AuthenticationError, False),
     (404, "ContainerNotFound", ConfigError, False),
     (404, "BlobNotFound", DekNotFoundError, False),
     (409, "ContainerBeingDeleted", UnavailableError, True),

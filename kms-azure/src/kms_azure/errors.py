@@ -20,6 +20,7 @@ from azure.core.exceptions import (
 
 from kms_core import (
     AccessDeniedError,
+    AuthenticationError,
     ConfigError,
     ConflictError,
     DekExistsError,
@@ -93,9 +94,11 @@ _CODES: Mapping[Clue, Meaning] = {
         AccessDeniedError, f"{_DENIED}, and their network by the firewall"
     ),
     "InsufficientAccountPermissions": Meaning(AccessDeniedError, _DENIED),
-    "AuthenticationFailed": Meaning(AccessDeniedError, f"{_CREDENTIALS}, and this machine's clock"),
-    "InvalidAuthenticationInfo": Meaning(AccessDeniedError, _CREDENTIALS),
-    "NoAuthenticationInformation": Meaning(AccessDeniedError, _CREDENTIALS),
+    "AuthenticationFailed": Meaning(
+        AuthenticationError, f"{_CREDENTIALS}, and this machine's clock"
+    ),
+    "InvalidAuthenticationInfo": Meaning(AuthenticationError, _CREDENTIALS),
+    "NoAuthenticationInformation": Meaning(AuthenticationError, _CREDENTIALS),
     "AccountIsDisabled": Meaning(AccessDeniedError, "the storage account is disabled; enable it"),
     "BlobImmutableDueToPolicy": Meaning(AccessDeniedError, "an immutability policy protects it"),
     "LeaseIdMissing": Meaning(OperationError, _LEASED),
@@ -113,13 +116,13 @@ _CODES: Mapping[Clue, Meaning] = {
 }
 
 _STATUS: Mapping[Clue, Meaning] = {
-    HTTPStatus.UNAUTHORIZED: Meaning(AccessDeniedError, _CREDENTIALS),
+    HTTPStatus.UNAUTHORIZED: Meaning(AuthenticationError, _CREDENTIALS),
     HTTPStatus.FORBIDDEN: Meaning(AccessDeniedError, _DENIED),
     HTTPStatus.NOT_FOUND: Meaning(ConfigError, _NOBODY),
     HTTPStatus.REQUEST_TIMEOUT: Meaning(UnavailableError, _NETWORK),
     HTTPStatus.TOO_MANY_REQUESTS: Meaning(ThrottledError, _BUSY),
     "5xx": Meaning(UnavailableError, _AWAY),
-    ClientAuthenticationError: Meaning(AccessDeniedError, _CREDENTIALS),
+    ClientAuthenticationError: Meaning(AuthenticationError, _CREDENTIALS),
     "no failure": Meaning(UnavailableError, _STRANGE),
     DecodeError: Meaning(UnavailableError, _STRANGE),
     HttpResponseError: Meaning(OperationError, _REFUSED),
@@ -203,7 +206,7 @@ CREDENTIALS = ErrorTable(
     (AzureError, *_UNREADABLE),
     {
         **_STATUS,
-        HTTPStatus.FORBIDDEN: Meaning(AccessDeniedError, _CREDENTIALS),
+        HTTPStatus.FORBIDDEN: Meaning(AuthenticationError, _CREDENTIALS),
         **dict.fromkeys(_UNREADABLE, Meaning(ConfigError, _FILE)),
     },
     _find_clues_of_credentials,
