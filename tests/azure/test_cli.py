@@ -11,6 +11,7 @@ import pytest
 from tests.azure.cloud import Cloud
 from tests.cli.running import run_command
 from tests.fakes.azure.servers import CLIENT_SECRET
+from tests.secret_files import write_private
 
 HSM = "managedhsm.azure.net"
 
@@ -23,8 +24,7 @@ def key(cloud: Cloud) -> str:
 @pytest.fixture
 def config(cloud: Cloud, key: str, tmp_path: Path) -> str:
     """A config file; the secret stands in a file of its own."""
-    (tmp_path / "secret").touch(mode=0o600)
-    (tmp_path / "secret").write_text(CLIENT_SECRET)
+    write_private(tmp_path / "secret", CLIENT_SECRET)
     storage = cloud.storage_parameters(cloud.make_container())
     kek = cloud.kek_parameters(key, HSM)
     for table in (kek, storage):

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import kms_core
-from kms_core.backend import read_secret_file
+from kms_core._config.choices import ChosenBackend
+from kms_core._plugins.parameters import read_parameters
+from kms_core.backend import BackendConfig, SecretStr, read_secret_file
 from kms_core.builtin.local.key_file import new_key_file
 from tests.secret_files import write_private
 
@@ -232,6 +234,23 @@ def test_every_backend_asks_who_may_change_a_secret(kek: str, tmp_path: Path) ->
     with pytest.raises(kms_core.AccessDeniedError, match="has mode 0666") as caught:
         kms_core.open_kms(f"{kek}{path}")
     assert str(caught.value).startswith(f"{kek.partition('?')[0]}: open: ")
+
+
+class Pinned(SecretStr):
+    public = True
+
+
+def test_what_is_public_but_must_be_the_right_one(tmp_path: Path) -> None:
+    class Config(BackendConfig):
+        pinned: Pinned
+
+    chosen = ChosenBackend("kms", "acme", {"pinnedFile": "pinned"}, tmp_path)
+    path = write_private(tmp_path / "pinned", "value\n")
+    path.chmod(0o644)
+    assert read_parameters(Config, chosen).pinned.get_secret_value() == "value"
+    path.chmod(0o664)
+    with pytest.raises(kms_core.AccessDeniedError, match="mode 0664, so others may change it"):
+        read_parameters(Config, chosen)
 
 
 def test_a_byte_order_mark(tmp_path: Path) -> None:

@@ -157,7 +157,8 @@ def _find(request: Any) -> Any:
 
 def _read(name: str, path: Path, config: GcpConfig) -> Any:
     try:
-        document = json.loads(path.read_bytes() if path.is_file() else read_secret_file(path))
+        of_sdk = name == _FILE and path.is_file()
+        document = json.loads(path.read_bytes() if of_sdk else read_secret_file(path, public=True))
         if name != _FILE and document["type"] not in _PUBLIC:
             document = json.loads(read_secret_file(path))
         problem = _find_stranger(document, config.universe_domain)

@@ -85,7 +85,8 @@ def _read_secret(
     chosen: ChosenBackend, name: str, kind: type[Secret[Any]], file: object
 ) -> Secret[Any]:
     try:
-        return kind.from_file(read_secret_file(locate_path(Path(str(file)), chosen.folder)))
+        path = locate_path(Path(str(file)), chosen.folder)
+        return kind.from_file(read_secret_file(path, public=kind.public))
     except AccessDeniedError as error:
         error.locate(backend=chosen.backend, operation="open", dek_id=None)
         raise

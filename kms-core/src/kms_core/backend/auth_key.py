@@ -45,6 +45,8 @@ class AuthKey(SecretBytes):
     It is not secret, only too long for a line; as a secret type it may come from a file.
     """
 
+    public = True
+
     def __init__(self, text: str) -> None:
         """Raises ValueError."""
         super().__init__(text)

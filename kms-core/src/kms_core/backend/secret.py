@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 ValueT = TypeVar("ValueT", str, bytes)
 
 
 class Secret(Generic[ValueT]):
-    """Holds a value that no ``repr``, log or traceback shows."""
+    """Holds a value that no ``repr``, log or traceback shows.
+
+    Attributes:
+        public: whether others may read its file, as what is not secret, but must be the right one.
+    """
 
     __slots__ = ("_value",)
+    public: ClassVar[bool] = False
 
     def __init__(self, value: ValueT) -> None:
         self._value: ValueT = value

@@ -20,18 +20,22 @@ _ROOT = 0
 _WRITERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-def read_secret_file(path: Path) -> bytes:
+def read_secret_file(path: Path, *, public: bool = False) -> bytes:
     """Read a regular file of at most 1 MiB that belongs to this process's user or to root.
 
     Nobody else may write it or replace it in its folder. Others may read it only if root lets
     them: through its group, by mode 0444, or by a mount that is read-only.
+
+    Args:
+        path: the file.
+        public: anybody may read it; it is only to be the right one.
 
     Raises:
         AccessDeniedError: others may read or change it, or it is no such file; says what to run.
         OSError: it is not there, or cannot be read.
     """
     with open(path, "rb", opener=_open_at_once) as file:
-        problem = next(_problems(path, file.fileno()), None)
+        problem = next(_problems(path, file.fileno(), public=public), None)
         content = b"" if problem else file.read(_LIMIT + 1)
     if problem or len(content) > _LIMIT:
         raise AccessDeniedError(problem or f"{str(path)!r} has more than {_LIMIT} bytes")
@@ -42,14 +46,14 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # or a pipe would wait for its writer
 
 
-def _problems(path: Path, descriptor: int) -> Iterator[str]:
+def _problems(path: Path, descriptor: int, *, public: bool) -> Iterator[str]:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         yield f"{str(path)!r} is no regular file; write the secret into one"
     yield from _owner_problem(path, status, "change it")
     read_only = bool(os.fstatvfs(descriptor).f_flag & os.ST_RDONLY)
     mode = stat.S_IMODE(status.st_mode)
-    if mode & _forbidden(status, read_only=read_only):
+    if mode & _forbidden(status, may_be_read=public or read_only):
         deed = "change" if mode & _WRITERS else "read"
         cure = _mode_cure(path, status, read_only=read_only)
         yield f"{str(path)!r} has mode {mode:04o}, so others may {deed} it; {cure}"
@@ -57,9 +61,9 @@ def _problems(path: Path, descriptor: int) -> Iterator[str]:
         yield from _folder_problem(folder)
 
 
-def _forbidden(status: os.stat_result, *, read_only: bool) -> int:
+def _forbidden(status: os.stat_result, *, may_be_read: bool) -> int:
     """The bits of the mode that must not be set."""
-    if read_only or (status.st_uid == _ROOT and not status.st_mode & 0o222):
+    if may_be_read or (status.st_uid == _ROOT and not status.st_mode & 0o222):
         return _WRITERS
     if status.st_uid == _ROOT:
         return _WRITERS | stat.S_IRWXO
