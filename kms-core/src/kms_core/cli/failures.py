@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import click
 
 from kms_core import BackendError, ConfigError, KmsError
+from kms_core._causes import ForeignError
 
 _FAILED, _WRONG, _TRY_LATER, _INTERRUPTED = 1, 2, 75, 130  # 75 is EX_TEMPFAIL of sysexits.h
 _URI_PARAMETERS = re.compile(r"(\w://[\w.-]*).*", re.DOTALL)
@@ -69,7 +70,10 @@ def _trace(error: BaseException) -> Iterator[str]:
         yield from _trace(cause)
         yield "which led to"
     yield "".join(traceback.format_tb(error.__traceback__)).rstrip()
-    yield type(error).__name__ + (f": {error}" if isinstance(error, KmsError) else "")
+    if isinstance(error, ForeignError):  # it says the class of what it stands for
+        yield str(error)
+    else:
+        yield type(error).__name__ + (f": {error}" if isinstance(error, KmsError) else "")
 
 
 def _discard_output() -> None:
