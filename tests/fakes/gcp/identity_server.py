@@ -109,6 +109,5 @@ class Identities:
 def start_identities(accounts: Accounts) -> Iterator[Identities]:
     """Serve on a free port of the loopback interface."""
     identities = Identities(accounts)
-    with serve(identities.make_app()) as port:
-        identities.url = f"http://127.0.0.1:{port}"
+    with serve(identities.make_app(), lambda: identities.answer is not None) as identities.url:
         yield identities

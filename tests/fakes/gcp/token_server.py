@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
@@ -88,25 +88,25 @@ def start_token_server() -> Iterator[tuple[TokenServer, str]]:
     """The server, and its token_uri."""
     tokens = TokenServer()
     tokens.app.secret_key = token_hex()
-    form = token_form()
-
-    def live(exchange: Exchange, reply: Reply) -> Reply:
-        return reply if tokens.answer else form(exchange, reply)
-
-    with serve(tokens.app) as port:
-        proxy = Proxy(f"http://127.0.0.1:{port}", live=live)
-        with run_proxy(proxy, Exchange):
-            yield tokens, f"{proxy.url}/token".replace("127.0.0.1", "localhost")
+    with serve(tokens.app, lambda: tokens.answer is not None) as url:
+        yield tokens, f"{url}/token".replace("127.0.0.1", "localhost")
 
 
 @contextmanager
-def serve(app: Flask) -> Iterator[int]:
-    """Serve an app on a port of the loopback interface."""
+def serve(app: Flask, is_spoiled: Callable[[], bool]) -> Iterator[str]:
+    """Serve an app, in the live form unless a test spoils its answers, and yield its URL."""
+    form = token_form()
+
+    def live(exchange: Exchange, reply: Reply) -> Reply:
+        return reply if is_spoiled() else form(exchange, reply)
+
     http = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=http.serve_forever)
     thread.start()
     try:
-        yield http.server_port
+        proxy = Proxy(f"http://127.0.0.1:{http.server_port}", live=live)
+        with run_proxy(proxy, Exchange):
+            yield proxy.url
     finally:
         http.shutdown()
         thread.join()

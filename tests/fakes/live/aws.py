@@ -59,7 +59,7 @@ def _finish_s3(call: str, reply: Reply, turn: int) -> None:
 
 def _rewrite_kms(call: str, reply: Reply, turn: int) -> None:
     refused = _CODE.search(reply.body)
-    if reply.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+    if not refused and not reply.body.startswith(b"{"):  # moto's page of an error of its own
         reply.body = b'{"__type": "KMSInternalException"}'
     body = {"__type": _REFUSALS[refused[1]]} if refused else json.loads(reply.body)
     if "__type" in body:  # the code alone, and a capital letter where access is denied

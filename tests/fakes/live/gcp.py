@@ -12,6 +12,14 @@ from tests.fakes.live.table import read_table
 from tests.fakes.proxy import Exchange, Reply
 
 _KMS = read_table("cloud-kms")
+_TOKEN_CALLS = {
+    ":generateAccessToken": "generateAccessToken",
+    "/default/": "metadata account",
+    "/v1/token": "exchange",
+    "/default/token": "metadata token",
+    "iam.gserviceaccount.com/token": "metadata token",
+    "/token": "token",
+}
 _ACTIONS = {"POST": "insert", "DELETE": "delete", "PATCH": "patch"}
 
 
@@ -21,8 +29,8 @@ def storage_form() -> LiveForm:
 
 
 def token_form() -> LiveForm:
-    """Of the token endpoint."""
-    return LiveForm(read_table("google-tokens"), lambda _: "token")
+    """Of all that give tokens: the token endpoint, STS, IAM Credentials, the metadata server."""
+    return LiveForm(read_table("google-tokens"), _name_token_call)
 
 
 def keep_listed(method: str, message: Any) -> Any:
@@ -33,6 +41,14 @@ def keep_listed(method: str, message: Any) -> Any:
     for field in fields - listed:
         setattr(message, field, None)
     return message
+
+
+def _name_token_call(exchange: Exchange) -> str:
+    path = urlsplit(exchange.path).path
+    for ending, name in _TOKEN_CALLS.items():
+        if path.endswith(ending):
+            return name
+    return "metadata"
 
 
 def _name_storage_call(exchange: Exchange) -> str:
