@@ -32,6 +32,7 @@ OURS = {
     "409",
     "5xx",
     "AccessDenied by KMS",
+    "a page",
     "no failure",
     "for now",
 }
