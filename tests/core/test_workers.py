@@ -59,6 +59,17 @@ def test_calls_that_hang_take_no_more_threads_than_allowed(gate: threading.Event
     assert len(begun) == 2, "a call whose caller has gone does not begin"
 
 
+def test_callers_who_come_at_once_get_no_more_threads_than_allowed() -> None:
+    workers, together = Workers(4, LONG), threading.Barrier(32)
+
+    def call(_number: int) -> int:
+        together.wait(LONG)
+        return workers.run(threading.get_ident)
+
+    with ThreadPoolExecutor(32) as pool:
+        assert len(set(pool.map(call, range(32)))) <= 4
+
+
 def test_a_thread_is_used_again() -> None:
     workers = Workers(50, LONG)
     threads = set()

@@ -60,20 +60,21 @@ class Workers:
         self._dismiss()
 
     def _hire(self) -> None:
-        """Start a thread unless one is idle. Only CPython's atomic steps, so without a lock."""
+        """Start a thread, unless one is idle or there are enough."""
         try:
-            self._idle.pop()
+            self._idle.pop()  # atomic
         except IndexError:
-            if len(self._threads) < self._limit:
-                target, name = _work, "kms-core call"
-                given = (self._jobs, self._idle)
-                thread = threading.Thread(target=target, args=given, name=name, daemon=True)
-                thread.start()
-                self._threads.append(thread)
+            with self._hiring:
+                if len(self._threads) < self._limit:
+                    given = (self._jobs, self._idle)
+                    thread = threading.Thread(target=_work, args=given, daemon=True)
+                    thread.start()
+                    self._threads.append(thread)
 
     def _reset(self) -> None:
         self._jobs: _Jobs = SimpleQueue()
         self._idle: deque[None] = deque()
+        self._hiring = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._dismiss = weakref.finalize(self, _dismiss, self._jobs, self._threads)
         self._process = os.getpid()
