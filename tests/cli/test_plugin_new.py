@@ -43,7 +43,7 @@ ONLY_A_SERVICE_HAS: dict[str, set[str]] = {
         *("rotate_kek", "open_missing_kek", "disable_kek"),
         *("open_unreachable", "open_forbidden", "open_through"),
     },
-    "storage": {"open_unreachable", "open_through", "plant_name"},
+    "storage": {"open_missing", "open_unreachable", "open_through", "plant_name"},
     "deriver": {"open_unreachable", "open_forbidden"},
     "observer": set(),
 }

@@ -12,6 +12,12 @@ from kms_core.backend import StoredRecord, hookimpl
 from tests.conformance.small_store import SmallStorage, SmallStore
 
 
+class TakesAMissingStoreForAnEmptyOne(SmallStorage):
+    breaks = ("test_missing_store",)
+
+    def refuse_missing(self) -> None: ...
+
+
 class RemembersRecords(SmallStorage):
     breaks = ("test_load_again",)
 

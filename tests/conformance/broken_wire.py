@@ -154,6 +154,17 @@ class TakesAnothersRecordForItsOwn(SmallStorage):
             return self.load(dek_id).revision
 
 
+class TakesAnyRecordForItsReplacement(SmallStorage):
+    breaks = ("test_lost_replace",)
+
+    @hookimpl
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        try:
+            return super().replace_record(dek_id, data, revision)
+        except UnavailableError:
+            return self.load(dek_id).revision
+
+
 class KeepsHalf(SmallStorage):
     breaks = ("test_lost_create",)
 

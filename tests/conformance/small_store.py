@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from threading import RLock
 
-from kms_core import ConflictError, DekExistsError, DekNotFoundError, StorageInfo
+from kms_core import ConfigError, ConflictError, DekExistsError, DekNotFoundError, StorageInfo
 from kms_core.backend import MAX_RECORD_SIZE, ListedRecord, StorageSpec, StoredRecord, hookimpl
 from tests.conformance.small_kms import Service, SmallBackend
 
@@ -19,10 +19,19 @@ class SmallStore(Service):
         self.foreign: set[str] = set()
         self.lock = RLock()
         self.writes = 0
+        self.missing = False
 
 
 class SmallStorage(SmallBackend, StorageSpec):
     service: SmallStore
+
+    def reach(self) -> None:
+        super().reach()
+        self.refuse_missing()
+
+    def refuse_missing(self) -> None:
+        if self.service.missing:
+            raise self.error(ConfigError("there is no such store"))
 
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:

@@ -158,6 +158,10 @@ class StorageSuite(StorageConformance):
         return lambda: self.backend(like(service, forbidden=True))
 
     @pytest.fixture
+    def open_missing(self, service: SmallStore) -> Callable[[], SmallStorage]:
+        return lambda: self.backend(like(service, records={}, missing=True))
+
+    @pytest.fixture
     def plant_record(self, service: SmallStore) -> Callable[[str, bytes], None]:
         return lambda dek_id, data: service.records.update({dek_id: StoredRecord(data, "planted")})
 

@@ -14,6 +14,10 @@ class TestFileStorage(StorageConformance):
         return lambda: FileStorage(FileStorage.Config(path=tmp_path))
 
     @pytest.fixture
+    def open_missing(self, tmp_path: Path) -> Callable[[], FileStorage]:
+        return lambda: FileStorage(FileStorage.Config(path=tmp_path / "missing"))
+
+    @pytest.fixture
     def plant_record(self, tmp_path: Path) -> Callable[[str, bytes], int]:
         return lambda dek_id, data: (tmp_path / encode_name(dek_id)).write_bytes(data)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -16,8 +17,6 @@ from tests.fakes.http_service import PAGE_SIZE, HttpService, ServiceHandler
 from tests.fakes.thread import HttpServer, run_thread
 
 T = TypeVar("T", HttpKek, HttpStorage)
-NOWHERE = "http://127.0.0.1:1"  # nobody listens there: binding it takes a privilege
-IMPATIENT = 2
 
 
 @pytest.fixture
@@ -31,6 +30,12 @@ def service() -> HttpService:
 def url(service: HttpService) -> Iterator[str]:
     with run_thread(HttpServer(ServiceHandler, service)) as url:
         yield url
+
+
+@pytest.fixture
+def timeout(request: pytest.FixtureRequest) -> float:
+    """Short only where calls hang, so that no answer loses against it."""
+    return 2 if re.search("hangs|late", request.node.name) else 60
 
 
 @pytest.fixture
@@ -60,16 +65,18 @@ class TestHttpKek(KekConformance):
         return opener(HttpKek, service, url, keyName="missing")
 
     @pytest.fixture
-    def open_unreachable(self, service: HttpService) -> Callable[[], HttpKek]:
-        return opener(HttpKek, service, NOWHERE, keyName="one")
+    def open_unreachable(self, service: HttpService, closed_port: int) -> Callable[[], HttpKek]:
+        return opener(HttpKek, service, f"http://127.0.0.1:{closed_port}", keyName="one")
 
     @pytest.fixture
     def open_forbidden(self, service: HttpService, url: str) -> Callable[[], HttpKek]:
         return opener(HttpKek, service, url, "nobody", keyName="one")
 
     @pytest.fixture
-    def open_through(self, service: HttpService, through: str) -> Callable[[], HttpKek]:
-        return opener(HttpKek, service, through, keyName="one", timeout=IMPATIENT)
+    def open_through(
+        self, service: HttpService, through: str, timeout: float
+    ) -> Callable[[], HttpKek]:
+        return opener(HttpKek, service, through, keyName="one", timeout=timeout)
 
     @pytest.fixture
     def rotate_kek(self, service: HttpService) -> Callable[[], None]:
@@ -92,16 +99,22 @@ class TestHttpStorage(StorageConformance):
         return opener(HttpStorage, service, url, folder="deks")
 
     @pytest.fixture
-    def open_unreachable(self, service: HttpService) -> Callable[[], HttpStorage]:
-        return opener(HttpStorage, service, NOWHERE, folder="deks")
+    def open_unreachable(self, service: HttpService, closed_port: int) -> Callable[[], HttpStorage]:
+        return opener(HttpStorage, service, f"http://127.0.0.1:{closed_port}", folder="deks")
+
+    @pytest.fixture
+    def open_missing(self, service: HttpService, url: str) -> Callable[[], HttpStorage]:
+        return opener(HttpStorage, service, url, folder="missing")
 
     @pytest.fixture
     def open_forbidden(self, service: HttpService, url: str) -> Callable[[], HttpStorage]:
         return opener(HttpStorage, service, url, "nobody", folder="deks")
 
     @pytest.fixture
-    def open_through(self, service: HttpService, through: str) -> Callable[[], HttpStorage]:
-        return opener(HttpStorage, service, through, folder="deks", timeout=IMPATIENT)
+    def open_through(
+        self, service: HttpService, through: str, timeout: float
+    ) -> Callable[[], HttpStorage]:
+        return opener(HttpStorage, service, through, folder="deks", timeout=timeout)
 
     @pytest.fixture
     def plant_record(self, service: HttpService) -> Callable[[str, bytes], None]:

@@ -18,7 +18,11 @@ from tests.packaging.debian import found_programs
 
 NOT_GIVEN = {
     "kms-pkcs11": {"open_unreachable", "open_at"},  # SoftHSM is never away, and has no wire
-    "kms-sql": {"open_at", "plant_name"},  # SQLite has no wire, and a table holds nothing else
+    "kms-sql": {
+        "open_missing",
+        "open_at",
+        "plant_name",
+    },  # SQLite has no wire, and a table nothing else
 }
 """What an example does not give the kit's harness."""
 

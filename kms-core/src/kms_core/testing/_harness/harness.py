@@ -77,6 +77,7 @@ class StorageHarness:
         secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
         open_forbidden: opens a client whose credentials may do nothing.
         open_unreachable: opens a client of a service that is not there; not needed with open_at.
+        open_missing: opens a store that is not there, as a bucket that nobody has created.
         endpoint: the URL of the service, to which a wire that fails is to lead.
         open_at: opens a client of the store at another URL, which has the host and port of a wire;
             give it time limits as short as the service allows, and few attempts.
@@ -88,6 +89,7 @@ class StorageHarness:
     secrets: Sequence[Secret] = ()
     open_forbidden: Open | None = None
     open_unreachable: Open | None = None
+    open_missing: Callable[[], StorageSpec] | None = None
     endpoint: str = ""
     open_at: OpenAt | None = None
     plant_record: PlantRecord | None = None

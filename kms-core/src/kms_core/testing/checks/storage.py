@@ -8,8 +8,17 @@ from typing import Any, ClassVar, TypeAlias
 import pytest
 
 from kms_core.backend.hookspecs import StorageSpec
-from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError
-from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
+from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError, KmsError
+from kms_core.testing._harness.clauses import clause
+from kms_core.testing._harness.client import (
+    Client,
+    Fresh,
+    Scheme,
+    clients,
+    expect,
+    refused,
+    skip_without,
+)
 from kms_core.testing._harness.harness import StorageHarness, required
 from kms_core.testing.checks.errors import Requests
 from kms_core.testing.checks.optional import StorageOptionalChecks
@@ -52,10 +61,27 @@ class StorageConformance(
         return harness.plant_record if harness else None
 
     @pytest.fixture
+    def open_missing(self, harness: StorageHarness | None) -> OpenStorage | None:
+        """Opens a store that is not there."""
+        return harness.open_missing if harness else None
+
+    @pytest.fixture
     def fresh(self, open_storage: OpenStorage) -> Iterator[Fresh]:
         """Opens and binds the store."""
         with clients(open_storage, self.scheme) as fresh:
             yield fresh
+
+    @clause(StorageSpec.load_record)
+    def test_missing_store(self, open_missing: OpenStorage | None) -> None:
+        """A store that is not there is no store without the record, and is never told as one.
+
+        Cure: tell the code of a missing store from that of a missing record, and raise ConfigError
+        for it. Else core makes new DEKs wherever a disk is not mounted or a name is mistyped.
+        """
+        open_storage = skip_without("open_missing", open_missing)
+        with clients(open_storage, self.scheme) as missing:
+            _tells_of_no_record("load_record", lambda: missing().call("load_record", dek_id="id"))
+            _tells_of_no_record("list_dek_ids", lambda: missing().finish("list_dek_ids", prefix=""))
 
     def use(self, client: Client) -> None:
         """Create, load and delete a record."""
@@ -102,3 +128,9 @@ class StorageConformance(
             ],
             [],
         )
+
+
+def _tells_of_no_record(hook: str, call: Callable[[], object]) -> None:
+    told = f"{hook} of a store that is not there"
+    is_said = isinstance(refused(KmsError, told, call), DekNotFoundError)
+    expect(f"{told}: whether it says that a record is missing", expected=False, seen=is_said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -84,6 +85,31 @@ class StorageWireChecks:
         stored: StoredRecord = fresh().answer("load_record", dek_id="id")
         kept = StoredRecord(b"of another", revision)
         expect(f"create_record {when}: the record that was there", kept, stored)
+
+    @pytest.mark.parametrize("fault", _FAULTS)
+    @clause(StorageSpec.replace_record)
+    def test_lost_replace(
+        self,
+        fresh: Fresh,
+        wire: FaultyWire,
+        open_through: Callable[[], BackendSpec] | None,
+        fault: Fault,
+    ) -> None:
+        """Over a wire that fails once returns only if its own data is stored.
+
+        Cure: raise UnavailableError after a lost answer, and look at nothing: core loads the
+        record and compares its data.
+        """
+        open_client = skip_without("open_at", open_through)
+        first = fresh().answer("create_record", dek_id="id", data=b"first")
+        with clients(open_client, "storage") as through, suppress(*FAILED, ConflictError):
+            client = through()
+            wire.spoil(fault, times=1)
+            arguments = {"dek_id": "id", "data": _DATA, "revision": first}
+            revision = client.call("replace_record", **arguments)
+            stored: StoredRecord = fresh().answer("load_record", dek_id="id")
+            told = f"replace_record that returned over a wire that {fault} once: what is stored"
+            expect(told, StoredRecord(_DATA, revision), stored)
 
 
 def _is_whole(fresh: Fresh, outcome: KmsError | None, revision: str | None) -> None:
