@@ -40,10 +40,10 @@ OWN = {
 PROJECT = Path("kms-my-vault")
 ONLY_A_SERVICE_HAS: dict[str, set[str]] = {
     "kek": {
-        *("rotate_kek", "open_missing_kek", "disable_kek"),
-        *("open_unreachable", "open_forbidden", "open_through"),
+        *("rotate", "open_missing", "disable"),
+        *("open_unreachable", "open_forbidden", "open_at"),
     },
-    "storage": {"open_missing", "open_unreachable", "open_through", "plant_name"},
+    "storage": {"open_missing", "open_unreachable", "open_at", "plant_name"},
     "deriver": {"open_unreachable", "open_forbidden"},
     "observer": set(),
 }
@@ -133,7 +133,7 @@ def test_it_passes_the_kit_as_it_comes(kms: Kms, kind: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert {*re.findall(r"define the fixture (\w+)", done.stdout)} == ONLY_A_SERVICE_HAS[kind]
+    assert {*re.findall(r"give the harness (\w+)", done.stdout)} == ONLY_A_SERVICE_HAS[kind]
 
 
 NOISY = "import warnings\ndef pytest_runtest_setup():\n    warnings.warn('the loop of tomorrow')\n"
