@@ -97,8 +97,8 @@ _OF_STORAGE = (
         unseen="no fixture makes the lock fail, but not the rest of the folder",
     ),
     _file(', lock_file(self._folder / ".lock")', ""),
-    _file("MAX_RECORD_SIZE + 1)", "MAX_RECORD_SIZE)"),
-    _file("MAX_RECORD_SIZE + 1)", "10 * MAX_RECORD_SIZE)"),
+    _file("MAX_RECORD_SIZE + 1", "MAX_RECORD_SIZE"),
+    _file("MAX_RECORD_SIZE + 1", "10 * MAX_RECORD_SIZE"),
     _file("    @hookimpl\n    def close", "    def close"),
 )
 _OF_KEK = (
