@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from kms_core import AccessDeniedError, ConfigError, UnavailableError, open_kms
+from kms_core import AccessDeniedError, AuthenticationError, ConfigError, UnavailableError, open_kms
 from kms_core._config.choices import ChosenBackend
 from kms_core._config.uri import parse_uri
 from kms_core._plugins.parameters import read_parameters
@@ -188,7 +188,7 @@ def test_no_credentials_at_all(cloud: Cloud) -> None:
         lambda: cloud.open_storage("deks", credentialsPath=None),
     ]
     for open_backend in opens:
-        with pytest.raises(AccessDeniedError, match="gcloud auth application-default login"):
+        with pytest.raises(AuthenticationError, match="gcloud auth application-default login"):
             open_backend()
 
 
@@ -196,7 +196,7 @@ def test_rejected_account(cloud: Cloud) -> None:
     account = cloud.accounts.make("storage.objects.get")
     del cloud.accounts.known[account.email]
     storage = cloud.open_storage(cloud.make_bucket(), credentialsPath=str(account.file))
-    with pytest.raises(AccessDeniedError, match="check credentialsPath"):
+    with pytest.raises(AuthenticationError, match="check credentialsPath"):
         storage.load_record("id")
 
 
@@ -223,7 +223,7 @@ def test_credentials_that_cannot_be_renewed_are_no_outage_of_the_kms(
         "google.oauth2.credentials._GOOGLE_OAUTH2_TOKEN_ENDPOINT", cloud.accounts.token_uri
     )
     kek = cloud.open_kek(cloud.make_key(), credentialsPath=None, **PATIENT)
-    with pytest.raises(AccessDeniedError, match="finding credentials on this machine") as caught:
+    with pytest.raises(AuthenticationError, match="finding credentials on this machine") as caught:
         kek.wrap_dek(bytes(32), {})
     assert not caught.value.retryable
     assert "PRIVATE" not in str(caught.value)
@@ -253,8 +253,8 @@ def test_sovereign_cloud(cloud: Cloud, tmp_path: Path) -> None:
     file = tmp_path / "key.json"
     write_private(file, json.dumps(document | {"universe_domain": "example.com"}))
     there = {"endpoint": None, "credentialsPath": str(file), "universeDomain": "example.com"}
-    assert cloud.open_kek("k", **there)._client._opened.get()[0].api_endpoint == (
+    assert cloud.open_kek("k", **there)._client._opened.get().client.api_endpoint == (
         "cloudkms.example.com"
     )
     storage = cloud.open_storage("deks", **there)
-    assert storage._client._opened.get()[0].api_endpoint == "https://storage.example.com"
+    assert storage._client._opened.get().client.api_endpoint == "https://storage.example.com"

@@ -14,10 +14,7 @@ class GcpKekConformance(KekConformance):
     algorithm = Algorithm.GOOGLE_SYMMETRIC_ENCRYPTION
 
     @pytest.fixture
-    def harness(self, cloud: Cloud, request: pytest.FixtureRequest) -> KekHarness:
-        if request.node.name == "test_faulty_wire[hangs]":
-            reason = "kms-gcp: gRPC asks again over the connection that hangs"
-            request.node.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+    def harness(self, cloud: Cloud) -> KekHarness:
         key, other = (cloud.make_key(level=self.level, algorithm=self.algorithm) for _ in range(2))
         [version] = cloud.key(key).versions
         return KekHarness(

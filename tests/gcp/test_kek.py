@@ -11,6 +11,7 @@ import pytest
 
 from kms_core import (
     AccessDeniedError,
+    AuthenticationError,
     ConfigError,
     DekSizeError,
     KekDisabledError,
@@ -201,4 +202,4 @@ def test_account_that_google_does_not_know(cloud: Cloud, name: str) -> None:
     account = cloud.accounts.make(*KEK_PERMISSIONS)
     del cloud.accounts.known[account.email]
     kek = cloud.open_kek(name, credentialsPath=str(account.file))
-    assert "check credentialsPath" in str(fails(AccessDeniedError, kek.describe_kek))
+    assert "check credentialsPath" in str(fails(AuthenticationError, kek.describe_kek))

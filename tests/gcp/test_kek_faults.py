@@ -14,6 +14,7 @@ from grpc import StatusCode
 
 from kms_core import (
     AccessDeniedError,
+    AuthenticationError,
     KekDisabledError,
     KekNotFoundError,
     KmsError,
@@ -101,7 +102,7 @@ CODES: list[tuple[StatusCode, type[KmsError], bool]] = [
     (StatusCode.UNKNOWN, UnavailableError, True),
     (StatusCode.RESOURCE_EXHAUSTED, ThrottledError, True),
     (StatusCode.PERMISSION_DENIED, AccessDeniedError, False),
-    (StatusCode.UNAUTHENTICATED, AccessDeniedError, False),
+    (StatusCode.UNAUTHENTICATED, AuthenticationError, False),
     (StatusCode.NOT_FOUND, KekNotFoundError, False),
     (StatusCode.FAILED_PRECONDITION, KekDisabledError, False),
     (StatusCode.UNIMPLEMENTED, OperationError, False),

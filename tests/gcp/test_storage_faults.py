@@ -9,6 +9,7 @@ import pytest
 
 from kms_core import (
     AccessDeniedError,
+    AuthenticationError,
     ConfigError,
     ConflictError,
     DekExistsError,
@@ -222,7 +223,7 @@ def test_requester_pays(cloud: Cloud, storage: GcpStorage) -> None:
 ANSWERS: list[tuple[Fault, type[KmsError], bool]] = [
     (hang, UnavailableError, True),
     (drop, UnavailableError, True),
-    (say(401), AccessDeniedError, False),
+    (say(401), AuthenticationError, False),
     (say(403), AccessDeniedError, False),
     (say(403, reason="rateLimitExceeded"), ThrottledError, True),
     (say(404, "The specified bucket does not exist."), ConfigError, False),
@@ -261,7 +262,8 @@ def test_answers(
 def test_errors_hold_no_token(cloud: Cloud, storage: GcpStorage, fault: Fault) -> None:
     """The SDK's errors hold requests, whose headers hold the token."""
     cloud.front.spoil(GET, fault)
-    link: BaseException | None = fails_somehow(lambda: storage.load_record("id"))
+    bound = Client(storage, "storage").bound
+    link: BaseException | None = fails_somehow(lambda: bound.load_record("id"))
     while link is not None:
         holders = [link, getattr(link, "response", None), getattr(link, "cause", None)]
         assert not any(getattr(holder, "request", None) for holder in holders)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from google.api_core import exceptions as sdk
@@ -23,6 +24,12 @@ _TALKATIVE = (
 """Loggers whose debug log holds whole messages and headers, and so DEKs and tokens."""
 
 
+@dataclass
+class _Opened(Generic[ClientT]):
+    client: ClientT
+    token: Token
+
+
 class GcpClient(Generic[ClientT]):
     """Clients of one service, one for each process.
 
@@ -38,14 +45,15 @@ class GcpClient(Generic[ClientT]):
         open_client: Callable[[Token], ClientT],
         close_client: Callable[[ClientT], None],
     ) -> None:
-        def open_both() -> tuple[ClientT, Token]:
+        def open_both() -> _Opened[ClientT]:
             token = open_token()
-            return open_client(token), token
+            return _Opened(open_client(token), token)
 
-        def close_both(opened: tuple[ClientT, Token]) -> None:
-            close_client(opened[0])
-            opened[1].close()
+        def close_both(opened: _Opened[ClientT]) -> None:
+            close_client(opened.client)
+            opened.token.close()
 
+        self._open_client = open_client
         self._opened = PerProcess(open_both, close_both)
 
     def get(self) -> ClientT:
@@ -54,9 +62,15 @@ class GcpClient(Generic[ClientT]):
         Raises:
             KmsError: there are no credentials, or they cannot be renewed.
         """
-        client, token = self._opened.get()
-        token.ensure()
-        return client
+        opened = self._opened.get()
+        opened.token.ensure()
+        return opened.client
+
+    def replace(self, client: ClientT) -> None:
+        """Open another client in place of one whose connection is lost; calls in it may end."""
+        opened = self._opened.get()
+        if opened.client is client:
+            opened.client = self._open_client(opened.token)
 
     def close(self) -> None:
         """Close its connections."""

@@ -19,7 +19,7 @@ from google.oauth2 import service_account
 from requests import Session
 from requests.adapters import HTTPAdapter
 
-from kms_core import AccessDeniedError, ConfigError
+from kms_core import AuthenticationError, ConfigError
 from kms_core.backend import Endpoint, mute_logging, read_secret_file, translate_errors
 from kms_gcp.config import GcpConfig
 from kms_gcp.errors import CREDENTIALS
@@ -49,7 +49,8 @@ class Token(google.auth.credentials.Credentials):
 
     Raises:
         ConfigError: they are another universe's, or their file is wrong.
-        AccessDeniedError: there are none, or others may read or change their file.
+        AccessDeniedError: others may read or change their file.
+        AuthenticationError: there are none.
     """
 
     def __init__(self, config: GcpConfig, scope: str, *, signs: bool = False) -> None:
@@ -149,7 +150,7 @@ def _find(request: Any) -> Any:
     else:
         return found
     # Raised here and not above: those errors may carry a file's content.
-    raise AccessDeniedError(
+    raise AuthenticationError(
         "no application default credentials were found; give credentialsPath, run where a "
         "service account is attached, or run `gcloud auth application-default login`"
     )

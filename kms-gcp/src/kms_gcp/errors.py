@@ -16,6 +16,7 @@ from google.auth import exceptions as auth
 
 from kms_core import (
     AccessDeniedError,
+    AuthenticationError,
     ConfigError,
     ConflictError,
     DekExistsError,
@@ -70,16 +71,19 @@ _HIDDEN = (
 _NO_BUCKET = "there is no such bucket; create it, or set createBucket=true"
 _DAMAGED = "the data was damaged on its way; try again"
 _REFUSED = "the service refused the call; look the code up in its documentation"
+_WHERE = "check endpoint and proxy, or try again"
 _CHANGED = "the record has changed since it was read; read it again"
 _LATER = "for now"
 _PAGE = "a page"
 _GATEWAY = "the answer is not Cloud Storage's; check endpoint and proxy, and try again"
 _OF_WHAT_IS_STORED = (sdk.NotFound, sdk.Conflict, sdk.PreconditionFailed)
 
+_MISSING = ("no such object", ": not found")  # the second without a page around it: emulators
 _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
     (sdk.InvalidArgument, "checksum in field", Meaning(UnavailableError, _DAMAGED)),
     (sdk.BadRequest, "crc32c", Meaning(UnavailableError, _DAMAGED)),
     (sdk.NotFound, "bucket does not exist", Meaning(ConfigError, _NO_BUCKET)),
+    *((sdk.NotFound, phrase, Meaning(ConfigError, _NO_BUCKET)) for phrase in _MISSING),
     (sdk.BadRequest, "requester pays", Meaning(ConfigError, _PAYS)),
     (sdk.Forbidden, "cloud kms key", Meaning(AccessDeniedError, _BUCKETS_KEY)),
 )
@@ -105,7 +109,7 @@ _REASONS: Mapping[Clue, Meaning] = {
 
 _TOKENS: Mapping[Clue, Meaning] = {
     _LATER: Meaning(UnavailableError, _AWAY),
-    auth.GoogleAuthError: Meaning(AccessDeniedError, _CREDENTIALS),
+    auth.GoogleAuthError: Meaning(AuthenticationError, _CREDENTIALS),
     auth.TransportError: Meaning(UnavailableError, _NETWORK),
 }
 """The SDK may also renew a token in the middle of a call."""
@@ -115,7 +119,7 @@ _SHARED: Mapping[Clue, Meaning] = {
     _PAGE: Meaning(UnavailableError, _GATEWAY),
     sdk.RetryError: Meaning(UnavailableError, _AWAY),  # its cause counts
     sdk.GoogleAPICallError: Meaning(OperationError, _REFUSED),
-    sdk.Unauthorized: Meaning(AccessDeniedError, _CREDENTIALS),
+    sdk.Unauthorized: Meaning(AuthenticationError, _CREDENTIALS),
     sdk.Forbidden: Meaning(AccessDeniedError, _DENIED),
     sdk.TooManyRequests: Meaning(ThrottledError, _BUSY),
     sdk.Aborted: Meaning(UnavailableError, _AWAY),
@@ -178,29 +182,10 @@ def _code(error: BaseException) -> str:
     return f"{version[1]}: {code}" if version else code
 
 
-def _scrub(error: BaseException | None) -> None:
-    """Requests hold the token in their headers, and an error holds its request."""
-    while error is not None:
-        holders: tuple[Any, ...] = (error, getattr(error, "response", None))
-        for holder in holders:
-            if hasattr(holder, "request"):
-                holder.request = None
-        error = error.__cause__ or error.__context__
-
-
-def _forget(error: BaseException | None) -> None:
-    """What is said of credentials may hold them: an answer, an address, a file."""
-    while error is not None:
-        error.args = ()
-        vars(error).clear()
-        error = error.__cause__ or error.__context__
-
-
 CREDENTIALS = ErrorTable(
     (auth.GoogleAuthError, ValueError, TypeError, AttributeError, LookupError),
     {**_TOKENS, Exception: Meaning(UnavailableError, _ODD_ANSWER)},
     _find_clues,
-    _forget,
 )
 """Finding credentials, or renewing them. The SDK takes the answer for what it should be."""
 
@@ -214,7 +199,6 @@ KEK = ErrorTable(
         sdk.InvalidArgument: Meaning(ConfigError, _SYMMETRIC),
     },
     _find_clues,
-    _scrub,
 )
 """A call of Cloud KMS."""
 
@@ -241,7 +225,6 @@ STORAGE = ErrorTable(
         ),
     },
     _find_clues,
-    _scrub,
 )
 """A call about the bucket, or one that creates an object."""
 
@@ -249,19 +232,25 @@ BUCKET = STORAGE.but({sdk.PreconditionFailed: Meaning(ConfigError, _POLICY)})
 """Creating the bucket, which has no precondition but those of the organization."""
 
 _NO_RECORD = Meaning(DekNotFoundError, "no record of this dek_id is stored")
+_NOT_FOUND: Mapping[Clue, Meaning] = {
+    sdk.NotFound: Meaning(UnavailableError, "the answer is not Cloud Storage's; " + _WHERE),
+    **dict.fromkeys(_MISSING, _NO_RECORD),
+}
 RECORD = STORAGE.but(
     {
-        sdk.NotFound: _NO_RECORD,
+        **_NOT_FOUND,
         sdk.Forbidden: Meaning(AccessDeniedError, _DENIED + _HIDDEN, maybe_missing=True),
     }
 )
 """Reading an object, where the service may deny what is missing."""
 
-METADATA = RECORD.but({sdk.NotFound: Meaning(UnavailableError, "the record changed; try again")})
+METADATA = RECORD.but(
+    dict.fromkeys(_MISSING, Meaning(UnavailableError, "the record changed; try again"))
+)
 """Asking for the hash of what was read, which somebody may have replaced since."""
 
 REPLACE = STORAGE.but({sdk.PreconditionFailed: Meaning(ConflictError, _CHANGED)})
 """Writing an object that has to be at a generation."""
 
-DELETE = REPLACE.but({sdk.NotFound: _NO_RECORD})
+DELETE = REPLACE.but(_NOT_FOUND)
 """Deleting an object that has to be at a generation."""

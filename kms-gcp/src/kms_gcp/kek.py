@@ -7,6 +7,7 @@ received is checked at both ends, as Google's data integrity guidelines say.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from google.cloud.kms_v1 import KeyManagementServiceClient
@@ -16,6 +17,7 @@ from google.cloud.kms_v1.services.key_management_service.transports import (
 from google.cloud.kms_v1.types import (
     CryptoKeyVersion,
     DecryptRequest,
+    DecryptResponse,
     EncryptRequest,
     EncryptResponse,
     ProtectionLevel,
@@ -33,6 +35,7 @@ from kms_core import (
 )
 from kms_core.backend import (
     Context,
+    ErrorTable,
     KekSpec,
     WrappedDek,
     check_kek,
@@ -50,6 +53,12 @@ _INSIDE, _OUTSIDE = "GOOGLE_SYMMETRIC_ENCRYPTION", "EXTERNAL_SYMMETRIC_ENCRYPTIO
 _EXTERNAL = {ProtectionLevel.EXTERNAL, ProtectionLevel.EXTERNAL_VPC}
 _MAX_HSM_INPUT = 8192
 _FIRST_VERSION = "1"
+_OWN = ("grpc.use_local_subchannel_pool", 1)  # or a new channel gets an old one's connection
+_PERMISSIONS = {
+    "encrypt": "cloudkms.cryptoKeyVersions.useToEncrypt",
+    "decrypt": "cloudkms.cryptoKeyVersions.useToDecrypt",
+    "get_crypto_key_version": "cloudkms.cryptoKeyVersions.get",
+}
 _PROBE = b"kms-core asks for the primary version"
 
 
@@ -96,9 +105,7 @@ class GcpKek(KekSpec):
             additional_authenticated_data=bound,
             additional_authenticated_data_crc32c=crc32c(bound),
         )
-        client, name = self._client.get(), self._name(version)
-        with muted(), translate_errors(UNWRAP, "cloudkms.cryptoKeyVersions.useToDecrypt", name):
-            reply = client.decrypt(request, **kms_arguments(self._config))
+        reply: DecryptResponse = self._call("decrypt", request, UNWRAP, self._name(version))
         if reply.plaintext_crc32c != crc32c(reply.plaintext):
             raise _damaged("Decrypt", "the CRC32C of the plaintext differs")
         if wrapped.algorithm != _algorithm(reply.protection_level):
@@ -110,9 +117,8 @@ class GcpKek(KekSpec):
     @hookimpl
     def describe_kek(self) -> KekInfo:
         version = self._pinned or self._version_of(self._encrypt(None, _PROBE, _PROBE))
-        client, name = self._client.get(), self._name(version)
-        with muted(), translate_errors(KEK, "cloudkms.cryptoKeyVersions.get", name):
-            found = client.get_crypto_key_version({"name": name}, **kms_arguments(self._config))
+        name = self._name(version)
+        found: CryptoKeyVersion = self._call("get_crypto_key_version", {"name": name}, KEK, name)
         if found.name != name:
             raise _damaged("GetCryptoKeyVersion", "the answer is about another version")
         if found.state != CryptoKeyVersion.CryptoKeyVersionState.ENABLED:
@@ -126,7 +132,7 @@ class GcpKek(KekSpec):
         self._client.close()
 
     def _encrypt(self, version: str | None, plaintext: bytes, bound: bytes) -> EncryptResponse:
-        client, name = self._client.get(), self._name(version)
+        name = self._name(version)
         request = EncryptRequest(
             name=name,
             plaintext=plaintext,
@@ -135,8 +141,7 @@ class GcpKek(KekSpec):
             additional_authenticated_data_crc32c=crc32c(bound),
         )
         try:
-            with muted(), translate_errors(KEK, "cloudkms.cryptoKeyVersions.useToEncrypt", name):
-                reply = client.encrypt(request, **kms_arguments(self._config))
+            reply: EncryptResponse = self._call("encrypt", request, KEK, name)
         except ConfigError as error:
             if len(plaintext) + len(bound) <= _MAX_HSM_INPUT:
                 raise
@@ -148,6 +153,16 @@ class GcpKek(KekSpec):
         if version not in {None, self._version_of(reply)}:
             raise _damaged("Encrypt", "another version than the one asked for wrapped")
         return reply
+
+    def _call(self, method: str, request: Any, table: ErrorTable, name: str) -> Any:
+        client = self._client.get()
+        try:
+            with muted(), translate_errors(table, _PERMISSIONS[method], name):
+                return getattr(client, method)(request, **kms_arguments(self._config))
+        except UnavailableError:
+            # gRPC would keep a connection that hangs, and connect again after minutes.
+            self._client.replace(client)
+            raise
 
     def _name(self, version: str | None) -> str:
         return f"{self._key}/cryptoKeyVersions/{version}" if version else self._key
@@ -182,15 +197,15 @@ def _algorithm(level: ProtectionLevel) -> str:
 
 
 def _open(config: GcpKekConfig, token: Token) -> KeyManagementServiceClient:
-    universe = config.universe_domain
-    host = urlsplit(config.endpoint).netloc if config.endpoint else f"cloudkms.{universe}"
+    public = f"cloudkms.{config.universe_domain}"
+    host = urlsplit(config.endpoint).netloc if config.endpoint else public
     with muted(), translate_errors(KEK, "a client of Cloud KMS", config.resource_name):
         if config.is_plain:
-            channel = insecure_channel(host, [("grpc.enable_http_proxy", 0)])
-            transport = KeyManagementServiceGrpcTransport(host=host, channel=channel)
-            return KeyManagementServiceClient(transport=transport)
-        options = {"api_endpoint": host, "universe_domain": universe}
-        return KeyManagementServiceClient(credentials=token, client_options=options)
+            channel = insecure_channel(host, [_OWN, ("grpc.enable_http_proxy", 0)])
+        else:
+            channel = KeyManagementServiceGrpcTransport.create_channel(host, token, options=[_OWN])
+        transport = KeyManagementServiceGrpcTransport(host=host, channel=channel)
+        return KeyManagementServiceClient(transport=transport)
 
 
 def _close(client: KeyManagementServiceClient) -> None:
