@@ -241,7 +241,7 @@ def test_token_endpoint_that_is_down(cloud: Cloud, tmp_path: Path) -> None:
 
 def test_public_endpoints(cloud: Cloud) -> None:
     kek = cloud.open_kek("k", endpoint=None)
-    assert kek._client.get().api_endpoint == "cloudkms.googleapis.com"
+    assert kek._client.get().api_endpoint == "cloudkms.googleapis.com:443"
     storage = cloud.open_storage("deks", endpoint=None)
     assert storage._client.get().api_endpoint == "https://storage.googleapis.com"
     assert storage.describe_storage().location == "gs://deks/"
@@ -254,7 +254,7 @@ def test_sovereign_cloud(cloud: Cloud, tmp_path: Path) -> None:
     write_private(file, json.dumps(document | {"universe_domain": "example.com"}))
     there = {"endpoint": None, "credentialsPath": str(file), "universeDomain": "example.com"}
     assert cloud.open_kek("k", **there)._client._opened.get().client.api_endpoint == (
-        "cloudkms.example.com"
+        "cloudkms.example.com:443"
     )
     storage = cloud.open_storage("deks", **there)
     assert storage._client._opened.get().client.api_endpoint == "https://storage.example.com"

@@ -197,7 +197,8 @@ def test_killed_service(cloud: Cloud, tmp_path: Path) -> None:
 
 def test_untrusted_certificate(cloud: Cloud, name: str) -> None:
     kek = cloud.open_kek(name, endpoint=f"https://localhost.:{cloud.kms.port}", **PATIENT)
-    fails(UnavailableError, kek.describe_kek, retryable=True)
+    error = fails(UnavailableError, kek.describe_kek, retryable=True)
+    assert "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in str(error)
 
 
 def test_damage_loses_no_dek(cloud: Cloud, name: str) -> None:

@@ -294,6 +294,14 @@ def test_killed_service(cloud: Cloud, bucket: str) -> None:
         fails(UnavailableError, lambda: storage.create_record("new", b"data"), retryable=True)
 
 
+def test_untrusted_certificate(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that speaks TLS, and whose authority only gRPC was told of."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    storage = cloud.open_storage("deks", endpoint=cloud.kms.endpoint, **PATIENT)
+    error = fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
+    assert "REQUESTS_CA_BUNDLE" in str(error)
+
+
 def test_each_attempt_counts(cloud: Cloud) -> None:
     calls: list[str] = []
 

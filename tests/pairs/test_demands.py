@@ -33,6 +33,7 @@ OURS = {
     "5xx",
     "AccessDenied by KMS",
     "a page",
+    "certificate",
     "no failure",
     "for now",
 }

@@ -61,6 +61,8 @@ _BUSY = "the quota is used up; try again later, or ask for a higher quota"
 _AWAY = "the service failed or did not answer in time; try again later"
 _ODD_ANSWER = "the answer holds no token; check proxy and network, or try again"
 _NETWORK = "the service was not reached or its answer was lost; check endpoint and network"
+_TLS = "its certificate is not trusted; check endpoint, and name its authority in "
+_GRPC_TLS, _HTTP_TLS = _TLS + "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", _TLS + "REQUESTS_CA_BUNDLE"
 _NO_KEK = "there is no such KEK; check projectID, location, keyRing, keyName and keyVersion"
 _DISABLED = "it is not enabled; enable or restore the version, or make an enabled version primary"
 _SYMMETRIC = "use a KEK of the purpose ENCRYPT_DECRYPT; check keyName and keyVersion"
@@ -84,6 +86,7 @@ _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
     (sdk.BadRequest, "crc32c", Meaning(UnavailableError, _DAMAGED)),
     (sdk.NotFound, "bucket does not exist", Meaning(ConfigError, _NO_BUCKET)),
     *((sdk.NotFound, phrase, Meaning(ConfigError, _NO_BUCKET)) for phrase in _MISSING),
+    (sdk.ServiceUnavailable, "certificate", Meaning(UnavailableError, _GRPC_TLS)),
     (sdk.BadRequest, "requester pays", Meaning(ConfigError, _PAYS)),
     (sdk.Forbidden, "cloud kms key", Meaning(AccessDeniedError, _BUCKETS_KEY)),
 )
@@ -207,6 +210,7 @@ UNWRAP = KEK.but({sdk.InvalidArgument: Meaning(UnwrapError)})
 
 _HTTP: Mapping[Clue, Meaning] = {
     requests.RequestException: Meaning(UnavailableError, _NETWORK),
+    requests.exceptions.SSLError: Meaning(UnavailableError, _HTTP_TLS),
     urllib3.exceptions.HTTPError: Meaning(UnavailableError, _NETWORK),
     ConnectionError: Meaning(UnavailableError, _NETWORK),
     Exception: Meaning(UnavailableError, _AWAY),  # the cause of a RetryError may be anything
