@@ -25,6 +25,7 @@ from kms_core import (
 )
 from kms_core.backend import Context
 from kms_gcp.kek import GcpKek
+from tests.fakes.certificates import make_certificates
 from tests.fakes.gcp.kms_faults import (
     change_reply,
     damage_request,
@@ -33,7 +34,7 @@ from tests.fakes.gcp.kms_faults import (
     hang,
     refuse,
 )
-from tests.fakes.gcp.kms_server import Fault
+from tests.fakes.gcp.kms_server import Fault, start_kms_server
 from tests.gcp.cloud import HANGING, PATIENT, Cloud
 from tests.gcp.failing import fails
 
@@ -195,9 +196,10 @@ def test_killed_service(cloud: Cloud, tmp_path: Path) -> None:
     fails(UnavailableError, lambda: kek.unwrap_dek(wrapped, CONTEXT), retryable=True)
 
 
-def test_untrusted_certificate(cloud: Cloud, name: str) -> None:
-    kek = cloud.open_kek(name, endpoint=f"https://localhost.:{cloud.kms.port}", **PATIENT)
-    error = fails(UnavailableError, kek.describe_kek, retryable=True)
+def test_untrusted_certificate(cloud: Cloud, name: str, tmp_path: Path) -> None:
+    with start_kms_server(cloud.accounts, make_certificates(tmp_path / "other")) as another:
+        kek = cloud.open_kek(name, endpoint=another.endpoint, **PATIENT)
+        error = fails(UnavailableError, kek.describe_kek, retryable=True)
     assert "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in str(error)
 
 
