@@ -48,7 +48,10 @@ _DAMAGED = "the data was damaged on its way; try again"
 _SYMMETRIC = "use a symmetric KEK that encrypts and decrypts"
 _REGION = "it is in another region; correct region"
 _NOT_AWS = "the answer is not AWS's; check endpoint and proxy"
-_TLS = "TLS failed; give the authority in caFile, or check endpoint, its certificate and the proxy"
+_TLS = (
+    "TLS failed; give the authority in caFile or AWS_CA_BUNDLE, or check endpoint, its certificate "
+    "and the proxy"
+)
 _FULL = "the store is full; make room, or ask for a higher quota"
 _PLACE = "this is no place that AWS has; correct region, endpoint and bucket"
 _BUCKET_KEY = (
