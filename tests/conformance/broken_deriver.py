@@ -108,3 +108,10 @@ class LogsDek(SmallDeriver):
     def error(self, error: KmsError) -> KmsError:
         print(list(self.expand("key-volume", 32)))  # noqa: T201 -- the defect
         return error
+
+
+class JoinsIdAndSize(SmallDeriver):
+    breaks = ("test_ids_and_sizes",)
+
+    def expand(self, dek_id: str, size: int) -> bytes:
+        return super().expand(f"{dek_id}{size}", size)

@@ -77,3 +77,18 @@ class LogsItsCredential(SmallObserver):
 
     def note(self, event: Event) -> None:
         logging.getLogger("small.sdk").debug("sent", extra={"sent": self.service.credential})
+
+
+class DividesByDuration(SmallObserver):
+    breaks = ("test_odd_seconds",)
+
+    def note(self, event: Event) -> None:
+        self.rate = 1 / event.seconds
+        super().note(event)
+
+
+class KnowsTwoOutcomes(SmallObserver):
+    breaks = ("test_every_event",)
+
+    def note(self, event: Event) -> None:
+        super().note({"done": event, "failed": event}[event.outcome])

@@ -165,6 +165,26 @@ class SharesItsState(SmallStorage):
         return super().create_record(dek_id, self.data)
 
 
+class LoadsThroughItsState(SmallStorage):
+    breaks = ("test_threads",)
+
+    @hookimpl
+    def load_record(self, dek_id: str) -> StoredRecord:
+        self.wanted = dek_id
+        time.sleep(0.05)
+        return self.load(self.wanted)
+
+
+class RemembersItsListing(SmallStorage):
+    breaks = ("test_list_again",)
+    listed_ids: tuple[str, ...] | None = None
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        if self.listed_ids is None:
+            self.listed_ids = tuple(super().ids(""))
+        return (dek_id for dek_id in self.listed_ids if dek_id.startswith(prefix))
+
+
 class LooksThenWrites(SmallStorage):
     breaks = ("test_racing_creates", "test_racing_replaces", "test_racing_deletes")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
-from http.client import IncompleteRead
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException, IncompleteRead
+from typing import Any
 
 from kms_core import (
     AccessDeniedError,
@@ -15,7 +16,7 @@ from kms_core import (
     UnwrapError,
 )
 from kms_core.backend import Context, StoredRecord, WrappedDek, hookimpl
-from tests.conformance.small_kms import SmallBackend, SmallKek
+from tests.conformance.small_kms import Service, SmallBackend, SmallKek
 from tests.conformance.small_store import SmallStorage
 
 
@@ -47,6 +48,8 @@ class TakesAnyAnswer(SmallBackend):
     breaks = ("test_faulty_wire[answers HTTP 500]",)
 
     def check_status(self, status: int) -> None: ...
+
+    def check_answer(self, text: str, answer: str) -> None: ...
 
 
 class TakesWhatCameOfIt(SmallBackend):
@@ -122,6 +125,49 @@ class KnowsStatusAlone(SmallBackend):
             is_storage = isinstance(self, SmallStorage)
             raise self.error(DekNotFoundError() if is_storage else KekNotFoundError("none there"))
         super().check_status(status)
+
+
+class QuotesThePage(SmallBackend):
+    breaks = ("test_page_is_not_quoted",)
+
+    def get(self, text: str) -> str:
+        assert self.service.address
+        with closing(HTTPConnection(*self.service.address, timeout=self.time_limit)) as connection:
+            connection.request("GET", f"/{text}")
+            response = connection.getresponse()
+            answer = response.read().decode()
+            if response.status != 200:
+                raise self.error(UnavailableError(f"the service answered {answer}"))
+            return answer
+
+
+class TakesAnyPage(SmallBackend):
+    breaks = ("test_page_of_a_portal",)
+
+    def check_answer(self, text: str, answer: str) -> None: ...
+
+
+class WaitsForEverAtOpening(SmallBackend):
+    breaks = ("test_hang_at_opening",)
+
+    def __init__(self, service: Service, *more: Any) -> None:
+        super().__init__(service, *more)
+        if service.address:
+            with closing(HTTPConnection(*service.address, timeout=60)) as connection:
+                connection.request("GET", "/anybody-there")
+                with suppress(HTTPException):
+                    connection.getresponse().read()
+
+
+class DeletesThenWrites(SmallStorage):
+    breaks = ("test_replace_in_parts",)
+
+    @hookimpl
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        self.refuse_stale(dek_id, revision)
+        self.remove(dek_id)
+        self.reach()
+        return self.put(dek_id, data)
 
 
 class TakesFailureForThere(SmallStorage):

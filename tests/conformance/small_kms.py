@@ -83,7 +83,9 @@ class SmallBackend:
             connection.request("GET", f"/{text}")
             response = connection.getresponse()
             self.check_status(response.status)
-            return response.read().decode()
+            answer = response.read().decode()
+        self.check_answer(text, answer)
+        return answer
 
     @property
     def time_limit(self) -> float:
@@ -92,6 +94,10 @@ class SmallBackend:
     def check_status(self, status: int) -> None:
         if status != 200:
             raise self.error(UnavailableError(f"the service answered {status}"))
+
+    def check_answer(self, text: str, answer: str) -> None:
+        if answer != text:
+            raise self.error(UnavailableError("the service answered something else"))
 
     def error(self, error: KmsError) -> KmsError:
         """Every error that a small backend raises passes here."""

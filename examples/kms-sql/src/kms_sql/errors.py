@@ -91,8 +91,10 @@ def _find_clues(error: SQLAlchemyError) -> Iterator[Clue]:
         yield from (state, state[:2])
     if (code := getattr(said, "sqlite_errorcode", None)) is not None:
         yield code & 0xFF  # the primary code; the other bits say more than that
-    if getattr(getattr(said, "pgconn", None), "used_password", False):
-        yield "28"  # libpq has no SQLSTATE of a refused connection; here a password was asked for
+    if getattr(getattr(said, "pgconn", None), "used_password", False) and "FATAL" in str(said):
+        # libpq has no SQLSTATE of a refused connection. Here the server asked for a password, and
+        # refused it in words, which a connection that ends has none of.
+        yield "28"
     yield from type(error).__mro__
 
 

@@ -26,7 +26,10 @@ _PAGE_OF = "answers HTTP "
 _SIZE = 1 << 16
 _TICK = 0.05
 _INTERIM = b"HTTP/1.1 100"
-_PAGE = b"<html><body>this is a proxy, which knows nothing of your service</body></html>"
+MARK = "this is a proxy, which knows nothing of your service"
+"""What the page of a proxy says."""
+
+_PAGE = f"<html>\n<body>\x1b[31m{MARK}</body></html>".encode()
 
 
 class FaultyWire:
@@ -46,7 +49,7 @@ class FaultyWire:
         self.patience = patience
         self._upstream: tuple[str, int] | None = None
         self._fault: Fault | None = None
-        self._times = 0.0
+        self._times, self._sound = 0.0, 0
         self._lock, self.over = threading.Lock(), threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._listener.settimeout(_TICK)
@@ -66,12 +69,12 @@ class FaultyWire:
         self._upstream = parts.hostname or "", parts.port or default
         return at_port(endpoint, self.port)
 
-    def spoil(self, fault: Fault | None, times: float = float("inf")) -> None:
-        """Fail in this way so many times; None mends the wire."""
+    def spoil(self, fault: Fault | None, times: float = float("inf"), after: int = 0) -> None:
+        """Fail in this way so many times, after so many sound requests; None mends the wire."""
         if fault not in {None, *FAULTS} and not str(fault).startswith(_PAGE_OF):
             raise ValueError(f"{fault!r} is no fault of a wire; take one of {', '.join(FAULTS)}")
         with self._lock:
-            self._fault, self._times = fault, times
+            self._fault, self._times, self._sound = fault, times, after
 
     def close(self) -> None:
         """End all connections."""
@@ -83,12 +86,16 @@ class FaultyWire:
     @property
     def fault(self) -> Fault | None:
         """How it will fail next."""
-        return self._fault if self._times > 0 else None
+        return self._fault if self._times > 0 and self._sound == 0 else None
 
     def take(self) -> Fault | None:
         """How to fail at this request."""
         with self._lock:
-            fault, self._times = self.fault, self._times - 1
+            fault = self.fault
+            if self._sound:
+                self._sound -= 1
+            else:
+                self._times -= 1
             return fault
 
     def _accept(self) -> None:

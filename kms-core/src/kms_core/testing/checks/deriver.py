@@ -92,6 +92,19 @@ class DeriverConformance(ErrorChecks):
             expect("derive_dek: the only dek_id that gives these bytes", dek_id, twin)
 
     @clause(DeriverSpec.derive_dek)
+    def test_ids_and_sizes(self, fresh: Fresh) -> None:
+        """Another dek_id gives other bytes at every size: a size is no part of an id.
+
+        Cure: derive from the dek_id alone, or put the size where no dek_id can reach.
+        """
+        client = fresh()
+        pairs = (("key-1", 16), ("key-", 116)), (("16key", 16), ("key", 1616))
+        for (dek_id, size), (other_id, other_size) in pairs:
+            one, other = _derive(client, dek_id, size), _derive(client, other_id, other_size)
+            same = one == other[:size]
+            expect("derive_dek: whether two ids begin with the same bytes", False, same)  # noqa: FBT003
+
+    @clause(DeriverSpec.derive_dek)
     def test_other_secret(self, fresh: Fresh, other: Fresh) -> None:
         """Another secret gives other bytes.
 

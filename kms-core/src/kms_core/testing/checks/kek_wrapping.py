@@ -101,6 +101,18 @@ class KekWrappingChecks:
             wrapped = client.answer("wrap_dek", f"for {dek_id!r}", dek=dek, context=context)
             _unwraps(client, wrapped, dek, f"for {dek_id!r}", context)
 
+    @clause(KekSpec.wrap_dek)
+    def test_context_stays(self, fresh: Fresh) -> None:
+        """The context that it is given stays as it is: the caller goes on with it.
+
+        Cure: change a copy, ``dict(context)``, where an SDK wants another form.
+        """
+        client, context = fresh(), dict(CONTEXT)
+        wrapped = client.answer("wrap_dek", dek=token_bytes(32), context=context)
+        expect("wrap_dek: the context afterwards", CONTEXT, context)
+        client.answer("unwrap_dek", wrapped=wrapped, context=context)
+        expect("unwrap_dek: the context afterwards", CONTEXT, context)
+
     @clause(BackendSpec)
     def test_no_dek_is_kept(self, fresh: Fresh) -> None:
         """A backend keeps no cache: it unwraps each time, and hands out no object again.
@@ -122,8 +134,13 @@ class KekWrappingChecks:
         """
         client, deks = fresh(), [token_bytes(32) for _ in range(RACERS)]
         wraps = [partial(client.answer, "wrap_dek", dek=d, context=CONTEXT) for d in deks]
-        for dek, wrapped in zip(deks, race(wraps), strict=True):
-            _unwraps(client, wrapped, dek, "of what one of 16 threads wrapped")
+        wrapped = race(wraps)
+        for dek, one in zip(deks, wrapped, strict=True):
+            _unwraps(client, one, dek, "of what one of 16 threads wrapped")
+        unwrap = partial(client.answer, "unwrap_dek", context=CONTEXT)
+        expect(
+            "unwrap_dek in 16 threads", deks, race([partial(unwrap, wrapped=w) for w in wrapped])
+        )
 
     @clause(KekSpec.describe_kek)
     def test_description(self, fresh: Fresh) -> None:

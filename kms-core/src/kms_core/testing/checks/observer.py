@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from typing import ClassVar, Literal, TypeAlias
@@ -96,6 +97,19 @@ class ObserverConformance(BackendChecks):
             event = _event(operation=operation, outcome="done" if done else "failed")
             client.answer("observe", f"of {event}", event=event)
         client.answer("observe", "of an event without a dek_id", event=_event(None))
+        declined = replace(_event(), outcome="declined", error="DekNotFoundError")
+        client.answer("observe", f"of {declined}", event=declined)
+
+    @clause(ObserverSpec.observe)
+    def test_odd_seconds(self, fresh: Fresh) -> None:
+        """Takes every duration, such as none at all on a coarse clock.
+
+        Cure: add durations up, and divide by none.
+        """
+        client = fresh()
+        for seconds in (0.0, 1e-9, 1e9):
+            event = replace(_event(), seconds=seconds)
+            client.answer("observe", f"of {seconds} seconds", event=event)
 
     @clause(ObserverSpec.observe)
     def test_strange_ids(self, fresh: Fresh) -> None:

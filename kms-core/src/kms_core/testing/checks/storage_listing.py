@@ -129,6 +129,19 @@ class StorageListingChecks:
             _lists(prefix, expected, client.list_ids(prefix))
 
     @clause(StorageSpec.list_dek_ids)
+    def test_list_again(self, fresh: Fresh) -> None:
+        """Lists what is there now, also where this client has listed before.
+
+        Cure: keep no listing; ask the service each time.
+        """
+        reader, writer = fresh(), fresh()
+        _lists("", [], reader.list_ids())
+        revision = writer.answer("create_record", dek_id="id", data=b"data")
+        _lists("", ["id"], reader.list_ids())
+        writer.answer("delete_record", dek_id="id", revision=revision)
+        _lists("", [], reader.list_ids())
+
+    @clause(StorageSpec.list_dek_ids)
     def test_listing_while_records_change(self, fresh: Fresh) -> None:
         """Reads on as it is asked; what others do meanwhile stops nothing.
 

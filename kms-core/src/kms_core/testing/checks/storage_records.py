@@ -264,6 +264,9 @@ class StorageRecordChecks:
         revisions = race([partial(create, dek_id=i, data=i.encode()) for i in ids])
         for dek_id, revision in zip(ids, revisions, strict=True):
             _holds(fresh(), dek_id, dek_id.encode(), revision, "create_record in 16 threads")
+        seen = race([partial(client.answer, "load_record", dek_id=dek_id) for dek_id in ids])
+        data = [getattr(record, "data", b"") for record in seen]
+        expect("load_record in 16 threads", [dek_id.encode() for dek_id in ids], data)
 
 
 def _replaced(client: Client) -> tuple[str, str]:

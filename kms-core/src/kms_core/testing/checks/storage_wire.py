@@ -111,6 +111,32 @@ class StorageWireChecks:
             told = f"replace_record that returned over a wire that {fault} once: what is stored"
             expect(told, StoredRecord(_DATA, revision), stored)
 
+    @clause(StorageSpec.replace_record)
+    def test_replace_in_parts(
+        self, fresh: Fresh, wire: FaultyWire, open_through: Callable[[], BackendSpec] | None
+    ) -> None:
+        """Whichever of its requests is lost, the record is there: the old one or the new one.
+
+        It holds the only copy of its DEK.
+
+        Cure: replace the record in one request; never delete first and create then.
+        """
+        open_client = skip_without("open_at", open_through)
+        with clients(open_client, "storage") as through:
+            client = through()
+            for sound in range(3):
+                there = {"dek_id": f"id-{sound}"}
+                first = fresh().answer("create_record", **there, data=b"first")
+                wire.spoil("is dropped before the request", times=1, after=sound)
+                with suppress(*FAILED, ConflictError):
+                    client.call("replace_record", **there, data=_DATA, revision=first)
+                wire.spoil(None)
+                when = f"after replace_record whose request {sound + 1} was lost"
+                stored: StoredRecord = fresh().answer("load_record", when, **there)
+                whole = stored.data in {b"first", _DATA}
+                told = f"replace_record: whether the record is whole {when}"
+                expect(told, expected=True, seen=whole)
+
 
 def _is_whole(fresh: Fresh, outcome: KmsError | None, revision: str | None) -> None:
     try:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
+from kms_core._tracebacks import clear_locals
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import (
     ConflictError,
@@ -26,7 +27,7 @@ from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, clients, expect, skip_without
 from kms_core.testing._harness.harness import given
 from kms_core.testing._harness.leaks import Secret
-from kms_core.testing._harness.wire import Fault, FaultyWire
+from kms_core.testing._harness.wire import MARK, Fault, FaultyWire
 from kms_core.testing.checks.errors import ErrorChecks, Open, search_error
 
 FAILED = (UnavailableError, ThrottledError)
@@ -36,6 +37,7 @@ _FAULTS: tuple[Fault, ...] = (
     *("hangs", "is dropped before the request", "loses the answer", "cuts the answer"),
     *(f"answers HTTP {status}" for status in (429, 500, 502, 503)),
 )
+_WRITERS = {"create_record", "replace_record", "wrap_dek", "unwrap_dek", "rewrap_dek"}
 _OF_GATEWAYS: tuple[Fault, ...] = ("answers HTTP 403", "answers HTTP 404", "answers HTTP 410")
 _OF_WHAT_IS_STORED = (
     *(DekNotFoundError, DekExistsError, ConflictError),
@@ -131,6 +133,63 @@ class WireChecks(ErrorChecks):
                 wire.spoil(None)
                 kind = type(error).__name__ if isinstance(error, _OF_WHAT_IS_STORED) else None
                 expect(f"{hook} over a wire that {fault}: what it says is stored", None, kind)
+
+    @pytest.mark.parametrize("fault", ["answers HTTP 404", "answers HTTP 502"])
+    @clause(BackendSpec)
+    def test_page_is_not_quoted(
+        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None, fault: Fault
+    ) -> None:
+        """No message quotes what a gateway answers: it may be long, and hold what a terminal obeys.
+
+        Cure: tell the status, and a code that you check by a pattern; quote no text of an answer.
+        """
+        open_client = skip_without("open_at", open_through)
+        requests = self.requests(fresh())
+        with clients(open_client, self.scheme) as through:
+            client = through()
+            for hook, arguments in requests.items():
+                wire.spoil(fault)
+                error = client.refuse(KmsError, hook, f"over a wire that {fault}", **arguments)
+                wire.spoil(None)
+                told = f"{hook} over a wire that {fault}: whether it quotes the page"
+                expect(told, expected=False, seen=MARK in str(error))
+                clear_locals(error)  # as core does; they may hold the connection
+
+    @clause(BackendSpec)
+    def test_page_of_a_portal(
+        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None
+    ) -> None:
+        """A page with status 200, as a captive portal has it, proves nothing: no hook takes it.
+
+        Cure: demand of each answer something that the service alone can know, such as an ETag or a
+        field of JSON.
+        """
+        open_client = skip_without("open_at", open_through)
+        requests = self.requests(fresh())
+        with clients(open_client, self.scheme) as through:
+            client = through()
+            for hook in _WRITERS & requests.keys():
+                wire.spoil("answers HTTP 200")
+                when = "over a wire that answers any page"
+                error = client.refuse(KmsError, hook, when, **requests[hook])
+                wire.spoil(None)
+                kind = type(error).__name__ if isinstance(error, _OF_WHAT_IS_STORED) else None
+                expect(f"{hook} {when}: what it says is stored", None, kind)
+
+    @clause(BackendSpec)
+    def test_hang_at_opening(
+        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None
+    ) -> None:
+        """Opening ends in time where the service hangs: with an error that says so, or a client.
+
+        Cure: give what you ask at opening a time limit too, or ask nothing there.
+        """
+        open_client = skip_without("open_at", open_through)
+        self.use(fresh())
+        wire.spoil("hangs")
+        with suppress(*FAILED), clients(open_client, self.scheme) as through:
+            through()
+        expect_in_time(wire, "opening")
 
     @clause(BackendSpec)
     def test_late_answer(self, fresh: Fresh, wire: FaultyWire, open_through: Open | None) -> None:
