@@ -11,10 +11,9 @@ from kms_core.backend import ErrorTable, Meaning, translate_errors
 
 
 class SdkError(Exception):
-    def __init__(self, code: str, request: str | None = None) -> None:
+    def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-        self.request = request
 
 
 class SdkTimeoutError(SdkError):
@@ -26,10 +25,6 @@ def find_codes(error: SdkError) -> Iterator[str | type[BaseException]]:
     yield from type(error).__mro__
 
 
-def drop_request(error: SdkError) -> None:
-    error.request = None
-
-
 TABLE = ErrorTable(
     (SdkError,),
     {
@@ -38,7 +33,6 @@ TABLE = ErrorTable(
         SdkTimeoutError: Meaning(kms_core.UnavailableError, "try again"),
     },
     find_codes,
-    drop_request,
 )
 
 
@@ -73,12 +67,6 @@ def test_a_code_is_shown_in_one_short_line(code: str) -> None:
 
 def test_an_unwrap_error_gives_no_reason() -> None:
     assert str(raised(SdkError("BadBlob"))) == str(kms_core.UnwrapError())
-
-
-def test_what_may_be_secret_is_taken_out() -> None:
-    cause = SdkError("Denied", request="Authorization: hunter2")
-    assert raised(cause).__cause__ is cause
-    assert cause.request is None
 
 
 def test_a_denial_may_hide_that_there_is_nothing() -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import ssl
 from contextlib import AbstractContextManager
 from functools import partial
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import boto3.session
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
-from botocore.exceptions import ReadTimeoutError
 from botocore.loaders import create_loader
 
 from kms_aws.config import AwsConfig
@@ -101,7 +99,6 @@ def _open(service: str, config: AwsConfig) -> _Opened:
             "verify": _authorities(config, session),
         }
         client = made.client(service, region_name=config.region, **options)
-    _keep_deadline(client, config.deadline)
     if service == "s3":
         _stay_in_region(client)
         client.meta.events.register("before-call.s3.GetObject", _ask_for_checksum)
@@ -178,20 +175,6 @@ def _client_config(config: AwsConfig) -> Config:
         },
         proxies={} if plain else None,  # unencrypted calls must not pass through others
     )
-
-
-def _keep_deadline(client: Any, seconds: float) -> None:
-    """Make no attempt of a call once its deadline is over; the SDK only counts attempts."""
-
-    def begin(context: dict[str, Any], **_: object) -> None:
-        context["kms_core_deadline"] = monotonic() + seconds
-
-    def attempt(request: Any, **_: object) -> None:
-        if monotonic() > request.context["kms_core_deadline"]:
-            raise ReadTimeoutError(endpoint_url=client.meta.endpoint_url)
-
-    client.meta.events.register("before-call", begin)
-    client.meta.events.register("request-created", attempt)
 
 
 def _stay_in_region(client: Any) -> None:

@@ -15,6 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from kms_core import (
     AccessDeniedError,
+    AuthenticationError,
     ConfigError,
     ConflictError,
     DekExistsError,
@@ -66,18 +67,18 @@ _THERE = Meaning(DekExistsError, "a record of this dek_id is already stored")
 _SHARED: Mapping[Clue, Meaning] = {
     "AccessDenied": Meaning(AccessDeniedError, _DENIED),
     "AccessDeniedException": Meaning(AccessDeniedError, _DENIED),
-    "ExpiredToken": Meaning(AccessDeniedError, _EXPIRED),
-    "ExpiredTokenException": Meaning(AccessDeniedError, _EXPIRED),
-    "IncompleteSignature": Meaning(AccessDeniedError, _CREDENTIALS),
-    "InvalidAccessKeyId": Meaning(AccessDeniedError, _CREDENTIALS),
-    "InvalidClientTokenId": Meaning(AccessDeniedError, _CREDENTIALS),
+    "ExpiredToken": Meaning(AuthenticationError, _EXPIRED),
+    "ExpiredTokenException": Meaning(AuthenticationError, _EXPIRED),
+    "IncompleteSignature": Meaning(AuthenticationError, _CREDENTIALS),
+    "InvalidAccessKeyId": Meaning(AuthenticationError, _CREDENTIALS),
+    "InvalidClientTokenId": Meaning(AuthenticationError, _CREDENTIALS),
     "InvalidSignatureException": Meaning(
-        AccessDeniedError, f"{_CREDENTIALS}, and this machine's clock"
+        AuthenticationError, f"{_CREDENTIALS}, and this machine's clock"
     ),
-    "InvalidToken": Meaning(AccessDeniedError, _CREDENTIALS),
-    "MissingAuthenticationToken": Meaning(AccessDeniedError, _CREDENTIALS),
-    "SignatureDoesNotMatch": Meaning(AccessDeniedError, _CREDENTIALS),
-    "UnrecognizedClientException": Meaning(AccessDeniedError, _CREDENTIALS),
+    "InvalidToken": Meaning(AuthenticationError, _CREDENTIALS),
+    "MissingAuthenticationToken": Meaning(AuthenticationError, _CREDENTIALS),
+    "SignatureDoesNotMatch": Meaning(AuthenticationError, _CREDENTIALS),
+    "UnrecognizedClientException": Meaning(AuthenticationError, _CREDENTIALS),
     "RequestExpired": Meaning(AccessDeniedError, _CLOCK),
     "RequestTimeTooSkewed": Meaning(AccessDeniedError, _CLOCK),
     "InternalError": Meaning(UnavailableError, _AWAY),
@@ -154,7 +155,7 @@ _S3: Mapping[Clue, Meaning] = {
 """A status as a text is that of an answer without a code, be it empty or somebody's page."""
 
 _STATUS: Mapping[Clue, Meaning] = {
-    401: Meaning(AccessDeniedError, _CREDENTIALS),
+    401: Meaning(AuthenticationError, _CREDENTIALS),
     403: Meaning(AccessDeniedError, _DENIED),
     429: Meaning(ThrottledError, _BUSY),
     "3xx": Meaning(UnavailableError, _NOT_AWS),
@@ -163,14 +164,14 @@ _STATUS: Mapping[Clue, Meaning] = {
 """For codes that the table does not know, as S3-compatible stores have them."""
 
 _FAILURES: Mapping[Clue, Meaning] = {
-    sdk.NoCredentialsError: Meaning(AccessDeniedError, _NONE),
-    sdk.PartialCredentialsError: Meaning(AccessDeniedError, _CREDENTIALS),
-    sdk.CredentialRetrievalError: Meaning(AccessDeniedError, _CREDENTIALS),
+    sdk.NoCredentialsError: Meaning(AuthenticationError, _NONE),
+    sdk.PartialCredentialsError: Meaning(AuthenticationError, _CREDENTIALS),
+    sdk.CredentialRetrievalError: Meaning(AuthenticationError, _CREDENTIALS),
     sdk.TokenRetrievalError: Meaning(
-        AccessDeniedError, "sign in again, such as by `aws sso login`"
+        AuthenticationError, "sign in again, such as by `aws sso login`"
     ),
-    sdk.SSOError: Meaning(AccessDeniedError, "sign in again, such as by `aws sso login`"),
-    sdk.LoginError: Meaning(AccessDeniedError, "sign in again, such as by `aws login`"),
+    sdk.SSOError: Meaning(AuthenticationError, "sign in again, such as by `aws sso login`"),
+    sdk.LoginError: Meaning(AuthenticationError, "sign in again, such as by `aws login`"),
     sdk.ProfileNotFound: Meaning(
         ConfigError, "there is no such profile; correct profile or AWS_PROFILE"
     ),
@@ -215,20 +216,9 @@ def _find_clues(error: Exception) -> Iterator[Clue]:
     yield from type(error).__mro__
 
 
-def _scrub(error: Any) -> None:
-    """Leave only what support needs: S3 sends back what was signed, the session token included."""
-    if isinstance(error, sdk.ClientError):
-        response: Any = error.response
-        details, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
-        response["Error"] = {key: details.get(key, "") for key in ("Code", "Message")}
-        response["ResponseMetadata"] = {"RequestId": metadata.get("RequestId", "")}
-    if hasattr(error, "request"):
-        error.request = None  # its headers hold the session token
-
-
 _ERRORS = (sdk.ClientError, sdk.BotoCoreError, ResponseParserError, HTTPError)
 
-CALL = ErrorTable(_ERRORS, {**_STATUS, **_SHARED, **_KMS, **_S3, **_FAILURES}, _find_clues, _scrub)
+CALL = ErrorTable(_ERRORS, {**_STATUS, **_SHARED, **_KMS, **_S3, **_FAILURES}, _find_clues)
 """A call of KMS or S3, or the opening of a client."""
 
 _MAY_HIDE = Meaning(AccessDeniedError, _DENIED + _HIDDEN, maybe_missing=True)
@@ -245,12 +235,12 @@ REPLACE = CALL.but({"404": _MISSING, "PreconditionFailed": _STALE, 412: _STALE})
 """Writing or deleting an object that has to be at a revision."""
 
 _NOT_GIVEN = Meaning(AccessDeniedError, _ROLE)
-CREDENTIALS = ErrorTable(_ERRORS, {**_STATUS, **_SHARED, **_FAILURES}, _find_clues, _scrub).but(
+CREDENTIALS = ErrorTable(_ERRORS, {**_STATUS, **_SHARED, **_FAILURES}, _find_clues).but(
     {"AccessDenied": _NOT_GIVEN, "AccessDeniedException": _NOT_GIVEN, 403: _NOT_GIVEN}
 )
 """Finding credentials, or renewing them: what a role's or an identity's service says."""
 
 
-def no_credentials() -> AccessDeniedError:
+def no_credentials() -> AuthenticationError:
     """What to say when the SDK's chain ends without credentials."""
-    return AccessDeniedError(f"finding credentials on this machine: {_NONE}")
+    return AuthenticationError(f"finding credentials on this machine: {_NONE}")

@@ -8,7 +8,6 @@ import os
 import re
 from http import HTTPStatus
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
@@ -149,7 +148,6 @@ class Transport(RequestsTransport):  # type: ignore[misc] # the SDK exports it u
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send a request; refuse headers that the SDK reads as numbers without a look at them."""
-        self._keep_deadline(request)
         response = super().send(request, **options)
         _check_headers(request, response)
         return response
@@ -157,16 +155,6 @@ class Transport(RequestsTransport):  # type: ignore[misc] # the SDK exports it u
     def sleep(self, duration: float) -> None:
         """Wait for the next attempt; a service may ask for hours by Retry-After."""
         super().sleep(min(duration, self._config.read_timeout))
-
-    def _keep_deadline(self, request: Any) -> None:
-        """Stop a call whose deadline is over. All its attempts send one request."""
-        now = monotonic()
-        end = vars(request).setdefault("kms_core_deadline", now + self._config.deadline)
-        if now > end:
-            raise UnavailableError(
-                f"no answer within {self._config.deadline:g} seconds; check endpoint, network and "
-                "proxy, or try again later"
-            )
 
 
 class TokenTransport(Transport):

@@ -184,23 +184,9 @@ def _codes(error: HttpResponseError) -> Iterator[str]:
 
 _UNREADABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _REASONS = (AzureError, *_UNREADABLE)
-_HOLDERS = (
-    *("request", "response", "model", "inner_exception", "doc", "object"),
-    *("exc_value", "exc_traceback"),  # the SDK keeps what it was handling, with its request
-)
-
-
-def _scrub(error: Any) -> None:
-    """Drop requests and answers from all that led to the error: they hold tokens and key bytes."""
-    while error is not None:
-        for name in _HOLDERS:
-            if vars(error).get(name) is not None:
-                setattr(error, name, None)
-        error = error.__cause__ or error.__context__
-
 
 # The second is what the SDK raises of a header that it cannot read, and no AzureError.
-_CALL = ErrorTable((AzureError, DeserializationError), {**_STATUS, **_CODES}, _find_clues, _scrub)
+_CALL = ErrorTable((AzureError, DeserializationError), {**_STATUS, **_CODES}, _find_clues)
 
 CREDENTIALS = ErrorTable(
     (AzureError, *_UNREADABLE),
@@ -210,7 +196,6 @@ CREDENTIALS = ErrorTable(
         **dict.fromkeys(_UNREADABLE, Meaning(ConfigError, _FILE)),
     },
     _find_clues_of_credentials,
-    _scrub,
 )
 """Finding credentials: what an issuer of tokens says."""
 

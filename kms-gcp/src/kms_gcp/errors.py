@@ -76,9 +76,6 @@ _REFUSED = "the service refused the call; look the code up in its documentation"
 _WHERE = "check endpoint and proxy, or try again"
 _CHANGED = "the record has changed since it was read; read it again"
 _LATER = "for now"
-_PAGE = "a page"
-_GATEWAY = "the answer is not Cloud Storage's; check endpoint and proxy, and try again"
-_OF_WHAT_IS_STORED = (sdk.NotFound, sdk.Conflict, sdk.PreconditionFailed)
 
 _MISSING = ("no such object", ": not found")  # the second without a page around it: emulators
 _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
@@ -119,7 +116,6 @@ _TOKENS: Mapping[Clue, Meaning] = {
 
 _SHARED: Mapping[Clue, Meaning] = {
     **_TOKENS,
-    _PAGE: Meaning(UnavailableError, _GATEWAY),
     sdk.RetryError: Meaning(UnavailableError, _AWAY),  # its cause counts
     sdk.GoogleAPICallError: Meaning(OperationError, _REFUSED),
     sdk.Unauthorized: Meaning(AuthenticationError, _CREDENTIALS),
@@ -146,9 +142,6 @@ def _find_clues(error: BaseException) -> Iterator[Clue]:
     yield _code(error)
     if isinstance(error, sdk.Forbidden):
         yield from _reasons(error)
-    body = getattr(getattr(error, "response", None), "text", None) or ""
-    if isinstance(error, _OF_WHAT_IS_STORED) and body.lstrip().startswith("<"):
-        yield _PAGE  # Cloud Storage answers in JSON or in plain words
     text = f"{error} {getattr(error, 'errors', '')}".lower()
     yield from (
         phrase for kind, phrase, _ in _PHRASES if isinstance(error, kind) and phrase in text

@@ -59,10 +59,6 @@ class Meaning:
 _REFUSED = Meaning(OperationError, "the service refused the call; look the code up in its pages")
 
 
-def no_scrubbing(_error: Any) -> None:
-    """For an SDK whose errors hold nothing secret."""
-
-
 def by_class(error: BaseException) -> Iterator[Clue]:
     """Yield the error's classes, the nearest first."""
     yield from type(error).__mro__
@@ -76,14 +72,11 @@ class ErrorTable:
         errors: the SDK's classes of errors that are translated; nothing else is.
         meanings: what each clue means.
         find_clues: yields what an error is looked up by, the most telling clue first.
-        scrub: takes out of an error, in place, what may hold a token, a key or a DEK. It stays the
-            cause of what is raised, so whatever it carries can be shown.
     """
 
     errors: tuple[type[Exception], ...]
     meanings: Mapping[Clue, Meaning]
     find_clues: Callable[[Any], Iterable[Clue]] = by_class
-    scrub: Callable[[Any], None] = no_scrubbing
 
     def but(self, meanings: Mapping[Clue, Meaning]) -> ErrorTable:
         """This table with other meanings for some clues."""
@@ -167,5 +160,4 @@ class translate_errors(AbstractContextManager[None]):  # noqa: N801 -- it is cal
     ) -> None:
         if error is not None and isinstance(error, self._table.errors):
             name, meaning = self._table.look_up(error)
-            self._table.scrub(error)
             raise meaning.error(f"{self._action} on {self._resource}: {name}") from error
