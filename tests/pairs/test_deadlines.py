@@ -62,6 +62,7 @@ def test_a_storage_that_hangs(
     cloud = storage["backend"]
     with kms_core.open_kms(local, storage) as kms:
         kms.create_dek("id")
+    with kms_core.open_kms(local, storage) as kms:  # without a token yet
         put(hang, STORAGE_STEPS[cloud, step], monkeypatch)
         ends(kms, f"storage://{cloud}")
 
