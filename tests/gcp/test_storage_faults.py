@@ -121,6 +121,17 @@ def test_damaged_upload_is_never_reported_as_stored(cloud: Cloud, storage: GcpSt
     fails(UnavailableError, lambda: storage.create_record("id", b"the data"), retryable=True)
 
 
+def test_upload_that_was_stored_under_another_name(cloud: Cloud, storage: GcpStorage) -> None:
+    """The name is in the body, beside the record, and the checksum is of the record alone."""
+
+    def rename(exchange: Exchange) -> None:
+        exchange.body = exchange.body.replace(b"id.json", b"ie.json")
+        exchange.answer(exchange.forward())
+
+    cloud.front.spoil(CREATE, rename)
+    fails(UnavailableError, lambda: storage.create_record("id", b"the data"), retryable=True)
+
+
 def test_refused_checksum_is_retryable(cloud: Cloud, storage: GcpStorage) -> None:
     problem = 'Provided CRC32C "AAAAAA==" doesn\'t match calculated CRC32C "Nks/tw==".'
     cloud.front.spoil(CREATE, say(400, problem, "invalid"))

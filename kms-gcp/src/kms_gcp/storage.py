@@ -130,6 +130,8 @@ class GcpStorage(StorageSpec):
             )
         if blob.crc32c is None:
             raise UnavailableError("the answer lacks the CRC32C; check endpoint and proxy")
+        if blob._properties.get("name") != blob.name:  # noqa: SLF001 -- what the SDK asked for is all that it shows
+            raise UnavailableError("the record was stored under another name; try again")
         _check(blob, data)
         return _generation(blob)
 
