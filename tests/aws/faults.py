@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from kms_core import ConflictError, KmsError, ThrottledError, UnavailableError
+from kms_core._causes import hide_foreign_errors
 from kms_core._tracebacks import clear_locals
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.fakes.aws.servers import ACCESS_KEY
@@ -28,6 +29,7 @@ def fails(kind: type[KmsError], call: Callable[[], object]) -> KmsError:
     error = caught.value
     assert type(error) is kind
     assert error.retryable is (kind in RETRYABLE)
+    hide_foreign_errors(error, None)  # as core does with what leaves a backend
     clear_locals(error)
     search("the call", [*error_texts(error), *carried_texts(error)], [ACCESS_KEY, SESSION_TOKEN])
     return error

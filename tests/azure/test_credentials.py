@@ -32,7 +32,8 @@ from kms_core import (
     UnavailableError,
     open_kek,
 )
-from kms_core._tracebacks import clear_locals, error_chain
+from kms_core._causes import hide_foreign_errors
+from kms_core._tracebacks import clear_locals
 from kms_core.testing._harness.leaks import carried_texts, error_texts, search
 from tests.azure.cloud import HANGING, PATIENT, Cloud
 from tests.azure.test_config import kek_config
@@ -71,10 +72,10 @@ def fails(kind: type[KmsError], kek: Any) -> str:
     with pytest.raises(KmsError) as caught:
         kek.describe_kek()
     assert type(caught.value) is kind
+    hide_foreign_errors(caught.value, None)  # as core does with what leaves a backend
     clear_locals(caught.value)
     texts = [*error_texts(caught.value), *carried_texts(caught.value)]
     search("describe_kek", texts, [CLIENT_SECRET, WRONG_SECRET, "client_secret="])
-    assert not any(vars(link).get("response") for link in error_chain(caught.value))
     return str(caught.value)
 
 
