@@ -45,8 +45,7 @@ class Liar:
 
     def choose_http(self, names: set[str]) -> Fault | None:
         """What a proxy does to a call that has these names."""
-        [name] = names
-        fault = self.choose(name, FAULTS, FORGERIES)
+        fault = self.choose(_join(names), FAULTS, FORGERIES)
         return fault and (lambda exchange: fault(exchange, self))
 
     def pick(self, among: Sequence[T]) -> T:
@@ -129,14 +128,12 @@ def damage_the_answer(exchange: Exchange, liar: Liar) -> None:
 
 def answer_another_call(exchange: Exchange, liar: Liar) -> None:
     """Do it, and give the answer that an earlier call got."""
-    [name] = exchange.names()
-    exchange.answer(liar.swap(name, exchange.forward()))
+    exchange.answer(liar.swap(_join(exchange.names()), exchange.forward()))
 
 
 def answer_another_call_instead(exchange: Exchange, liar: Liar) -> None:
     """Do nothing, and give the answer that an earlier call got."""
-    [name] = exchange.names()
-    earlier = liar.recall(name)
+    earlier = liar.recall(_join(exchange.names()))
     exchange.answer(earlier) if earlier else exchange.drop()
 
 
@@ -145,3 +142,7 @@ FAULTS = (
     *(repeat_the_request, repeat_the_answer, say_yes, show_a_page, damage_the_request),
 )
 FORGERIES = (damage_the_answer, answer_another_call, answer_another_call_instead)
+
+
+def _join(names: set[str]) -> str:
+    return " ".join(sorted(names))
