@@ -97,6 +97,7 @@ class AwsStorageConformance(OnServer, StorageConformance):
         put = partial(s3.put_object, Bucket=bucket)
         return StorageHarness(
             open=lambda: cloud.open_storage(bucket),
+            open_missing=lambda: cloud.open_storage(f"not-{bucket}"),
             endpoint=cloud.endpoint,
             open_at=lambda url: cloud.open_storage(bucket, endpoint=url, **HANGING),
             plant_name=lambda name: put(Key=name, Body=b"foreign"),

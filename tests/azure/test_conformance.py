@@ -75,6 +75,7 @@ class TestBlobStorage(StorageConformance):
         put = cloud.admin(container).upload_blob
         return StorageHarness(
             open=lambda: cloud.open_storage(container),
+            open_missing=lambda: cloud.open_storage(f"not-{container}"),
             endpoint=cloud.blobs.url,
             open_at=lambda url: cloud.reached_at({"azurite": url}).open_storage(
                 container, **HANGING
