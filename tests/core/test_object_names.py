@@ -39,6 +39,8 @@ def test_names_are_safe_in_urls_and_as_files(dek_id: str) -> None:
     assert len(name) <= 800
 
 
-@pytest.mark.parametrize("name", ["a", ".json", "~61.json", "a~2f.json", "a/b.json", "~FF.json"])
+@pytest.mark.parametrize(
+    "name", ["a", ".json", "~61.json", "a~2f.json", "a/b.json", "~FF.json", "\udc80.json"]
+)
 def test_names_of_nobody(name: str) -> None:
     assert decode_object_name(name) is None

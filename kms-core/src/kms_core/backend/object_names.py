@@ -37,7 +37,7 @@ def encode_object_name(dek_id: str) -> str:
 
 def decode_object_name(name: str) -> str | None:
     """The dek_id whose record has this name, if any has."""
-    escaped = name.removesuffix(_SUFFIX).replace(_GOES_ON, "").encode()
+    escaped = name.removesuffix(_SUFFIX).replace(_GOES_ON, "").encode(errors="replace")
     unescaped = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), escaped)
     dek_id = unescaped.decode(errors="replace")
     return dek_id if dek_id and encode_object_name(dek_id) == name else None
