@@ -42,10 +42,12 @@ class FaultyWire:
         patience: for how many seconds it hangs before it gives up.
         over: set when it is closed.
         outwaited: whether a client waited for all of the patience, so it has no time limit.
+        spoilt: how often it was told to fail, or to work.
     """
 
     def __init__(self, patience: float = 30) -> None:
         self.outwaited = False
+        self.spoilt = 0
         self.patience = patience
         self._upstream: tuple[str, int] | None = None
         self._fault: Fault | None = None
@@ -75,6 +77,7 @@ class FaultyWire:
             raise ValueError(f"{fault!r} is no fault of a wire; take one of {', '.join(FAULTS)}")
         with self._lock:
             self._fault, self._times, self._sound = fault, times, after
+            self.spoilt += 1
 
     def close(self) -> None:
         """End all connections."""
@@ -126,6 +129,7 @@ class _Connection:
     server: socket.socket
     fault: Fault | None = None
     is_answered: bool = True
+    spoilt: int = 0
     late: bytes = b""
 
     def goes_on(self) -> bool:
@@ -139,8 +143,9 @@ class _Connection:
         request = self.client.recv(_SIZE)
         if not request:
             return False
-        if self.is_answered:
-            self.fault, self.is_answered = self.wire.take(), False
+        # What came since then is a request, though HTTP/2 sends more than requests and answers.
+        if self.is_answered or self.spoilt != self.wire.spoilt:
+            self.fault, self.is_answered, self.spoilt = self.wire.take(), False, self.wire.spoilt
         if self.late:
             self.client.sendall(self.late)
             self.late = b""
