@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from copy import copy
 from typing import ClassVar, TypeVar
+from urllib.parse import urlsplit
 
 import pytest
 
 from kms_core.backend import StoredRecord
 from kms_core.testing import (
     DeriverConformance,
+    DeriverHarness,
     FaultyWire,
     KekConformance,
+    KekHarness,
     ObserverConformance,
+    ObserverHarness,
     StorageConformance,
+    StorageHarness,
 )
 from tests.conformance.defects import Defect, defects
 from tests.conformance.small_kms import Service, SmallBackend, SmallDeriver, SmallKek, SmallKms
@@ -45,153 +49,91 @@ class Echo(Handler):
         self.wfile.write(text)
 
 
-@contextmanager
-def through(wire: FaultyWire, service: ServiceT) -> Iterator[ServiceT]:
-    """The service behind the wire."""
-    with run_thread(HttpServer(Echo, None)) as url:
-        wire.to(url)
-        # Short where it has to end, and long enough for a busy machine where it need not.
-        limit = lambda: 0.2 if wire.fault else 20  # noqa: E731 -- as short as the fixtures
-        yield like(service, address=("127.0.0.1", wire.port), time_limit=limit)
+class WithEcho:
+    """Where a small backend asks whether anybody is there, in the checks of the wire."""
+
+    @pytest.fixture(scope="class")
+    def echo(self) -> Iterator[str]:
+        with run_thread(HttpServer(Echo, None)) as url:
+            yield url
 
 
-class KekSuite(KekConformance):
+def behind(request: pytest.FixtureRequest, service: ServiceT, url: str) -> ServiceT:
+    """The service behind the wire of the check."""
+    wire: FaultyWire = request.getfixturevalue("wire")
+    # Short where it has to end, and long enough for a busy machine where it need not.
+    limit = lambda: 0.2 if wire.fault else 20  # noqa: E731 -- as short as the fixtures
+    return like(service, address=("127.0.0.1", urlsplit(url).port), time_limit=limit)
+
+
+class KekSuite(WithEcho, KekConformance):
     backend: ClassVar[type[SmallKek]] = SmallKek
     wire_patience = 2
 
     @pytest.fixture
-    def service(self) -> SmallKms:
-        return SmallKms()
-
-    @pytest.fixture
-    def open_kek(self, service: SmallKms) -> Callable[[], SmallKek]:
-        return lambda: self.backend(service, "one")
-
-    @pytest.fixture
-    def open_other_kek(self, service: SmallKms) -> Callable[[], SmallKek]:
-        return lambda: self.backend(service, "two")
-
-    @pytest.fixture
-    def open_missing_kek(self, service: SmallKms) -> Callable[[], SmallKek]:
-        return lambda: self.backend(service, "missing")
-
-    @pytest.fixture
-    def open_unreachable(self, service: SmallKms) -> Callable[[], SmallKek]:
-        return lambda: self.backend(like(service, closed=True), "one")
-
-    @pytest.fixture
-    def open_through(self, wire: FaultyWire, service: SmallKms) -> Iterator[Callable[[], SmallKek]]:
-        with through(wire, service) as behind:
-            yield lambda: self.backend(behind, "one")
-
-    @pytest.fixture
-    def open_forbidden(self, service: SmallKms) -> Callable[[], SmallKek]:
-        return lambda: self.backend(like(service, forbidden=True), "one")
-
-    @pytest.fixture
-    def disable_kek(self, service: SmallKms) -> Callable[[], None]:
-        return lambda: setattr(service, "disabled", True)
-
-    @pytest.fixture
-    def rotate_kek(self, service: SmallKms) -> Callable[[], None]:
-        return lambda: service.keks["one"].append(os.urandom(32))
-
-    @pytest.fixture
-    def secrets(self, service: SmallKms) -> list[str | bytes]:
-        return [service.credential, *service.keks["one"]]
+    def harness(self, echo: str, request: pytest.FixtureRequest) -> KekHarness:
+        service, backend = SmallKms(), self.backend
+        return KekHarness(
+            open=lambda: backend(service, "one"),
+            open_other=lambda: backend(service, "two"),
+            open_missing=lambda: backend(service, "missing"),
+            open_unreachable=lambda: backend(like(service, closed=True), "one"),
+            open_forbidden=lambda: backend(like(service, forbidden=True), "one"),
+            endpoint=echo,
+            open_at=lambda url: backend(behind(request, service, url), "one"),
+            rotate=lambda: service.keks["one"].append(os.urandom(32)),
+            disable=lambda: setattr(service, "disabled", True),
+            secrets=[service.credential, *service.keks["one"]],
+        )
 
 
 class DeriverSuite(DeriverConformance):
     backend: ClassVar[type[SmallDeriver]] = SmallDeriver
 
     @pytest.fixture
-    def service(self) -> Service:
-        return Service()
-
-    @pytest.fixture
-    def open_deriver(self, service: Service) -> Callable[[], SmallDeriver]:
-        return lambda: self.backend(service, b"1" * 32)
-
-    @pytest.fixture
-    def open_other_deriver(self, service: Service) -> Callable[[], SmallDeriver]:
-        return lambda: self.backend(service, b"2" * 32)
-
-    @pytest.fixture
-    def open_unreachable(self, service: Service) -> Callable[[], SmallDeriver]:
-        return lambda: self.backend(like(service, closed=True), b"1" * 32)
-
-    @pytest.fixture
-    def open_forbidden(self, service: Service) -> Callable[[], SmallDeriver]:
-        return lambda: self.backend(like(service, forbidden=True), b"1" * 32)
-
-    @pytest.fixture
-    def secrets(self, service: Service) -> list[str | bytes]:
-        return [service.credential, b"1" * 32]
+    def harness(self) -> DeriverHarness:
+        service, backend = Service(), self.backend
+        return DeriverHarness(
+            open=lambda: backend(service, b"1" * 32),
+            open_other=lambda: backend(service, b"2" * 32),
+            open_unreachable=lambda: backend(like(service, closed=True), b"1" * 32),
+            open_forbidden=lambda: backend(like(service, forbidden=True), b"1" * 32),
+            secrets=[service.credential, b"1" * 32],
+        )
 
 
-class StorageSuite(StorageConformance):
+class StorageSuite(WithEcho, StorageConformance):
     backend: ClassVar[type[SmallStorage]] = SmallStorage
     page_size = 20
     wire_patience = 2
 
     @pytest.fixture
-    def service(self) -> SmallStore:
-        return SmallStore()
-
-    @pytest.fixture
-    def open_storage(self, service: SmallStore) -> Callable[[], SmallStorage]:
-        return lambda: self.backend(service)
-
-    @pytest.fixture
-    def open_unreachable(self, service: SmallStore) -> Callable[[], SmallStorage]:
-        return lambda: self.backend(like(service, closed=True))
-
-    @pytest.fixture
-    def open_through(
-        self, wire: FaultyWire, service: SmallStore
-    ) -> Iterator[Callable[[], SmallStorage]]:
-        with through(wire, service) as behind:
-            yield lambda: self.backend(behind)
-
-    @pytest.fixture
-    def open_forbidden(self, service: SmallStore) -> Callable[[], SmallStorage]:
-        return lambda: self.backend(like(service, forbidden=True))
-
-    @pytest.fixture
-    def open_missing(self, service: SmallStore) -> Callable[[], SmallStorage]:
-        return lambda: self.backend(like(service, records={}, missing=True))
-
-    @pytest.fixture
-    def plant_record(self, service: SmallStore) -> Callable[[str, bytes], None]:
-        return lambda dek_id, data: service.records.update({dek_id: StoredRecord(data, "planted")})
-
-    @pytest.fixture
-    def plant_name(self, service: SmallStore) -> Callable[[str], None]:
-        return service.foreign.add
-
-    @pytest.fixture
-    def secrets(self, service: SmallStore) -> list[str]:
-        return [service.credential]
+    def harness(self, echo: str, request: pytest.FixtureRequest) -> StorageHarness:
+        service, backend = SmallStore(), self.backend
+        return StorageHarness(
+            open=lambda: backend(service),
+            open_missing=lambda: backend(like(service, records={}, missing=True)),
+            open_unreachable=lambda: backend(like(service, closed=True)),
+            open_forbidden=lambda: backend(like(service, forbidden=True)),
+            endpoint=echo,
+            open_at=lambda url: backend(behind(request, service, url)),
+            plant_record=lambda i, data: service.records.update({i: StoredRecord(data, "planted")}),
+            plant_name=service.foreign.add,
+            secrets=[service.credential],
+        )
 
 
 class ObserverSuite(ObserverConformance):
     backend: ClassVar[type[SmallObserver]] = SmallObserver
 
     @pytest.fixture
-    def service(self) -> Notebook:
-        return Notebook()
-
-    @pytest.fixture
-    def open_observer(self, service: Notebook) -> Callable[[], SmallObserver]:
-        return lambda: self.backend(service)
-
-    @pytest.fixture
-    def read_notes(self, service: Notebook) -> Callable[[], str]:
-        return lambda: "\n".join(service.notes)
-
-    @pytest.fixture
-    def secrets(self, service: Notebook) -> list[str]:
-        return [service.credential]
+    def harness(self) -> ObserverHarness:
+        service = Notebook()
+        return ObserverHarness(
+            open=lambda: self.backend(service),
+            read_notes=lambda: "\n".join(service.notes),
+            secrets=[service.credential],
+        )
 
 
 SUITES: dict[str, tuple[type, type[SmallBackend]]] = {

@@ -1,23 +1,21 @@
-from collections.abc import Callable
-
 import pytest
 
 from kms_cluster.config import ClusterConfig
 from kms_cluster.deriver import ClusterKms
-from kms_core.testing import DeriverConformance
+from kms_core.testing import DeriverConformance, DeriverHarness
 
 KEY, OTHER_KEY, SALT = "A" * 43 + "=", "B" * 42 + "A=", "S" * 42 + "A="
 
 
+def open_with(key: str) -> ClusterKms:
+    return ClusterKms(ClusterConfig.from_parameters({"key": key, "salt": SALT}))
+
+
 class TestClusterKms(DeriverConformance):
     @pytest.fixture
-    def open_deriver(self) -> Callable[[], ClusterKms]:
-        return lambda: ClusterKms(ClusterConfig.from_parameters({"key": KEY, "salt": SALT}))
-
-    @pytest.fixture
-    def open_other_deriver(self) -> Callable[[], ClusterKms]:
-        return lambda: ClusterKms(ClusterConfig.from_parameters({"key": OTHER_KEY, "salt": SALT}))
-
-    @pytest.fixture
-    def secrets(self) -> list[str]:
-        return [KEY, SALT]
+    def harness(self) -> DeriverHarness:
+        return DeriverHarness(
+            open=lambda: open_with(KEY),
+            open_other=lambda: open_with(OTHER_KEY),
+            secrets=[KEY, SALT],
+        )

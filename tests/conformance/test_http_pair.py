@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 import pytest
 
 from kms_core.backend import encode_object_name
-from kms_core.testing import FaultyWire, KekConformance, StorageConformance
+from kms_core.testing import KekConformance, KekHarness, StorageConformance, StorageHarness
 from tests.conformance.http_pair.kek import HttpKek
 from tests.conformance.http_pair.storage import HttpStorage
 from tests.fakes.http_service import PAGE_SIZE, HttpService, ServiceHandler
@@ -38,11 +39,6 @@ def timeout(request: pytest.FixtureRequest) -> float:
     return 2 if re.search("hangs|late", request.node.name) else 60
 
 
-@pytest.fixture
-def through(wire: FaultyWire, url: str) -> str:
-    return wire.to(url)
-
-
 def opener(
     backend: type[T], service: HttpService, url: str, client: str = "one", **more: object
 ) -> Callable[[], T]:
@@ -53,81 +49,39 @@ def opener(
 
 class TestHttpKek(KekConformance):
     @pytest.fixture
-    def open_kek(self, service: HttpService, url: str) -> Callable[[], HttpKek]:
-        return opener(HttpKek, service, url, keyName="one")
-
-    @pytest.fixture
-    def open_other_kek(self, service: HttpService, url: str) -> Callable[[], HttpKek]:
-        return opener(HttpKek, service, url, keyName="two")
-
-    @pytest.fixture
-    def open_missing_kek(self, service: HttpService, url: str) -> Callable[[], HttpKek]:
-        return opener(HttpKek, service, url, keyName="missing")
-
-    @pytest.fixture
-    def open_unreachable(self, service: HttpService, closed_port: int) -> Callable[[], HttpKek]:
-        return opener(HttpKek, service, f"http://127.0.0.1:{closed_port}", keyName="one")
-
-    @pytest.fixture
-    def open_forbidden(self, service: HttpService, url: str) -> Callable[[], HttpKek]:
-        return opener(HttpKek, service, url, "nobody", keyName="one")
-
-    @pytest.fixture
-    def open_through(
-        self, service: HttpService, through: str, timeout: float
-    ) -> Callable[[], HttpKek]:
-        return opener(HttpKek, service, through, keyName="one", timeout=timeout)
-
-    @pytest.fixture
-    def rotate_kek(self, service: HttpService) -> Callable[[], None]:
-        return lambda: service.keys["one"].append(os.urandom(32))
-
-    @pytest.fixture
-    def disable_kek(self, service: HttpService) -> Callable[[], None]:
-        return lambda: service.disabled.add("one")
-
-    @pytest.fixture
-    def secrets(self, service: HttpService) -> list[str | bytes]:
-        return [*service.clients.values(), *service.tokens.values(), *service.keys["one"]]
+    def harness(self, service: HttpService, url: str, timeout: float) -> KekHarness:
+        opens = partial(opener, HttpKek, service, url)
+        return KekHarness(
+            open=opens(keyName="one"),
+            open_other=opens(keyName="two"),
+            open_missing=opens(keyName="missing"),
+            open_forbidden=opens("nobody", keyName="one"),
+            endpoint=url,
+            open_at=lambda url: opener(HttpKek, service, url, keyName="one", timeout=timeout)(),
+            rotate=lambda: service.keys["one"].append(os.urandom(32)),
+            disable=lambda: service.disabled.add("one"),
+            secrets=[*service.clients.values(), *service.tokens.values(), *service.keys["one"]],
+        )
 
 
 class TestHttpStorage(StorageConformance):
     page_size = PAGE_SIZE
 
     @pytest.fixture
-    def open_storage(self, service: HttpService, url: str) -> Callable[[], HttpStorage]:
-        return opener(HttpStorage, service, url, folder="deks")
-
-    @pytest.fixture
-    def open_unreachable(self, service: HttpService, closed_port: int) -> Callable[[], HttpStorage]:
-        return opener(HttpStorage, service, f"http://127.0.0.1:{closed_port}", folder="deks")
-
-    @pytest.fixture
-    def open_missing(self, service: HttpService, url: str) -> Callable[[], HttpStorage]:
-        return opener(HttpStorage, service, url, folder="missing")
-
-    @pytest.fixture
-    def open_forbidden(self, service: HttpService, url: str) -> Callable[[], HttpStorage]:
-        return opener(HttpStorage, service, url, "nobody", folder="deks")
-
-    @pytest.fixture
-    def open_through(
-        self, service: HttpService, through: str, timeout: float
-    ) -> Callable[[], HttpStorage]:
-        return opener(HttpStorage, service, through, folder="deks", timeout=timeout)
-
-    @pytest.fixture
-    def plant_record(self, service: HttpService) -> Callable[[str, bytes], None]:
-        folder = service.folders["deks"]
-        return lambda dek_id, data: folder.update({encode_object_name(dek_id): (data, '"planted"')})
-
-    @pytest.fixture
-    def plant_name(self, service: HttpService) -> Callable[[str], None]:
-        return lambda name: service.folders["deks"].update({name: (b"foreign", '"foreign"')})
-
-    @pytest.fixture
-    def secrets(self, service: HttpService) -> list[str]:
-        return [*service.clients.values(), *service.tokens.values()]
+    def harness(self, service: HttpService, url: str, timeout: float) -> StorageHarness:
+        opens, folder = partial(opener, HttpStorage, service, url), service.folders["deks"]
+        return StorageHarness(
+            open=opens(folder="deks"),
+            open_missing=opens(folder="missing"),
+            open_forbidden=opens("nobody", folder="deks"),
+            endpoint=url,
+            open_at=lambda url: opener(HttpStorage, service, url, folder="deks", timeout=timeout)(),
+            plant_record=lambda i, data: folder.update(
+                {encode_object_name(i): (data, '"planted"')}
+            ),
+            plant_name=lambda name: folder.update({name: (b"foreign", '"foreign"')}),
+            secrets=[*service.clients.values(), *service.tokens.values()],
+        )
 
 
 def test_a_token_that_the_service_dropped_is_replaced(service: HttpService, url: str) -> None:

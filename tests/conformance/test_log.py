@@ -1,18 +1,15 @@
 import logging
-from collections.abc import Callable
 
 import pytest
 
 from kms_core.builtin.log import LogObserver
-from kms_core.testing import ObserverConformance
+from kms_core.testing import ObserverConformance, ObserverHarness
 
 
 class TestLogObserver(ObserverConformance):
     @pytest.fixture
-    def open_observer(self, caplog: pytest.LogCaptureFixture) -> Callable[[], LogObserver]:
+    def harness(self, caplog: pytest.LogCaptureFixture) -> ObserverHarness:
         caplog.set_level(logging.INFO, logger="kms_core.audit")
-        return lambda: LogObserver(LogObserver.Config())
-
-    @pytest.fixture
-    def read_notes(self, caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
-        return lambda: caplog.text
+        return ObserverHarness(
+            open=lambda: LogObserver(LogObserver.Config()), read_notes=lambda: caplog.text
+        )

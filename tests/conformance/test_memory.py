@@ -1,13 +1,11 @@
-from collections.abc import Callable
-
 import pytest
 
 from kms_core.builtin.memory import MemoryStorage
-from kms_core.testing import StorageConformance
+from kms_core.testing import StorageConformance, StorageHarness
 
 
 class TestMemoryStorage(StorageConformance):
     @pytest.fixture
-    def open_storage(self) -> Callable[[], MemoryStorage]:
+    def harness(self) -> StorageHarness:
         store = MemoryStorage(MemoryStorage.Config())
-        return lambda: store
+        return StorageHarness(open=lambda: store)

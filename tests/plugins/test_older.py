@@ -36,35 +36,34 @@ SUITES = """
 import itertools
 import pytest
 from kms_core.testing import KekConformance, ObserverConformance, StorageConformance
+from kms_core.testing import KekHarness, ObserverHarness, StorageHarness
 from kms_older.kek import OlderKek
 from kms_older.observer import OlderObserver
 from kms_older.storage import OlderStorage
 
 names = itertools.count()
 
-def open_named(name):
-    return OlderKek(OlderKek.Config.from_parameters({"keyName": name, "key": "MTEx" * 10 + "MTE="}))
+def open_with(name, key):
+    return OlderKek(OlderKek.Config.from_parameters({"keyName": name, "key": key}))
 
 class TestKek(KekConformance):
     @pytest.fixture
-    def open_kek(self):
-        return lambda: open_named("one")
-
-    @pytest.fixture
-    def open_other_kek(self):
-        key = "MjIy" * 10 + "MjI="
-        return lambda: OlderKek(OlderKek.Config.from_parameters({"keyName": "two", "key": key}))
+    def harness(self):
+        return KekHarness(
+            open=lambda: open_with("one", "MTEx" * 10 + "MTE="),
+            open_other=lambda: open_with("two", "MjIy" * 10 + "MjI="),
+        )
 
 class TestStorage(StorageConformance):
     @pytest.fixture
-    def open_storage(self):
+    def harness(self):
         name = f"store-{next(names)}"
-        return lambda: OlderStorage(OlderStorage.Config(name=name))
+        return StorageHarness(open=lambda: OlderStorage(OlderStorage.Config(name=name)))
 
 class TestObserver(ObserverConformance):
     @pytest.fixture
-    def open_observer(self):
-        return lambda: OlderObserver(OlderObserver.Config())
+    def harness(self):
+        return ObserverHarness(open=lambda: OlderObserver(OlderObserver.Config()))
 """
 
 

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
     from kms_core._plugins.prepared import PreparedBackend
-    from kms_core.testing._live.suites import Live
-    from kms_core.testing.table import ClauseTable
+    from kms_core.testing._live.live import Live, Outcome
 
 _ONLY_MAINTENANCE = 3
 _EXAMPLES = """\b
@@ -54,13 +53,13 @@ def check(context: click.Context, uri: str, other: str | None, *, pages: bool) -
     backend = _prepare(uri)
     _reach(backend)
     try:
-        from kms_core.testing._live.suites import Live
+        from kms_core.testing._live.live import Live
     except ModuleNotFoundError as error:
         raise click.ClickException(str(error)) from error
     live = Live(backend, _prepare(other) if other else None, pages)
-    table = _run(live)
-    _show(live, table)
-    broken = [row for row in table.rows() if row.outcome == "FAILED"]
+    outcome = _run(live)
+    _show(live, outcome)
+    broken = [row for row in outcome.table.rows() if row.outcome == "FAILED"]
     if broken:
         context.exit(1 if any(row.serves_get_dek for row in broken) else _ONLY_MAINTENANCE)
 
@@ -110,12 +109,12 @@ def _only_without_answer() -> Iterator[None]:
         """The clauses say more of it."""
 
 
-def _show(live: Live, table: ClauseTable) -> None:
+def _show(live: Live, outcome: Outcome) -> None:
     click.echo(live.backend.found.backend)
-    for row in table.rows():
+    for row in outcome.table.rows():
         click.echo("\n".join(f"  {line}" for line in row.lines()))
-    click.echo(table.summary())
-    for prefix, number in live.left.items():
+    click.echo(outcome.table.summary())
+    for prefix, number in outcome.left.records.items():
         click.echo(f"kms: warning: {number} records of {prefix}… could not be removed", err=True)
 
 
@@ -132,7 +131,7 @@ class _Progress:
         self._bar.update(1)
 
 
-def _run(live: Live) -> ClauseTable:
+def _run(live: Live) -> Outcome:
     from kms_core.testing._live.run import run_live
 
     label = f"checking {live.backend.found.backend}"

@@ -6,14 +6,13 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from kms_core.backend.hookspecs import DeriverSpec, KekSpec, ObserverSpec, StorageSpec
 from kms_core.testing._harness.leaks import Secret
 
 Open: TypeAlias = Callable[[], Any]
 OpenAt: TypeAlias = Callable[[str], Any]
-HarnessT = TypeVar("HarnessT")
 PlantRecord: TypeAlias = Callable[[str, bytes], object]
 
 _MEANING = re.compile(r"^(\w+): (.*?)(?=^\w+: |\Z)", re.MULTILINE | re.DOTALL)
@@ -109,13 +108,6 @@ class ObserverHarness:
     open: Callable[[], ObserverSpec]
     secrets: Sequence[Secret] = ()
     read_notes: Callable[[], str] | None = None
-
-
-def required(harness: HarnessT | None, kind: type[HarnessT]) -> HarnessT:
-    """The harness, which the author of a backend has to give."""
-    if harness is None:
-        raise NotImplementedError(f"define the fixture harness: it returns a {kind.__name__}")
-    return harness
 
 
 def given(harness: object, name: str) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import pytest
 
@@ -13,13 +13,11 @@ from kms_core.backend.hookspecs import BackendSpec, DeriverSpec
 from kms_core.errors import DekIdError, DekSizeError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients, expect
-from kms_core.testing._harness.harness import DeriverHarness, required
+from kms_core.testing._harness.harness import DeriverHarness
 from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing.checks.errors import ErrorChecks, Requests
 from kms_core.testing.checks.shared import Provoked
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
-
-OpenDeriver: TypeAlias = Callable[[], DeriverSpec]
 
 _DEK_ID = "key-volume"
 
@@ -33,25 +31,9 @@ class DeriverConformance(ErrorChecks):
     harmless = ("describe_kek", {})
 
     @pytest.fixture
-    def open_deriver(self, harness: DeriverHarness | None) -> OpenDeriver:
-        """Opens the deriver."""
-        return required(harness, DeriverHarness).open
-
-    @pytest.fixture
-    def open_other_deriver(self, harness: DeriverHarness | None) -> OpenDeriver:
-        """Opens a deriver that has another secret."""
-        return required(harness, DeriverHarness).open_other
-
-    @pytest.fixture
-    def fresh(self, open_deriver: OpenDeriver) -> Iterator[Fresh]:
-        """Opens and binds the deriver."""
-        with clients(open_deriver, self.scheme) as fresh:
-            yield fresh
-
-    @pytest.fixture
-    def other(self, open_other_deriver: OpenDeriver) -> Iterator[Fresh]:
+    def other(self, harness: DeriverHarness) -> Iterator[Fresh]:
         """Opens and binds the one with another secret."""
-        with clients(open_other_deriver, self.scheme) as other:
+        with clients(harness.open_other, self.scheme) as other:
             yield other
 
     def use(self, client: Client) -> None:

@@ -29,20 +29,14 @@ class ErrorChecks(BackendChecks):
     """The part of the suites about errors. Only an observer raises none of its own."""
 
     @pytest.fixture
-    def open_unreachable(self, harness: Any) -> Iterator[Open | None]:
+    def open_nowhere(self, harness: Any) -> Iterator[Open | None]:
         """Opens a client of a service that is not there, as at a port that is closed."""
         open_at = given(harness, "open_at")
         with socket.socket() as reserved:  # nobody listens there
             reserved.bind(("127.0.0.1", 0))
             nowhere = partial(at_port, given(harness, "endpoint"), reserved.getsockname()[1])
             opens = (lambda: open_at(nowhere())) if open_at else None
-            yield given(harness, "open_unreachable") or opens
-
-    @pytest.fixture
-    def open_forbidden(self, harness: Any) -> Open | None:
-        """Opens a client whose credentials may do nothing."""
-        opens: Open | None = given(harness, "open_forbidden")
-        return opens
+            yield harness.open_unreachable or opens
 
     @abstractmethod
     def requests(self, client: Client) -> Requests:
@@ -50,28 +44,26 @@ class ErrorChecks(BackendChecks):
 
     @clause(BackendSpec)
     def test_unreachable(
-        self, fresh: Fresh, open_unreachable: Open | None, secrets: Sequence[Secret]
+        self, fresh: Fresh, open_nowhere: Open | None, secrets: Sequence[Secret]
     ) -> None:
         """Every hook raises UnavailableError if the service is not reached, or opening does.
 
         Cure: name the classes that your SDK raises when it does not connect in an
         ErrorTable, as UnavailableError.
         """
-        open_client = skip_without("open_unreachable", open_unreachable)
+        open_client = skip_without("open_unreachable", open_nowhere)
         when = "of a service that is not there"
         for error in self._refusals(fresh, open_client, UnavailableError, when):
             search_error(error, secrets)
 
     @clause(BackendSpec)
-    def test_forbidden(
-        self, fresh: Fresh, open_forbidden: Open | None, secrets: Sequence[Secret]
-    ) -> None:
+    def test_forbidden(self, fresh: Fresh, harness: Any, secrets: Sequence[Secret]) -> None:
         """Every hook raises AccessDeniedError if it is not allowed, or opening does.
 
         Cure: name what your SDK raises at a refusal in an ErrorTable, as AccessDeniedError
         with the permission that is missing.
         """
-        open_client = skip_without("open_forbidden", open_forbidden)
+        open_client = skip_without("open_forbidden", harness.open_forbidden)
         for error in self._refusals(fresh, open_client, AccessDeniedError, "that is not allowed"):
             search_error(error, secrets)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from secrets import token_bytes
@@ -12,12 +12,12 @@ import pytest
 
 from kms_core.errors import KekNotFoundError, UnwrapError
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients
-from kms_core.testing._harness.harness import KekHarness, required
+from kms_core.testing._harness.harness import KekHarness
 from kms_core.testing.checks.errors import Requests
 from kms_core.testing.checks.kek_contexts import KekContextChecks
 from kms_core.testing.checks.kek_integrity import CONTEXT, KekIntegrityChecks, copy_record
 from kms_core.testing.checks.kek_secrecy import KekSecrecyChecks
-from kms_core.testing.checks.kek_wrapping import KekWrappingChecks, OpenKek, round_trip
+from kms_core.testing.checks.kek_wrapping import KekWrappingChecks, round_trip
 from kms_core.testing.checks.optional import KekOptionalChecks
 from kms_core.testing.checks.shared import Provoked
 from kms_core.testing.checks.wire import Questions, WireChecks
@@ -39,40 +39,9 @@ class KekConformance(
     harmless = ("describe_kek", {})
 
     @pytest.fixture
-    def open_kek(self, harness: KekHarness | None) -> OpenKek:
-        """Opens the KEK."""
-        return required(harness, KekHarness).open
-
-    @pytest.fixture
-    def open_other_kek(self, harness: KekHarness | None) -> OpenKek:
-        """Opens another KEK of the same provider."""
-        return required(harness, KekHarness).open_other
-
-    @pytest.fixture
-    def rotate_kek(self, harness: KekHarness | None) -> Callable[[], object] | None:
-        """Adds a new version to the KEK."""
-        return harness.rotate if harness else None
-
-    @pytest.fixture
-    def open_missing_kek(self, harness: KekHarness | None) -> OpenKek | None:
-        """Opens a KEK that the KMS does not have."""
-        return harness.open_missing if harness else None
-
-    @pytest.fixture
-    def disable_kek(self, harness: KekHarness | None) -> Callable[[], object] | None:
-        """Disables the KEK with all its versions."""
-        return harness.disable if harness else None
-
-    @pytest.fixture
-    def fresh(self, open_kek: OpenKek) -> Iterator[Fresh]:
-        """Opens and binds the KEK."""
-        with clients(open_kek, self.scheme) as fresh:
-            yield fresh
-
-    @pytest.fixture
-    def other(self, open_other_kek: OpenKek) -> Iterator[Fresh]:
+    def other(self, harness: KekHarness) -> Iterator[Fresh]:
         """Opens and binds the other KEK."""
-        with clients(open_other_kek, self.scheme) as other:
+        with clients(harness.open_other, self.scheme) as other:
             yield other
 
     def use(self, client: Client) -> None:

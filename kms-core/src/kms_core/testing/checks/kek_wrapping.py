@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from secrets import token_bytes
-from typing import TypeAlias
 
 import pytest
 
@@ -15,11 +14,10 @@ from kms_core.backend.hookspecs import BackendSpec, KekSpec
 from kms_core.errors import DekSizeError, KekDisabledError, KekNotFoundError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, clients, expect, refused, skip_without
+from kms_core.testing._harness.harness import KekHarness
 from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing.checks.kek_integrity import CONTEXT
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
-
-OpenKek: TypeAlias = Callable[[], KekSpec]
 
 _EDGES = {
     "zeros": bytes(32),
@@ -166,7 +164,7 @@ class KekWrappingChecks:
         expect("describe_kek: how many kek_ids two KEKs have", 2, len(keks))
 
     @clause(KekSpec.wrap_dek)
-    def test_rotation(self, fresh: Fresh, rotate_kek: Callable[[], object] | None) -> None:
+    def test_rotation(self, fresh: Fresh, harness: KekHarness) -> None:
         """Wraps under the newest version; what an older one wrapped unwraps.
 
         A client that was open before the rotation unwraps what others wrap after it: programs run
@@ -175,7 +173,7 @@ class KekWrappingChecks:
         Cure: unwrap under the version that the WrappedDek names, and look a new one up when
         it is not known.
         """
-        rotate, dek = skip_without("rotate", rotate_kek), token_bytes(32)
+        rotate, dek = skip_without("rotate", harness.rotate), token_bytes(32)
         long_open = fresh()
         long_open.answer("describe_kek")
         before: WrappedDek = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
@@ -189,25 +187,26 @@ class KekWrappingChecks:
             expect("wrap_dek: whether rotation changes kek_version", expected=True, seen=changed)
 
     @clause(KekSpec)
-    def test_missing_kek(self, open_missing_kek: OpenKek | None) -> None:
+    def test_missing_kek(self, harness: KekHarness) -> None:
         """Every hook raises KekNotFoundError if the KMS has no such KEK, or opening does.
 
         Cure: name the answer of your KMS that there is no such key as KekNotFoundError in
         an ErrorTable.
         """
-        open_kek, dek = skip_without("open_missing", open_missing_kek), token_bytes(32)
+        open_kek, dek = skip_without("open_missing", harness.open_missing), token_bytes(32)
         with clients(open_kek, "kms") as fresh:
             _misses("describe_kek", lambda: fresh().call("describe_kek"))
             _misses("wrap_dek", lambda: fresh().call("wrap_dek", dek=dek, context=CONTEXT))
 
     @clause(KekSpec)
-    def test_disabled_kek(self, fresh: Fresh, disable_kek: Callable[[], object] | None) -> None:
+    def test_disabled_kek(self, fresh: Fresh, harness: KekHarness) -> None:
         """Every hook raises KekDisabledError once the KEK is disabled.
 
         Cure: name the answer of your KMS that the key is disabled as KekDisabledError in an
         ErrorTable.
         """
-        disable, client, dek = skip_without("disable", disable_kek), fresh(), token_bytes(32)
+        disable, client = skip_without("disable", harness.disable), fresh()
+        dek = token_bytes(32)
         wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
         disable()
         refuse, when = partial(client.refuse, KekDisabledError), "once the KEK is disabled"

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal
 
 import pytest
 
 from kms_core._values import CallStart, Event
 from kms_core.backend.hookspecs import BackendSpec, ObserverSpec
 from kms_core.testing._harness.clauses import clause
-from kms_core.testing._harness.client import Client, Fresh, Scheme, clients, expect, skip_without
-from kms_core.testing._harness.harness import ObserverHarness, required
+from kms_core.testing._harness.client import Client, Fresh, Scheme, expect, skip_without
+from kms_core.testing._harness.harness import ObserverHarness
 from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing.checks.shared import BackendChecks, Provoked
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
-
-OpenObserver: TypeAlias = Callable[[], ObserverSpec]
-ReadNotes: TypeAlias = Callable[[], str]
 
 
 def _event(
@@ -42,22 +38,6 @@ class ObserverConformance(BackendChecks):
 
     scheme: ClassVar[Scheme] = "observer"
     harmless = ("observe", {"event": _event()})
-
-    @pytest.fixture
-    def open_observer(self, harness: ObserverHarness | None) -> OpenObserver:
-        """Opens the observer."""
-        return required(harness, ObserverHarness).open
-
-    @pytest.fixture
-    def read_notes(self, harness: ObserverHarness | None) -> ReadNotes | None:
-        """Returns all that the observer has written or sent so far."""
-        return harness.read_notes if harness else None
-
-    @pytest.fixture
-    def fresh(self, open_observer: OpenObserver) -> Iterator[Fresh]:
-        """Opens and binds the observer."""
-        with clients(open_observer, self.scheme) as fresh:
-            yield fresh
 
     def use(self, client: Client) -> None:
         """Take note of a call that was done, and of one that failed."""
@@ -122,7 +102,7 @@ class ObserverConformance(BackendChecks):
             client.answer("observe", f"of {dek_id!r}", event=_event(dek_id))
 
     @clause(ObserverSpec.observe)
-    def test_notes(self, fresh: Fresh, read_notes: ReadNotes | None) -> None:
+    def test_notes(self, fresh: Fresh, harness: ObserverHarness) -> None:
         """What it notes tells backend, operation and outcome, and the error's class.
 
         Not the dek_id: metrics have no label of it, since each new DEK would be a series more.
@@ -130,7 +110,7 @@ class ObserverConformance(BackendChecks):
         Cure: note backend, operation, outcome and error of each event, as labels or as
         text.
         """
-        read, client = skip_without("read_notes", read_notes), fresh()
+        read, client = skip_without("read_notes", harness.read_notes), fresh()
         event = _event("noted-id", "unwrap_dek", "failed")
         client.answer("observe", event=event)
         client.close()
@@ -139,7 +119,7 @@ class ObserverConformance(BackendChecks):
             expect(f"observe: whether {told!r} is noted", expected=True, seen=str(told) in notes)
 
     @clause(BackendSpec)
-    def test_threads(self, fresh: Fresh, read_notes: ReadNotes | None) -> None:
+    def test_threads(self, fresh: Fresh, harness: ObserverHarness) -> None:
         """All hooks may be called from several threads at once, on one client.
 
         Cure: keep what belongs to one event in local variables, and write each note in one
@@ -148,8 +128,8 @@ class ObserverConformance(BackendChecks):
         client, ids = fresh(), [f"from-thread-{n:02}" for n in range(RACERS)]
         race([partial(client.answer, "observe", event=_event(dek_id)) for dek_id in ids])
         client.close()
-        if read_notes is not None:
-            notes = read_notes()
+        if harness.read_notes is not None:
+            notes = harness.read_notes()
             counts = {dek_id: notes.count(dek_id) for dek_id in ids}
             if not any(counts.values()):
                 pytest.skip("its notes tell no dek_id, so nobody sees which of the calls it noted")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
@@ -13,8 +13,7 @@ from kms_core.backend.hookspecs import BackendSpec
 from kms_core.backend.parameters import BackendConfig
 from kms_core.errors import ClosedError, KmsError
 from kms_core.testing._harness.clauses import clause
-from kms_core.testing._harness.client import Client, Fresh, Scheme, answered, expect
-from kms_core.testing._harness.harness import given
+from kms_core.testing._harness.client import Client, Fresh, Scheme, answered, clients, expect
 from kms_core.testing._harness.leaks import Secret, search
 from kms_core.testing._harness.logs import every_record
 
@@ -32,18 +31,29 @@ class BackendChecks(ABC):
     scheme: ClassVar[Scheme]
     """The scheme of the backend's URI."""
 
+    harness_type: ClassVar[type]
+    """What the fixture ``harness`` returns."""
+
     harmless: ClassVar[tuple[str, Mapping[str, Any]]]
     """A hook that changes nothing in the service, and its arguments."""
 
     @pytest.fixture
     def harness(self) -> Any:
-        """How to open the backend. Each suite says of which class."""
-        return None
+        """How to open the backend: the author of one defines it."""
+        kind = self.harness_type.__name__
+        raise NotImplementedError(f"define the fixture harness: it returns a {kind}")
 
     @pytest.fixture
     def secrets(self, harness: Any) -> Sequence[Secret]:
         """What may never be shown."""
-        return given(harness, "secrets") or ()
+        secrets: Sequence[Secret] = harness.secrets
+        return secrets
+
+    @pytest.fixture
+    def fresh(self, harness: Any) -> Iterator[Fresh]:
+        """Opens and binds the backend."""
+        with clients(harness.open, self.scheme) as fresh:
+            yield fresh
 
     @abstractmethod
     def use(self, client: Client) -> None:

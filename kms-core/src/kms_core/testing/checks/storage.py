@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, TypeAlias
-
-import pytest
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from kms_core.backend.hookspecs import StorageSpec
 from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError, KmsError
@@ -19,17 +17,15 @@ from kms_core.testing._harness.client import (
     refused,
     skip_without,
 )
-from kms_core.testing._harness.harness import StorageHarness, required
+from kms_core.testing._harness.harness import StorageHarness
 from kms_core.testing.checks.errors import Requests
 from kms_core.testing.checks.optional import StorageOptionalChecks
 from kms_core.testing.checks.shared import Provoked
 from kms_core.testing.checks.storage_listing import StorageListingChecks
 from kms_core.testing.checks.storage_races import StorageRaceChecks
-from kms_core.testing.checks.storage_records import PlantRecord, StorageRecordChecks
+from kms_core.testing.checks.storage_records import StorageRecordChecks
 from kms_core.testing.checks.storage_wire import StorageWireChecks
 from kms_core.testing.checks.wire import Questions, WireChecks
-
-OpenStorage: TypeAlias = Callable[[], StorageSpec]
 
 
 class StorageConformance(
@@ -50,35 +46,14 @@ class StorageConformance(
     scheme: ClassVar[Scheme] = "storage"
     harmless = ("describe_storage", {})
 
-    @pytest.fixture
-    def open_storage(self, harness: StorageHarness | None) -> OpenStorage:
-        """Opens the store."""
-        return required(harness, StorageHarness).open
-
-    @pytest.fixture
-    def plant_record(self, harness: StorageHarness | None) -> PlantRecord | None:
-        """Stores a record behind the backend's back."""
-        return harness.plant_record if harness else None
-
-    @pytest.fixture
-    def open_missing(self, harness: StorageHarness | None) -> OpenStorage | None:
-        """Opens a store that is not there."""
-        return harness.open_missing if harness else None
-
-    @pytest.fixture
-    def fresh(self, open_storage: OpenStorage) -> Iterator[Fresh]:
-        """Opens and binds the store."""
-        with clients(open_storage, self.scheme) as fresh:
-            yield fresh
-
     @clause(StorageSpec.load_record)
-    def test_missing_store(self, open_missing: OpenStorage | None) -> None:
+    def test_missing_store(self, harness: StorageHarness) -> None:
         """A store that is not there is no store without the record, and is never told as one.
 
         Cure: tell the code of a missing store from that of a missing record, and raise ConfigError
         for it. Else core makes new DEKs wherever a disk is not mounted or a name is mistyped.
         """
-        open_storage = skip_without("open_missing", open_missing)
+        open_storage = skip_without("open_missing", harness.open_missing)
         with clients(open_storage, self.scheme) as missing:
             _tells_of_no_record("load_record", lambda: missing().call("load_record", dek_id="id"))
             _tells_of_no_record("list_dek_ids", lambda: missing().finish("list_dek_ids", prefix=""))

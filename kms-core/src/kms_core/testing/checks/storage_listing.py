@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import pytest
 
@@ -25,19 +25,12 @@ _FOREIGN_NAMES = (
     *("%zz.json", "~zz.json", "~2", "%", "m.txt", ".json", "\u00e9.json", "zz~"),
 )
 
-PlantName: TypeAlias = Callable[[str], object]
-
 
 class StorageListingChecks:
     """The part of :class:`~kms_core.testing.StorageConformance` about ids."""
 
     page_size: ClassVar[int] = 1000
     """How many ids the service lists at a time; a few more than that are created."""
-
-    @pytest.fixture
-    def plant_name(self, harness: StorageHarness | None) -> PlantName | None:
-        """Stores something of this name among the records."""
-        return harness.plant_name if harness else None
 
     @clause(StorageSpec)
     def test_strange_ids_are_distinct(self, fresh: Fresh) -> None:
@@ -98,12 +91,12 @@ class StorageListingChecks:
 
     @clause(StorageSpec.list_dek_ids)
     @pytest.mark.usefixtures("many_ids")
-    def test_foreign_names(self, fresh: Fresh, plant_name: PlantName | None) -> None:
+    def test_foreign_names(self, fresh: Fresh, harness: StorageHarness) -> None:
         """What others keep in the store hides no dek_id, and is none.
 
         Cure: pass over a name that is no encoded dek_id, and go on.
         """
-        plant = skip_without("plant_name", plant_name)
+        plant = skip_without("plant_name", harness.plant_name)
         _in_threads(plant, [f"0-foreign-{n:04}" for n in range(self.page_size)])  # a page of them
         for name in _FOREIGN_NAMES:
             plant(name)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
 
 import pytest
 
@@ -13,9 +11,8 @@ from kms_core.backend.hookspecs import BackendSpec, StorageSpec
 from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, expect, skip_without
+from kms_core.testing._harness.harness import StorageHarness
 from kms_core.testing._harness.racing import RACERS, race
-
-PlantRecord: TypeAlias = Callable[[str, bytes], object]
 
 _ODD_DATA = (
     b" \t a\r\n",
@@ -225,13 +222,14 @@ class StorageRecordChecks:
         _holds(fresh(), "kept", b"kept", kept, "delete_record of another record")
 
     @clause(StorageSpec.load_record)
-    def test_oversized_record(self, fresh: Fresh, plant_record: PlantRecord | None) -> None:
+    def test_oversized_record(self, fresh: Fresh, harness: StorageHarness) -> None:
         """Reads at most MAX_RECORD_SIZE + 1 bytes of what others stored.
 
         Cure: stop reading after MAX_RECORD_SIZE + 1 bytes; core then says that the record
         is too large.
         """
-        skip_without("plant_record", plant_record)("id", bytes(3 * MAX_RECORD_SIZE))
+        plant = skip_without("plant_record", harness.plant_record)
+        plant("id", bytes(3 * MAX_RECORD_SIZE))
         client = fresh()
         revision = client.answer("create_record", dek_id="other", data=b"other")
         for _ in range(2):  # what is left of it is never the answer to the next call

@@ -25,7 +25,6 @@ from kms_core.errors import (
 )
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, clients, expect, skip_without
-from kms_core.testing._harness.harness import given
 from kms_core.testing._harness.leaks import Secret
 from kms_core.testing._harness.wire import MARK, Fault, FaultyWire
 from kms_core.testing.checks.errors import ErrorChecks, Open, search_error
@@ -68,11 +67,10 @@ class WireChecks(ErrorChecks):
     @pytest.fixture
     def open_through(self, harness: Any, wire: FaultyWire) -> Open | None:
         """Opens a client of the service through the wire."""
-        endpoint, open_at = given(harness, "endpoint"), given(harness, "open_at")
-        if not endpoint or open_at is None:
+        if not harness.endpoint or harness.open_at is None:
             return None
-        url = wire.to(endpoint)
-        return lambda: open_at(url)
+        url = wire.to(harness.endpoint)
+        return lambda: harness.open_at(url)
 
     @abstractmethod
     def questions(self, fresh: Fresh) -> Questions:
