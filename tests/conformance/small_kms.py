@@ -44,6 +44,9 @@ class Service:
         self.credential = "credential-" + os.urandom(8).hex()
         self.closed = False
         self.forbidden = False
+        self.session = 1
+        """Which logins it takes."""
+
         self.address: tuple[str, int] | None = None
         """Where an echo has to answer before anything is done, for checks of the wire."""
         self.time_limit: Callable[[], float] = lambda: 20
@@ -57,14 +60,20 @@ class SmallBackend:
 
     def __init__(self, service: Service) -> None:
         self.service = service
+        self.session = service.session
 
     def reach(self) -> None:
         if self.service.closed:
             raise self.error(UnavailableError("the service is closed"))
         if self.service.forbidden:
             raise self.error(AccessDeniedError("the credential may not do this"))
+        if self.session != self.service.session:
+            self.log_in()
         if self.service.address:
             self.ask("anybody-there")
+
+    def log_in(self) -> None:
+        self.session = self.service.session
 
     def ask(self, text: str) -> str:
         """What the echo says to it."""

@@ -56,6 +56,7 @@ class TestHttpKek(KekConformance):
             open_other=opens(keyName="two"),
             open_missing=opens(keyName="missing"),
             open_forbidden=opens("nobody", keyName="one"),
+            expire_credentials=service.renew_tokens,
             endpoint=url,
             open_at=lambda url: opener(HttpKek, service, url, keyName="one", timeout=timeout)(),
             rotate=lambda: service.keys["one"].append(os.urandom(32)),
@@ -74,6 +75,7 @@ class TestHttpStorage(StorageConformance):
             open=opens(folder="deks"),
             open_missing=opens(folder="missing"),
             open_forbidden=opens("nobody", folder="deks"),
+            expire_credentials=service.renew_tokens,
             endpoint=url,
             open_at=lambda url: opener(HttpStorage, service, url, folder="deks", timeout=timeout)(),
             plant_record=lambda i, data: folder.update(
@@ -82,11 +84,3 @@ class TestHttpStorage(StorageConformance):
             plant_name=lambda name: folder.update({name: (b"foreign", '"foreign"')}),
             secrets=[*service.clients.values(), *service.tokens.values()],
         )
-
-
-def test_a_token_that_the_service_dropped_is_replaced(service: HttpService, url: str) -> None:
-    kek = opener(HttpKek, service, url, keyName="one")()
-    kek.describe_kek()
-    service.renew_tokens()
-    assert kek.describe_kek().kek_version == "1"
-    kek.close()

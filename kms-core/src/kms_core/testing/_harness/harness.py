@@ -29,6 +29,8 @@ class KekHarness:
         open_missing: opens a KEK that the KMS does not have.
         open_forbidden: opens a client whose credentials may do nothing.
         open_unreachable: opens a client of a service that is not there; not needed with open_at.
+        expire_credentials: ends all that the service has given to those who logged in, as tokens;
+            from then on it takes new ones only.
         endpoint: the URL of the service, to which a wire that fails is to lead.
         open_at: opens a client of the service at another URL, which has the host and port of a
             wire; give it time limits as short as the service allows, and few attempts.
@@ -42,6 +44,7 @@ class KekHarness:
     open_missing: Open | None = None
     open_forbidden: Open | None = None
     open_unreachable: Open | None = None
+    expire_credentials: Callable[[], object] | None = None
     endpoint: str = ""
     open_at: OpenAt | None = None
     rotate: Callable[[], object] | None = None
@@ -77,6 +80,8 @@ class StorageHarness:
         open_forbidden: opens a client whose credentials may do nothing.
         open_unreachable: opens a client of a service that is not there; not needed with open_at.
         open_missing: opens a store that is not there, as a bucket that nobody has created.
+        expire_credentials: ends all that the service has given to those who logged in, as tokens;
+            from then on it takes new ones only.
         endpoint: the URL of the service, to which a wire that fails is to lead.
         open_at: opens a client of the store at another URL, which has the host and port of a wire;
             give it time limits as short as the service allows, and few attempts.
@@ -89,6 +94,7 @@ class StorageHarness:
     open_forbidden: Open | None = None
     open_unreachable: Open | None = None
     open_missing: Callable[[], StorageSpec] | None = None
+    expire_credentials: Callable[[], object] | None = None
     endpoint: str = ""
     open_at: OpenAt | None = None
     plant_record: PlantRecord | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from select import select
 from time import monotonic
@@ -14,7 +15,8 @@ from urllib.parse import urlsplit
 Fault: TypeAlias = str
 """What a wire does, as a message goes on after "a wire that".
 
-One of :data:`FAULTS`, or ``answers HTTP 404`` with any status: a page as a proxy or a gateway has.
+One of :data:`FAULTS`, or ``answers HTTP 404`` with any status: a page as a proxy or a gateway has,
+or ``redirects to`` a URL.
 """
 
 FAULTS = (
@@ -23,6 +25,7 @@ FAULTS = (
 )
 
 _PAGE_OF = "answers HTTP "
+_REDIRECTS = "redirects to "
 _SIZE = 1 << 16
 _TICK = 0.05
 _INTERIM = b"HTTP/1.1 100"
@@ -41,12 +44,13 @@ class FaultyWire:
     Attributes:
         patience: for how many seconds it hangs before it gives up.
         over: set when it is closed.
+        open: how many connections are open.
         outwaited: whether a client waited for all of the patience, so it has no time limit.
         spoilt: how often it was told to fail, or to work.
     """
 
     def __init__(self, patience: float = 30) -> None:
-        self.outwaited = False
+        self.outwaited, self.open = False, 0
         self.spoilt = 0
         self.patience = patience
         self._upstream: tuple[str, int] | None = None
@@ -73,7 +77,7 @@ class FaultyWire:
 
     def spoil(self, fault: Fault | None, times: float = float("inf"), after: int = 0) -> None:
         """Fail in this way so many times, after so many sound requests; None mends the wire."""
-        if fault not in {None, *FAULTS} and not str(fault).startswith(_PAGE_OF):
+        if fault not in {None, *FAULTS} and not str(fault).startswith((_PAGE_OF, _REDIRECTS)):
             raise ValueError(f"{fault!r} is no fault of a wire; take one of {', '.join(FAULTS)}")
         with self._lock:
             self._fault, self._times, self._sound = fault, times, after
@@ -109,9 +113,20 @@ class FaultyWire:
                 self._threads.append(thread)
                 thread.start()
 
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self.open += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.open -= 1
+
     def _serve(self, client: socket.socket) -> None:
         with ExitStack() as opened, suppress(OSError):
             opened.enter_context(client)
+            opened.enter_context(self._counted())
             if self._upstream is None:
                 raise OSError
             server = opened.enter_context(socket.create_connection(self._upstream))
@@ -155,6 +170,9 @@ class _Connection:
             return False
         if self.fault and self.fault.startswith(_PAGE_OF):
             _refuse(self.client, self.fault.rpartition(" ")[2])
+            return False
+        if self.fault and self.fault.startswith(_REDIRECTS):
+            _refuse(self.client, "307", f"Location: {self.fault.removeprefix(_REDIRECTS)}\r\n")
             return False
         if self.fault != "is dropped before the request":
             self.server.sendall(request)
@@ -213,9 +231,9 @@ def _rest(sender: socket.socket, seconds: float = _TICK) -> bytes:
     return rest
 
 
-def _refuse(client: socket.socket, status: str) -> None:
+def _refuse(client: socket.socket, status: str, header: str = "") -> None:
     _rest(client)  # a connection that ends before all of the request is read may lose the answer
-    head = f"HTTP/1.1 {status} Refused\r\nContent-Type: text/html\r\nConnection: close\r\n"
+    head = f"HTTP/1.1 {status} Refused\r\n{header}Content-Type: text/html\r\nConnection: close\r\n"
     client.sendall(f"{head}Content-Length: {len(_PAGE)}\r\n\r\n".encode() + _PAGE)
     client.shutdown(socket.SHUT_WR)
     _rest(client, 1)  # likewise: it ends first

@@ -19,8 +19,9 @@ from kms_core.testing.checks.kek_integrity import CONTEXT, KekIntegrityChecks, c
 from kms_core.testing.checks.kek_secrecy import KekSecrecyChecks
 from kms_core.testing.checks.kek_wrapping import KekWrappingChecks, round_trip
 from kms_core.testing.checks.optional import KekOptionalChecks
+from kms_core.testing.checks.sessions import SessionChecks
 from kms_core.testing.checks.shared import Provoked
-from kms_core.testing.checks.wire import Questions, WireChecks
+from kms_core.testing.checks.wire import Questions
 
 
 class KekConformance(
@@ -29,7 +30,7 @@ class KekConformance(
     KekContextChecks,
     KekSecrecyChecks,
     KekOptionalChecks,
-    WireChecks,
+    SessionChecks,
 ):
     """Subclass it, and define the fixture ``harness``, which returns a :class:`KekHarness`."""
 

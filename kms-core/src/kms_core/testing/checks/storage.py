@@ -20,12 +20,13 @@ from kms_core.testing._harness.client import (
 from kms_core.testing._harness.harness import StorageHarness
 from kms_core.testing.checks.errors import Requests
 from kms_core.testing.checks.optional import StorageOptionalChecks
+from kms_core.testing.checks.sessions import SessionChecks
 from kms_core.testing.checks.shared import Provoked
 from kms_core.testing.checks.storage_listing import StorageListingChecks
 from kms_core.testing.checks.storage_races import StorageRaceChecks
 from kms_core.testing.checks.storage_records import StorageRecordChecks
 from kms_core.testing.checks.storage_wire import StorageWireChecks
-from kms_core.testing.checks.wire import Questions, WireChecks
+from kms_core.testing.checks.wire import Questions
 
 
 class StorageConformance(
@@ -34,7 +35,7 @@ class StorageConformance(
     StorageRaceChecks,
     StorageOptionalChecks,
     StorageWireChecks,
-    WireChecks,
+    SessionChecks,
 ):
     """Subclass it, and define the fixture ``harness``, which returns a :class:`StorageHarness`.
 

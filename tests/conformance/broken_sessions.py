@@ -1,0 +1,39 @@
+"""Defects in what a client does with its login and its connections."""
+
+from __future__ import annotations
+
+from urllib.request import Request, urlopen
+
+from kms_core import AccessDeniedError
+from kms_core.backend import hookimpl
+from tests.conformance.broken_wire import MixesUpAnswers
+from tests.conformance.small_kms import SmallBackend, SmallKek
+
+
+class NeverLogsInAgain(SmallBackend):
+    breaks = ("test_expired_credentials",)
+
+    def log_in(self) -> None:
+        raise self.error(AccessDeniedError("the session is over"))
+
+
+class FollowsRedirects(SmallBackend):
+    breaks = ("test_redirect",)
+
+    def get(self, text: str) -> str:
+        assert self.service.address
+        host, port = self.service.address
+        login = {"Authorization": f"Bearer {self.service.credential}"}
+        request = Request(f"http://{host}:{port}/{text}", headers=login)
+        with urlopen(request, timeout=self.time_limit) as response:
+            answer: str = response.read().decode()
+        self.check_answer(text, answer)
+        return answer
+
+
+class LeavesItsConnectionOpen(MixesUpAnswers, SmallKek):
+    breaks = ("test_close_ends_connections",)
+
+    @hookimpl
+    def close(self) -> None:
+        """Forget about it."""
