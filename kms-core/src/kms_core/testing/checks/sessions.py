@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic, sleep
@@ -81,6 +82,7 @@ class SessionChecks(WireChecks):
             client = through()
             _ask_all(lambda: client, requests)
             client.close()
+            gc.collect()  # the traceback of an error, in a cycle with it, may hold a connection
             until = monotonic() + _LONG
             while wire.open and monotonic() < until:
                 sleep(0.01)
