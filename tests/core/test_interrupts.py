@@ -96,6 +96,22 @@ def test_a_time_limit_that_another_thread_sets(kek: Any, open_with: Callable[...
         open_with(kek, struck).get_dek("a", create=True)
 
 
+def test_a_bare_error_of_an_sdk_that_was_translated(
+    kek: Any, open_with: Callable[..., Kms]
+) -> None:
+    """As native code raises it, which has no `raise` statement."""
+
+    def call_sdk() -> None:
+        raise_bare = ctypes.pythonapi.PyErr_SetNone
+        raise_bare.argtypes, raise_bare.restype = [ctypes.py_object], ctypes.py_object
+        raise_bare(JobTooSlowError)
+
+    struck = Translating(MemoryStorage.Config())
+    struck.strike = call_sdk
+    with pytest.raises(kms_core.UnavailableError):
+        open_with(kek, struck).get_dek("a", create=True)
+
+
 def test_a_time_limit_while_an_observer_runs(
     kek: Any, open_with: Callable[..., Kms], time_limit: Callable[[type[Exception]], None]
 ) -> None:

@@ -99,13 +99,6 @@ def test_its_readme_installs_what_its_tests_need(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_it_is_no_member_of_the_workspace(example: Path) -> None:
-    workspace = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]
-    members = {folder for pattern in workspace["members"] for folder in ROOT.glob(pattern)}
-    assert members
-    assert example not in members
-
-
 def test_its_backends_have_120_lines_at_most(example: Path) -> None:
     for _, module in entry_points(example):
         path = example / "src" / f"{module.replace('.', '/')}.py"

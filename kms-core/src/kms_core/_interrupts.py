@@ -27,13 +27,15 @@ def find_interrupt(
         error: what came out; it may have been raised from the interrupt.
         handled: what was being handled when the block began, which did not happen in it.
     """
+    if _was_set_from_outside(error):
+        return error
     handlers = set(_handlers())
-    return next((e for e in error_chain(error, handled) if _is_foreign(e, handlers)), None)
+    return next((e for e in error_chain(error, handled) if _passed(e, handlers)), None)
 
 
-def _is_foreign(error: BaseException, handlers: set[CodeType]) -> bool:
-    codes = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
-    return not handlers.isdisjoint(codes) or _was_set_from_outside(error)
+def _passed(error: BaseException, codes: set[CodeType]) -> bool:
+    """Whether the error came through the code of one of these."""
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _handlers() -> Iterator[CodeType]:
@@ -49,7 +51,7 @@ def _handlers() -> Iterator[CodeType]:
 
 
 def _was_set_from_outside(error: BaseException) -> bool:
-    """Whether another thread set it: of a class from elsewhere, bare, and raised by no statement.
+    """Whether another thread set it: of a class from elsewhere, bare, where Python looks for it.
 
     The class alone was set, so it has no arguments. Native code raises that way as well, but the
     errors of Python, of cryptography and of this library are known.
@@ -59,13 +61,14 @@ def _was_set_from_outside(error: BaseException) -> bool:
         return False
     if package in {"kms_core", "cryptography"} or package in sys.stdlib_module_names:
         return False
-    return not _ends_in_raise(error)
+    return _last_instruction(error).startswith(("CALL", "JUMP_BACKWARD", "RESUME"))
 
 
-def _ends_in_raise(error: BaseException) -> bool:
+def _last_instruction(error: BaseException) -> str:
     last = error.__traceback__
     while last is not None and last.tb_next is not None:
         last = last.tb_next
     if last is None:
-        return True
-    return last.tb_frame.f_code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+        return ""
+    code = last.tb_frame.f_code.co_code  # of Cython's frames it is empty
+    return dis.opname[code[last.tb_lasti]] if 0 <= last.tb_lasti < len(code) else ""
