@@ -1,6 +1,6 @@
 """What a database says, in the words of kms-core.
 
-Messages are ours alone: the driver's text stays in the chained error, which hides the parameters.
+Messages are ours alone: the driver's text may repeat parameters.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from kms_core import (
     AccessDeniedError,
+    AuthenticationError,
     ConfigError,
     ConflictError,
     DekExistsError,
@@ -45,7 +46,7 @@ _MEANINGS: dict[Clue, Meaning] = {
     "23": Meaning(ConfigError, _CONSTRAINT),
     "23505": Meaning(DekExistsError, _EXISTS),
     "25006": Meaning(ConfigError, _READ_ONLY),
-    "28": Meaning(AccessDeniedError, _LOGIN),
+    "28": Meaning(AuthenticationError, _LOGIN),
     "3D000": Meaning(ConfigError, _LOGIN),
     "40": Meaning(ConflictError, _TURN),
     "40003": Meaning(UnavailableError, _AWAY),
@@ -79,7 +80,7 @@ _MEANINGS: dict[Clue, Meaning] = {
     sql.TimeoutError: Meaning(
         ThrottledError, "all connections of this process are busy; try again"
     ),
-    SQLAlchemyError: Meaning(OperationError, "the database refused; see the chained error"),
+    SQLAlchemyError: Meaning(OperationError, "the database refused; look into its log"),
 }
 
 
@@ -98,18 +99,8 @@ def _find_clues(error: SQLAlchemyError) -> Iterator[Clue]:
     yield from type(error).__mro__
 
 
-def _forget_connection(error: BaseException | None) -> None:
-    """An error of psycopg that could not connect has all parameters, and so the password, for
-    whoever shows attributes.
-    """
-    while error is not None:
-        if hasattr(error, "_pgconn"):
-            vars(error)["_pgconn"] = None
-        error = error.__cause__ or error.__context__
-
-
 def error_table(ddl: str) -> ErrorTable:
     """What a database's errors mean; ``ddl`` creates the table, where the cure is to create it."""
     missing = Meaning(ConfigError, _TABLE.format(ddl=ddl))
     named = {clue: missing for clue, meaning in _MEANINGS.items() if meaning.cure == _TABLE}
-    return ErrorTable((SQLAlchemyError,), {**_MEANINGS, **named}, _find_clues, _forget_connection)
+    return ErrorTable((SQLAlchemyError,), {**_MEANINGS, **named}, _find_clues)
