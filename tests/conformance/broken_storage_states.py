@@ -155,3 +155,13 @@ class CutsWhatReplaces(SmallStorage):
 
     def put(self, dek_id: str, data: bytes) -> str:
         return super().put(dek_id, data[:4096] if dek_id in self.service.records else data)
+
+
+class ReadsItsRevisionAfterwards(SmallStorage):
+    breaks = ("test_racing_counts",)
+
+    @hookimpl
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        super().replace_record(dek_id, data, revision)
+        time.sleep(0.001)
+        return self.load(dek_id).revision

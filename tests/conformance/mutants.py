@@ -2,7 +2,8 @@
 
 Each is to be caught by some check of the kit. Left out is what only a power failure shows (a missing
 fsync) and what changes nothing: what an error is chained from, since core tells its class only, and a
-token that is used until the service refuses it, since it is then renewed.
+token that is used until the service refuses it, since it is then renewed; a filter of ids that is
+wider than the service's own; and what only a service shows that lies.
 """
 
 # ruff: noqa: E501 -- a table of lines of code

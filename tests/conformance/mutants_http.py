@@ -27,7 +27,7 @@ _OF_CLIENT = (
     _client("timeout=timeout, retries", "timeout=None, retries"),
     _client("response.status // 100 != 2", "response.status >= 500"),
     _client("response.status // 100 != 2", "400 <= response.status < 500"),
-    _client("redirect=False,", "redirect=True,"),
+    _client("redirect=False,", "redirect=True, retries=3,"),
     _client("response.read(request.most)", "response.read()"),
     _client(
         "response.read(request.most)", "response.read(request.most, decode_content=True)[:4096]"
@@ -56,10 +56,6 @@ _OF_CLIENT = (
     _client(
         "        if response.status // 100",
         "        __import__('logging').getLogger('http.pair').debug('%s', request)\n        if response.status // 100",
-    ),
-    _client(
-        "        self._config = config\n",
-        "        self._config = config\n        self.__class__.__repr__ = lambda s: repr(vars(s)) + s._config.client_secret.get_secret_value()\n",
     ),
     _client("        self._sessions.close()", "        raise RuntimeError"),
     _client("        self._sessions.close()", "        _Session.pool = property(None)"),
@@ -121,7 +117,10 @@ _OF_KEK = (
         "        return parse_json(self._client.call(KEK, request).body)\n",
         "        self._text = request\n        __import__('time').sleep(0.01)\n        return parse_json(self._client.call(KEK, self._text).body)\n",
     ),
-    _kek("    except ValueError:\n        pass\n", "    except ValueError:\n        return b''\n"),
+    _kek(
+        "        self._client = HttpClient(config)\n",
+        "        self._client = HttpClient(config)\n        self.__class__.__repr__ = lambda s: config.client_secret.get_secret_value()\n",
+    ),
     _kek("self._path}/{action}", "self._path}/{action}?{text}"),
 )
 _OF_STORAGE = (
@@ -172,7 +171,6 @@ _OF_STORAGE = (
     _storage("after = names[-1]", "after = names[-1] + '~'"),
     _storage("after = names[-1]", "after = names[-2]"),
     _storage("if dek_id.startswith(prefix))", "if True)"),
-    _storage("if dek_id.startswith(prefix))", "if prefix in dek_id)"),
     _storage("encode_object_prefix(prefix), ", "prefix, "),
     _storage(
         "ids = filter(None, map(decode_object_name, names))",
@@ -182,7 +180,6 @@ _OF_STORAGE = (
         "ids = filter(None, map(decode_object_name, names))",
         "ids = [name.removesuffix('.json') for name in names]",
     ),
-    _storage('        after = ""\n', "        after = encode_object_prefix(prefix)\n"),
     _storage("encode_object_name(dek_id)}", "encode_object_name(dek_id.lower())}"),
     _storage("encode_object_name(dek_id)}", "dek_id}.json"),
     _storage("encode_object_name(dek_id)}", "encode_object_name(dek_id)[:200]}"),

@@ -79,7 +79,7 @@ class StorageListingChecks:
         Cure: follow the mark of the next page that the service returns until it returns
         none.
         """
-        ids = [f"page/{n // 2:04}{'x' * (n % 2)}" for n in range(self.page_size + 5)]
+        ids = [f"page/{n // 2:04}{'.json' * (n % 2)}" for n in range(self.page_size + 5)]
         client = fresh()
         _in_threads(partial(_create, client), ids)
         _create_all(client, ["other"])

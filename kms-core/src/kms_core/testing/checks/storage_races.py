@@ -15,6 +15,7 @@ from kms_core.testing._harness.client import Client, ErrorKind, Fresh, expect, n
 from kms_core.testing._harness.racing import RACERS, race
 
 _ATTEMPTS = 100
+_COUNTS = 10
 _DATA = [bytes([n]) * 4096 for n in range(RACERS)]
 
 
@@ -68,6 +69,21 @@ class StorageRaceChecks:
             seen = race([partial(replace, c, data=d) for c, d in zip(racers, _DATA, strict=True)])
             winner = _only_winner("replace_record", seen, ConflictError)
             _is_stored("replace_record", racers[0], dek_id, _DATA[winner], seen[winner])
+
+    @clause(StorageSpec.replace_record)
+    def test_racing_counts(self, fresh: Fresh) -> None:
+        """Returns the revision of its own data: who goes on from it overwrites nobody's.
+
+        Cure: return the revision that the answer to the write names; read none afterwards.
+        """
+        racers = _warm(fresh)
+        racers[0].answer("create_record", dek_id="count", data=b"0")
+        seen = race([partial(_count_up, client) for client in racers])
+        stored: StoredRecord = racers[0].answer("load_record", dek_id="count")
+        errors = [shown(one) for one in seen if isinstance(one, KmsError)]
+        expect("replace_record by 16 clients that count: their errors", [], errors)
+        counted = sum(one for one in seen if isinstance(one, int))
+        expect("replace_record by 16 clients that count: the count", counted, int(stored.data))
 
     @clause(StorageSpec.delete_record)
     def test_racing_deletes(self, fresh: Fresh) -> None:
@@ -135,3 +151,16 @@ def _is_stored(hook: str, client: Client, dek_id: str, data: bytes, revision: ob
     stored: StoredRecord = client.answer("load_record", dek_id=dek_id)
     expect(f"{hook}: the winner's data is what is stored", data, stored.data)
     expect(f"{hook}: the winner's revision is what is stored", revision, stored.revision)
+
+
+def _count_up(client: Client) -> int:
+    """Add one to the record, each time from what was seen last; how often that was done."""
+    done, stored = 0, client.call("load_record", dek_id="count")
+    for _ in range(_COUNTS):
+        data = str(int(stored.data) + 1).encode()
+        replace = partial(client.call, "replace_record", dek_id="count", data=data)
+        try:
+            stored, done = StoredRecord(data, replace(revision=stored.revision)), done + 1
+        except ConflictError:
+            stored = client.call("load_record", dek_id="count")
+    return done
