@@ -77,13 +77,13 @@ class StorageRaceChecks:
         Cure: return the revision that the answer to the write names; read none afterwards.
         """
         racers = _warm(fresh)
-        racers[0].answer("create_record", dek_id="count", data=b"0")
-        seen = race([partial(_count_up, client) for client in racers])
+        racers[0].answer("create_record", dek_id="count", data=b"0 of nobody")
+        seen = race([partial(_count_up, client, n) for n, client in enumerate(racers)])
         stored: StoredRecord = racers[0].answer("load_record", dek_id="count")
         errors = [shown(one) for one in seen if isinstance(one, KmsError)]
         expect("replace_record by 16 clients that count: their errors", [], errors)
         counted = sum(one for one in seen if isinstance(one, int))
-        expect("replace_record by 16 clients that count: the count", counted, int(stored.data))
+        expect("replace_record by 16 clients that count: the count", counted, _count(stored))
 
     @clause(StorageSpec.delete_record)
     def test_racing_deletes(self, fresh: Fresh) -> None:
@@ -153,14 +153,21 @@ def _is_stored(hook: str, client: Client, dek_id: str, data: bytes, revision: ob
     expect(f"{hook}: the winner's revision is what is stored", revision, stored.revision)
 
 
-def _count_up(client: Client) -> int:
-    """Add one to the record, each time from what was seen last; how often that was done."""
+def _count_up(client: Client, racer: int) -> int:
+    """Add one to the record, each time from what was seen last; how often that was done.
+
+    What each writes is its own, as records are: core takes its own data for written.
+    """
     done, stored = 0, client.call("load_record", dek_id="count")
     for _ in range(_COUNTS):
-        data = str(int(stored.data) + 1).encode()
+        data = f"{_count(stored) + 1} of {racer}".encode()
         replace = partial(client.call, "replace_record", dek_id="count", data=data)
         try:
             stored, done = StoredRecord(data, replace(revision=stored.revision)), done + 1
         except ConflictError:
             stored = client.call("load_record", dek_id="count")
     return done
+
+
+def _count(stored: StoredRecord) -> int:
+    return int(stored.data.split()[0])
