@@ -248,3 +248,14 @@ class DescribesItself(SmallStorage):
     @hookimpl
     def describe_storage(self) -> StorageInfo:
         return StorageInfo(f"store {id(self)}")
+
+
+class ReplacesInTwoSteps(SmallStorage):
+    breaks = ("test_loads_while_replaced",)
+
+    @hookimpl
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        self.refuse_stale(dek_id, revision)
+        self.remove(dek_id)
+        time.sleep(0.001)
+        return self.put(dek_id, data)

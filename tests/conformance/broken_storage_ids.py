@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterator
 from urllib.parse import quote, unquote
 
+from kms_core import UnavailableError
+from kms_core.backend import StoredRecord, hookimpl
 from tests.conformance.small_store import SmallStorage
 
 
@@ -159,3 +161,36 @@ class ListsWithoutAsking(SmallStorage):
 
     def ids(self, prefix: str) -> Iterator[str]:
         return (i for i in list(self.service.records) if i.startswith(prefix))
+
+
+class CountsIdsToPassOver(SmallStorage):
+    breaks = ("test_pages",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        passed = 0
+        while page := sorted(super().ids(prefix))[passed : passed + 5]:
+            yield from page
+            passed += len(page)
+
+
+class EndsRangeAtAscii(SmallStorage):
+    breaks = ("test_prefix",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        return (i for i in super().ids(prefix) if not prefix or i < f"{prefix}\x7f")
+
+
+class ListsOverItsOnlyConnection(SmallStorage):
+    breaks = ("test_listing_while_records_change",)
+    busy = False
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        self.busy = True
+        yield from super().ids(prefix)
+        self.busy = False
+
+    @hookimpl
+    def load_record(self, dek_id: str) -> StoredRecord:
+        if self.busy:
+            raise UnavailableError("all connections are busy")
+        return super().load_record(dek_id)

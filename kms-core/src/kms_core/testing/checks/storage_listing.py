@@ -18,7 +18,7 @@ from kms_core.testing._harness.racing import RACERS
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
 
 _PREFIXES = ("", "a", "A", "a/", "a%", "a_", "a*", "a.", "a\\", "[", "(", "^a", "%", "\u00e9", "e")
-_TAILS = ("", "b", "/b", "%", "_", "%b", "_b")
+_TAILS = ("", "b", "/b", "%", "_", "%b", "_b", "\u00e9", "\U0001f511")
 _NOBODYS = ("a/b/c/d", "b", "$", "a" * 256)
 _FOREIGN_NAMES = (
     *("0", "README", "lost+found", "a.json.tmp", "a.json~", "b.json ", "dek-", "dek-%zz.json"),
@@ -71,13 +71,13 @@ class StorageListingChecks:
     @clause(StorageSpec.list_dek_ids)
     @pytest.mark.usefixtures("many_ids")
     def test_pages(self, fresh: Fresh) -> None:
-        """Yields each dek_id once, also those beyond the first page.
+        """Yields each dek_id once, also those beyond the first page, and while records go.
 
         Every other id extends the one before it, so that one of the two listings has such a pair on
         either side of its page's end, where an id that is taken for a prefix loses those behind it.
 
-        Cure: follow the mark of the next page that the service returns until it returns
-        none.
+        Cure: follow the mark of the next page that the service returns until it returns none, or
+        go on behind the last id; a number of ids to pass over is wrong once one of them has gone.
         """
         ids = [f"page/{n // 2:04}{'.json' * (n % 2)}" for n in range(self.page_size + 5)]
         client = fresh()
@@ -88,6 +88,7 @@ class StorageListingChecks:
         if client.bound.offers("list_records"):
             records = fresh().finish("list_records", prefix="page/", after="")
             _lists("page/", ids, [record.dek_id for record in records], "list_records")
+        _go_while_listed(client, set(ids))
 
     @clause(StorageSpec.list_dek_ids)
     @pytest.mark.usefixtures("many_ids")
@@ -138,17 +139,30 @@ class StorageListingChecks:
     def test_listing_while_records_change(self, fresh: Fresh) -> None:
         """Reads on as it is asked; what others do meanwhile stops nothing.
 
-        Cure: list page by page, and pass over what is gone meanwhile.
+        Cure: list page by page, hold no connection between two pages, and pass over what is gone
+        meanwhile.
         """
         client, kept = fresh(), [f"kept-{n}" for n in range(20)]
         _create_all(client, kept)
         gone = client.answer("create_record", dek_id="gone", data=b"data")
         listing = client.call("list_dek_ids", prefix="")
         seen = [answered("list_dek_ids", lambda: next(listing))]
+        client.answer("load_record", "while this client lists", dek_id="kept-0")
         fresh().answer("delete_record", dek_id="gone", revision=gone)
         _create_all(fresh(), ["new-1", "new-2"])
         seen += answered("list_dek_ids while records change", lambda: list(listing))
         _lists("", kept, [dek_id for dek_id in seen if dek_id.startswith("kept-")])
+
+
+def _go_while_listed(client: Client, ids: set[str]) -> None:
+    """List, and delete the first ids as soon as they are listed."""
+    listing = client.call("list_dek_ids", prefix="page/")
+    gone = [answered("list_dek_ids", lambda: next(listing)) for _ in range(5)]
+    for dek_id in gone:
+        stored = client.answer("load_record", dek_id=dek_id)
+        client.answer("delete_record", dek_id=dek_id, revision=stored.revision)
+    rest = answered("list_dek_ids while records go", lambda: list(listing))
+    expect("list_dek_ids while records go: ids that it left out", [], sorted(ids - {*gone, *rest}))
 
 
 def _create(client: Client, dek_id: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from threading import Event
 from typing import Any, ClassVar
 
 from kms_core._values import StoredRecord
@@ -84,6 +86,33 @@ class StorageRaceChecks:
         expect("replace_record by 16 clients that count: their errors", [], errors)
         counted = sum(one for one in seen if isinstance(one, int))
         expect("replace_record by 16 clients that count: the count", counted, _count(stored))
+
+    @clause(StorageSpec.load_record)
+    def test_loads_while_replaced(self, fresh: Fresh) -> None:
+        """While a record is replaced it is there, whole, as it was or as it is now.
+
+        Cure: put the new data in place of the old in one step of the service. Were the record away
+        for a moment, ``get_dek`` would make another DEK of that id.
+        """
+        writer, readers = fresh(), [fresh() for _ in range(4)]
+        revision, over = writer.answer("create_record", dek_id="id", data=_DATA[0]), Event()
+
+        def read(reader: Client) -> None:
+            while not over.is_set():
+                stored = reader.answer("load_record", "while it is replaced", dek_id="id")
+                whole = stored.data in _DATA
+                expect("load_record while it is replaced: whole", expected=True, seen=whole)
+
+        with ThreadPoolExecutor(len(readers)) as pool:
+            reading = [pool.submit(read, reader) for reader in readers]
+            try:
+                for data in _DATA * 3:
+                    arguments = {"dek_id": "id", "data": data, "revision": revision}
+                    revision = writer.answer("replace_record", **arguments)
+            finally:
+                over.set()
+            for reads in reading:
+                reads.result()
 
     @clause(StorageSpec.delete_record)
     def test_racing_deletes(self, fresh: Fresh) -> None:
