@@ -41,9 +41,11 @@ PROJECT = Path("kms-my-vault")
 ONLY_A_SERVICE_HAS: dict[str, set[str]] = {
     "kek": {
         *("rotate", "open_missing", "disable"),
-        *("open_unreachable", "open_forbidden", "open_at"),
+        *("open_unreachable", "open_forbidden", "open_at", "expire_credentials"),
     },
-    "storage": {"open_missing", "open_unreachable", "open_at", "plant_name"},
+    "storage": {
+        *("open_missing", "open_unreachable", "open_at", "plant_name", "expire_credentials"),
+    },
     "deriver": {"open_unreachable", "open_forbidden"},
     "observer": set(),
 }

@@ -17,12 +17,10 @@ from tests.packaging.conftest import ROOT, Install, run
 from tests.packaging.debian import found_programs
 
 NOT_GIVEN = {
-    "kms-pkcs11": {"open_unreachable", "open_at"},  # SoftHSM is never away, and has no wire
-    "kms-sql": {
-        "open_missing",
-        "open_at",
-        "plant_name",
-    },  # SQLite has no wire, and a table nothing else
+    # SoftHSM is never away, and has neither a wire nor tokens that end.
+    "kms-pkcs11": {"open_unreachable", "open_at", "expire_credentials"},
+    # SQLite has neither a wire nor a login, and a table holds nothing else.
+    "kms-sql": {"open_missing", "open_at", "plant_name", "expire_credentials"},
 }
 """What an example does not give the kit's harness."""
 
