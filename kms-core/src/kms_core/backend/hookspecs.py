@@ -10,11 +10,12 @@ by itself. All hooks may be called from several threads at once.
 A hook raises the errors that it lists, always ``from`` the SDK's own, of which core shows the class
 and the lines only. Every hook may also raise :class:`AccessDeniedError` where a permission is
 missing, :class:`AuthenticationError` where the credentials are not accepted (core then opens the
-backend again, once), :class:`ThrottledError` at a quota, :class:`UnavailableError` after a
-time-out, a lost connection or a failure of the service, and :class:`ConfigError` where only another
-configuration helps. No message may hold key bytes or a credential. Any other exception is a mistake
-of the backend: core makes it a :class:`BackendContractError` that names the backend's distribution.
-What a signal handler or another thread raised meanwhile, such as a time limit, passes as it is.
+backend again and makes that call once more), :class:`ThrottledError` at a quota,
+:class:`UnavailableError` after a time-out, a lost connection or a failure of the service, and
+:class:`ConfigError` where only another configuration helps. No message may hold key bytes or a
+credential. Any other exception is a mistake of the backend: core makes it a
+:class:`BackendContractError` that names the backend's distribution. What a signal handler or
+another thread raised meanwhile, such as a time limit, passes as it is.
 """
 
 from abc import ABC, abstractmethod

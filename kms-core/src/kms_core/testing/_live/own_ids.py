@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from secrets import token_hex
 
-from kms_core._values import MAX_DEK_ID_SIZE, StorageInfo, StoredRecord
+from kms_core._values import MAX_DEK_ID_SIZE, ListedRecord, StorageInfo, StoredRecord
 from kms_core.backend.hookspecs import StorageSpec, hookimpl
 from kms_core.backend.parameters import BackendConfig
 from kms_core.errors import AccessDeniedError, DekNotFoundError, KmsError
@@ -102,3 +102,33 @@ class OwnIdsStorage(StorageSpec):
     def close(self) -> None:
         """Close the client of the store."""
         self._store.close()
+
+
+class _Lists(OwnIdsStorage):
+    @hookimpl
+    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
+        """List the records of the ids with the prefix, and no others."""
+        behind = self._ids.stored(after) if after else ""
+        for found in self._store.list_records(prefix=self._ids.prefix + prefix, after=behind):
+            yield ListedRecord(self._ids.given(found.dek_id), found.revision, found.data)
+
+
+class _TellsHealth(OwnIdsStorage):
+    @hookimpl
+    def check_health(self) -> None:
+        """Ask after the store's health."""
+        self._store.check_health()
+
+
+_OPTIONAL = {"list_records": _Lists, "check_health": _TellsHealth}
+
+
+def on_own_ids(store: StorageSpec, ids: OwnIds) -> OwnIdsStorage:
+    """The store as a suite sees it, with the optional hooks that it has."""
+    parts = [part for hook, part in _OPTIONAL.items() if _has(type(store), hook)]
+    seen: type[OwnIdsStorage] = type("OwnIdsStorage", (*parts, OwnIdsStorage), {})
+    return seen(store, ids)
+
+
+def _has(kind: type, hook: str) -> bool:
+    return getattr(kind, hook) is not getattr(StorageSpec, hook)

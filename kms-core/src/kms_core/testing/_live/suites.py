@@ -14,7 +14,7 @@ from kms_core.testing._harness.harness import (
     StorageHarness,
 )
 from kms_core.testing._live.live import Leftovers, Live
-from kms_core.testing._live.own_ids import OwnIds, OwnIdsStorage
+from kms_core.testing._live.own_ids import OwnIds, on_own_ids
 from kms_core.testing.checks.deriver import DeriverConformance
 from kms_core.testing.checks.kek import KekConformance
 from kms_core.testing.checks.observer import ObserverConformance
@@ -54,7 +54,7 @@ class TestStorage(StorageConformance):
     def harness(self, live: Live, left: Leftovers) -> Iterator[StorageHarness]:
         """The backend, as if it were empty."""
         ids = OwnIds()
-        yield StorageHarness(open=lambda: OwnIdsStorage(live.open(), ids), secrets=live.secrets())
+        yield StorageHarness(open=lambda: on_own_ids(live.open(), ids), secrets=live.secrets())
         with closing(live.open()) as store:
             number = ids.remove_all(store)
         if number:
