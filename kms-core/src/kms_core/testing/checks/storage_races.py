@@ -17,7 +17,7 @@ from kms_core.testing._harness.client import Client, ErrorKind, Fresh, expect, n
 from kms_core.testing._harness.racing import RACERS, race
 
 _ATTEMPTS = 100
-_COUNTS = 10
+_COUNTS = 4
 _DATA = [bytes([n]) * 4096 for n in range(RACERS)]
 
 
