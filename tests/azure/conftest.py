@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.azure.cloud import VAULT, Cloud
-from tests.fakes.azure.faults import start_issuer
+from tests.fakes.azure.faults import start_issuer, start_proxy
 from tests.fakes.azure.key_vault import KeyVault, serve_vault
 from tests.fakes.azure.recording import PROMISED, record_calls
 from tests.fakes.azure.servers import TENANT, install_servers, start_azurite, start_tokens
@@ -74,3 +74,15 @@ def calls() -> Iterator[list[str]]:
     with record_calls() as calls:
         yield calls
     assert set(calls) <= PROMISED
+
+
+@pytest.fixture
+def vault_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
+    with start_proxy(cloud.vaults["vault.azure.net"].url, certificates) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def blob_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
+    with start_proxy(cloud.endpoints["azurite"], certificates) as proxy:
+        yield proxy

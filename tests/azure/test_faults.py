@@ -42,18 +42,6 @@ VAULT = "vault.azure.net"
 
 
 @pytest.fixture
-def vault_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
-    with start_proxy(cloud.vaults[VAULT].url, certificates) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def blob_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
-    with start_proxy(cloud.endpoints["azurite"], certificates) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def behind(cloud: Cloud, vault_proxy: Proxy, blob_proxy: Proxy) -> Cloud:
     """The cloud, reached through the proxies."""
     return cloud.reached_at({VAULT: vault_proxy.url, "azurite": blob_proxy.url})

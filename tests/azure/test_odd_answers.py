@@ -28,18 +28,6 @@ CONTEXT = {"dek_id": "id", "size": "32"}
 
 
 @pytest.fixture
-def vault_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
-    with start_proxy(cloud.vaults[VAULT].url, certificates) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def blob_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
-    with start_proxy(cloud.endpoints["azurite"], certificates) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def token_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
     with start_proxy(cloud.endpoints["tokens"], certificates) as proxy:
         yield proxy

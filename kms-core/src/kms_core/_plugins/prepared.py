@@ -10,12 +10,12 @@ from typing import Any
 
 import pluggy
 
-from kms_core._causes import hide_foreign_errors
 from kms_core._config.choices import ChosenBackend
 from kms_core._events import Observers
 from kms_core._interrupts import find_interrupt
 from kms_core._plugins.clients import CLIENTS, AnyClient
 from kms_core._plugins.clients.call import Opening
+from kms_core._plugins.clients.leaving import find_failure
 from kms_core._plugins.clients.workers import Workers
 from kms_core._plugins.contract import register_class, register_object, spec_of
 from kms_core._plugins.loader import load_backend
@@ -87,17 +87,9 @@ class PreparedBackend:
         raise failure
 
     def _failure(self, error: Exception, handled: BaseException | None) -> BaseException:
-        interrupt = find_interrupt(error, handled)
-        if interrupt is not None:
-            return interrupt
-        if isinstance(error, KmsError):
-            failure = error
-        else:
-            problem = f"it raised {type(error).__name__} when opened, which is not a KmsError"
-            failure = _violation(self.found, problem)
-            failure.__cause__ = error
-        failure.locate(backend=self.found.backend, operation="open", dek_id=None)
-        hide_foreign_errors(failure, handled)
+        failure = find_failure(error, handled, " when opened", partial(_violation, self.found))
+        if isinstance(failure, KmsError):
+            failure.locate(backend=self.found.backend, operation="open", dek_id=None)
         return failure
 
 

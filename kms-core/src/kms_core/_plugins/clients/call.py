@@ -11,9 +11,8 @@ from typing import Generic, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar, 
 
 import pluggy
 
-from kms_core._causes import hide_foreign_errors
 from kms_core._events import Observers, observe
-from kms_core._interrupts import find_interrupt
+from kms_core._plugins.clients.leaving import find_failure
 from kms_core._plugins.clients.workers import Workers
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import AuthenticationError, BackendContractError, ClosedError, KmsError
@@ -210,16 +209,11 @@ class Client(Generic[SpecT]):
         operation: Operation,
         dek_id: str | None,
     ) -> BaseException:
-        interrupt = find_interrupt(error, handled)
-        if interrupt is not None:
-            return interrupt
-        if isinstance(error, KmsError):
-            failure = self._located(error, operation, dek_id)
-        else:
-            problem = f"it raised {type(error).__name__}, which is not a KmsError"
-            failure = self._broken(problem, operation, dek_id)
-            failure.__cause__ = error
-        hide_foreign_errors(failure, handled)
+        failure = find_failure(
+            error, handled, "", lambda problem: self._broken(problem, operation, dek_id)
+        )
+        if isinstance(failure, KmsError):
+            self._located(failure, operation, dek_id)
         return failure
 
     def _wrong_type(

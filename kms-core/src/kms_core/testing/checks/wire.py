@@ -121,16 +121,9 @@ class WireChecks(ErrorChecks):
         Cure: take a status for an answer of your service only with what it alone sends,
         such as a code in a body of its form.
         """
-        open_client = skip_without("open_at", open_through)
-        requests = self.requests(fresh())
-        with clients(open_client, self.scheme) as through:
-            client = through()
-            for hook, arguments in requests.items():
-                wire.spoil(fault)
-                error = client.refuse(KmsError, hook, f"over a wire that {fault}", **arguments)
-                wire.spoil(None)
-                kind = type(error).__name__ if isinstance(error, _OF_WHAT_IS_STORED) else None
-                expect(f"{hook} over a wire that {fault}: what it says is stored", None, kind)
+        for hook, error in self._errors_over(fresh, wire, open_through, fault):
+            kind = type(error).__name__ if isinstance(error, _OF_WHAT_IS_STORED) else None
+            expect(f"{hook} over a wire that {fault}: what it says is stored", None, kind)
 
     @pytest.mark.parametrize("fault", ["answers HTTP 404", "answers HTTP 502"])
     @clause(BackendSpec)
@@ -141,6 +134,14 @@ class WireChecks(ErrorChecks):
 
         Cure: tell the status, and a code that you check by a pattern; quote no text of an answer.
         """
+        for hook, error in self._errors_over(fresh, wire, open_through, fault):
+            told = f"{hook} over a wire that {fault}: whether it quotes the page"
+            expect(told, expected=False, seen=MARK in str(error))
+
+    def _errors_over(
+        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None, fault: Fault
+    ) -> Iterator[tuple[str, KmsError]]:
+        """Each hook, and what it raises over the wire that fails."""
         open_client = skip_without("open_at", open_through)
         requests = self.requests(fresh())
         with clients(open_client, self.scheme) as through:
@@ -149,8 +150,7 @@ class WireChecks(ErrorChecks):
                 wire.spoil(fault)
                 error = client.refuse(KmsError, hook, f"over a wire that {fault}", **arguments)
                 wire.spoil(None)
-                told = f"{hook} over a wire that {fault}: whether it quotes the page"
-                expect(told, expected=False, seen=MARK in str(error))
+                yield hook, error
                 clear_locals(error)  # as core does; they may hold the connection
 
     @clause(BackendSpec)
