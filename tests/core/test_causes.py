@@ -10,7 +10,7 @@ import pytest
 
 import kms_core
 from kms_core import Kms
-from kms_core._causes import ForeignError
+from kms_core._causes import ForeignError, hide_foreign_errors
 from kms_core.backend import StoredRecord, hookimpl
 from kms_core.builtin.memory import MemoryStorage
 
@@ -78,3 +78,12 @@ def test_what_the_caller_was_handling_stays(talkative: Kms) -> None:
         with pytest.raises(kms_core.UnavailableError) as caught:
             talkative.get_dek("a")
     assert mine in links(caught.value)
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_context_is_shown_as_the_backend_meant(*, hidden: bool) -> None:
+    error = kms_core.UnavailableError("down")
+    error.__context__, error.__suppress_context__ = ValueError(SECRET), hidden
+    hide_foreign_errors(error, None)
+    assert error.__suppress_context__ is hidden
+    assert ("ValueError" in "".join(traceback.format_exception(error))) is not hidden

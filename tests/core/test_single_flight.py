@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kms_core import AccessDeniedError
-from kms_core._deks.single_flight import SingleFlight
+from kms_core._deks.single_flight import SingleFlight, _Flight
 
 
 def start_flight(flights: SingleFlight[bytes], ending: BaseException | bytes) -> threading.Event:
@@ -82,6 +82,19 @@ def test_a_follower_gets_an_error_of_its_own() -> None:
     assert not hasattr(own, "__notes__")
     names = [frame.f_code.co_name for frame, _ in traceback.walk_tb(own.__traceback__)]
     assert names == ["test_a_follower_gets_an_error_of_its_own", "run"]
+
+
+def test_two_followers_share_no_error() -> None:
+    flights: SingleFlight[bytes] = SingleFlight()
+    flight = _Flight[bytes]()  # one that has failed, and that both have found before it did
+    flight.error = AccessDeniedError("no")
+    caught = []
+    for _ in range(2):
+        flights._flights["a"] = flight
+        with pytest.raises(AccessDeniedError) as own:
+            flights.run("a", lambda: b"follower")
+        caught.append(own.value)
+    assert caught[0] is not caught[1]
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), ValueError("a time limit")])
