@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 
-from kms_core._deks.checks import check_unwrapped_size
-from kms_core._deks.record import Record, decode_record, record_context
+from kms_core._deks.records import Records, now
 from kms_core._deks.single_flight import SingleFlight
 from kms_core._plugins.clients import KekClient, StorageClient
 from kms_core._values import DEFAULT_DEK_SIZE, check_dek_id
 from kms_core.errors import (
     AccessDeniedError,
-    BackendContractError,
     ConfigError,
     ConflictError,
     DekExistsError,
     DekNotFoundError,
-    DekSizeError,
-    KekNotFoundError,
     KmsError,
-    RecordError,
     UnavailableError,
 )
 
@@ -40,6 +34,7 @@ class StoredDeks:
     """
 
     def __init__(self, kek: KekClient, storage: StorageClient, *, may_create: bool = True) -> None:
+        self.records = Records(kek, storage)
         self.kek = kek
         self.storage = storage
         self._may_create = may_create
@@ -60,14 +55,14 @@ class StoredDeks:
                 "createDeks=false forbids making a DEK; allow it in the storage's parameters, "
                 "or in KMS_CREATE_DEKS if that says so"
             )
-            raise self._located(ConfigError(problem), "create_record", dek_id)
+            raise self.records.locate(ConfigError(problem), "create_record", dek_id)
         dek, data = self._make(dek_id, size)
         try:
             self.storage.create_record(dek_id, data)
         except (DekExistsError, UnavailableError) as failure:
             # An SDK that lost the answer and tried again meets our own record.
             if self._load_after_lost_reply(dek_id, failure) != data:
-                raise self._located(DekExistsError(), "create_record", dek_id) from failure
+                raise self.records.locate(DekExistsError(), "create_record", dek_id) from failure
         return dek
 
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
@@ -121,11 +116,7 @@ class StoredDeks:
                 "look at the dek_id and at the storage"
             )
             found = DekNotFoundError(problem)
-            raise self._located(found, "load_record", missing.dek_id) from missing
-
-    def _located(self, error: KmsError, operation: str, dek_id: str | None) -> KmsError:
-        error.locate(backend=self.storage.backend, operation=operation, dek_id=dek_id)
-        return error
+            raise self.records.locate(found, "load_record", missing.dek_id) from missing
 
     def _load_after_lost_reply(self, dek_id: str, failure: KmsError) -> bytes:
         """The create may or may not have landed, here or at a rival: what is stored decides."""
@@ -135,36 +126,8 @@ class StoredDeks:
             raise failure from failure.__cause__
 
     def _open(self, dek_id: str, data: bytes, size: int | None) -> bytes:
-        try:
-            record = decode_record(data, dek_id)
-            self._check(record, size)
-        except (RecordError, KekNotFoundError, DekSizeError) as error:
-            self._located(error, "load_record", dek_id)
-            raise
-        dek = self.kek.unwrap_dek(record.wrapped, record.context)
-        check_unwrapped_size(self.kek, dek, record.size)
-        return dek
-
-    def _check(self, record: Record, size: int | None) -> None:
-        self.kek.check_provider(record.kek.provider)
-        if size is not None and record.size != size:
-            raise DekSizeError(
-                f"it has {record.size} bytes, not the {size} asked for; "
-                f"ask for size={record.size} or for no size, or use another dek_id"
-            )
+        return self.records.open(self.records.read(dek_id, data), size)
 
     def _make(self, dek_id: str, size: int) -> tuple[bytes, bytes]:
-        created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        context = record_context(dek_id, size, created)
         dek = secrets.token_bytes(size)
-        wrapped = self.kek.wrap_dek(dek, context)
-        try:
-            data = Record.make(dek_id, size, created, self.kek.provider, wrapped).encode()
-            decode_record(data, dek_id)  # what could not be read again must not be stored
-        except (RecordError, ValueError) as error:
-            raise BackendContractError(
-                f"{self.kek.distribution}: wrap_dek returned what no record can hold; "
-                "report it to the plugin's author"
-            ) from error
-        self.kek.prove_wrapped(wrapped, context, dek)
-        return dek, data
+        return dek, self.records.make(dek_id, dek, now())

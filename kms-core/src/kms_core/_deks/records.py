@@ -1,0 +1,108 @@
+"""From a DEK to its record and back, through the KEK."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from kms_core._deks.checks import check_unwrapped_size
+from kms_core._deks.record import Record, decode_record, record_context
+from kms_core._plugins.clients import KekClient, StorageClient
+from kms_core.errors import (
+    BackendContractError,
+    DekSizeError,
+    KekNotFoundError,
+    KmsError,
+    RecordError,
+)
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class Records:
+    """Makes and opens the records of one store under one KEK.
+
+    Args:
+        kek: wraps the DEKs.
+        storage: keeps the records.
+    """
+
+    def __init__(self, kek: KekClient, storage: StorageClient) -> None:
+        self.kek = kek
+        self.storage = storage
+
+    def make(self, dek_id: str, dek: bytes, created: str) -> bytes:
+        """Wrap the DEK and prove that it unwraps; return the record's bytes.
+
+        Raises:
+            BackendContractError: the backend returned what no record can hold.
+            OperationError: the KMS refused or failed.
+        """
+        context = record_context(dek_id, len(dek), created)
+        wrapped = self.kek.wrap_dek(dek, context)
+        try:
+            data = Record.make(dek_id, len(dek), created, self.kek.provider, wrapped).encode()
+            decode_record(data, dek_id)  # what could not be read again must not be stored
+        except (RecordError, ValueError) as error:
+            raise BackendContractError(
+                f"{self.kek.distribution}: wrap_dek returned what no record can hold; "
+                "report it to the plugin's author"
+            ) from error
+        self.kek.prove_wrapped(wrapped, context, dek)
+        return data
+
+    def read(self, dek_id: str, data: bytes) -> Record:
+        """Read what is stored for the dek_id, without the KMS.
+
+        Raises:
+            RecordError: it is not a record of this DEK.
+        """
+        try:
+            return decode_record(data, dek_id)
+        except RecordError as error:
+            self.locate(error, "load_record", dek_id)
+            raise
+
+    def open(self, record: Record, size: int | None = None) -> bytes:
+        """Unwrap a record's DEK.
+
+        Raises:
+            DekSizeError: it does not have the size, where one is given.
+            KekNotFoundError: another KEK wrapped it.
+            UnwrapError: it was altered.
+            OperationError: the KMS refused or failed.
+        """
+        try:
+            self._check(record, size)
+        except (KekNotFoundError, DekSizeError) as error:
+            self.locate(error, "load_record", record.dek_id)
+            raise
+        dek = self.kek.unwrap_dek(record.wrapped, record.context)
+        check_unwrapped_size(self.kek, dek, record.size)
+        return dek
+
+    def locate(self, error: KmsError, operation: str, dek_id: str | None) -> KmsError:
+        """Say of an error that it happened at the store."""
+        error.locate(backend=self.storage.backend, operation=operation, dek_id=dek_id)
+        return error
+
+    def _check(self, record: Record, size: int | None) -> None:
+        self.kek.check_provider(record.kek.provider)
+        if size is not None and record.size != size:
+            raise DekSizeError(
+                f"it has {record.size} bytes, not the {size} asked for; "
+                f"ask for size={record.size} or for no size, or use another dek_id"
+            )
+
+
+def now() -> str:
+    """The time of a record that is made now."""
+    return datetime.now(UTC).strftime(_TIME)
+
+
+def parse_time(created: str) -> datetime:
+    """The moment that a record names.
+
+    Raises:
+        ValueError: it names none.
+    """
+    return datetime.strptime(created, _TIME).replace(tzinfo=UTC)
