@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from kms_core import KmsError, UnavailableError, UnwrapError
+from kms_core import KekInfo, KmsError, UnavailableError, UnwrapError
 from kms_core.backend import Context, ListedRecord, WrappedDek, hookimpl
 from tests.conformance.small_kms import SmallKek
 from tests.conformance.small_store import SmallStorage
@@ -14,19 +15,43 @@ class KeepsOldContext(SmallKek):
     breaks = ("test_rewrap",)
 
     @hookimpl
-    def rewrap_dek(self, wrapped: WrappedDek, context: Context, new_context: Context) -> WrappedDek:
-        return super().rewrap_dek(wrapped, context, {**new_context, **context})
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context) -> WrappedDek:
+        return wrapped
+
+
+class RewrapsOnceMore(SmallKek):
+    breaks = ("test_rewrap_of_the_newest",)
+
+    @hookimpl
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context) -> WrappedDek:
+        return self.wrap_dek(self.unwrap_dek(wrapped, context), context)
+
+
+class WrapsUnderTheFirstVersion(SmallKek):
+    breaks = ("test_wrap_under",)
+
+    @hookimpl
+    def wrap_dek_under(self, dek: bytes, context: Context, kek: KekInfo) -> WrappedDek:
+        return replace(super().wrap_dek_under(dek, context, kek), kek_version="0")
+
+
+class TellsTheNewestMaterial(SmallKek):
+    breaks = ("test_key_material",)
+
+    @hookimpl
+    def find_key_material(self, wrapped: WrappedDek, context: Context) -> str:
+        return self.describe_kek().key_material
 
 
 class RewrapsAnything(SmallKek):
     breaks = ("test_rewrap_under_another_context",)
 
     @hookimpl
-    def rewrap_dek(self, wrapped: WrappedDek, context: Context, new_context: Context) -> WrappedDek:
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context) -> WrappedDek:
         try:
-            return super().rewrap_dek(wrapped, context, new_context)
+            return super().rewrap_dek(wrapped, context)
         except UnwrapError:
-            return self.wrap_dek(bytes(32), new_context)
+            return self.wrap_dek(bytes(32), context)
 
 
 class TellsOtherKekAsAltered(SmallKek):

@@ -159,8 +159,23 @@ class SmallKek(SmallBackend, KekSpec):
         return self._describe()
 
     @hookimpl
-    def rewrap_dek(self, wrapped: WrappedDek, context: Context, new_context: Context) -> WrappedDek:
-        return SmallKek.wrap_dek(self, SmallKek.unwrap_dek(self, wrapped, context), new_context)
+    def wrap_dek_under(self, dek: bytes, context: Context, kek: KekInfo) -> WrappedDek:
+        self.reach()
+        nonce = self.nonce(context)
+        sealed = self.cipher(kek.kek_version).encrypt(nonce, dek, self.aad(context))
+        return WrappedDek(nonce + sealed, kek.kek_id, kek.kek_version, kek.algorithm)
+
+    @hookimpl
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context) -> WrappedDek:
+        dek = SmallKek.unwrap_dek(self, wrapped, context)
+        if wrapped.kek_version == self._describe().kek_version:
+            return wrapped
+        return SmallKek.wrap_dek(self, dek, context)
+
+    @hookimpl
+    def find_key_material(self, wrapped: WrappedDek, context: Context) -> str:
+        SmallKek.unwrap_dek(self, wrapped, context)
+        return f"material {wrapped.kek_version}"
 
     @hookimpl
     def check_health(self) -> None:
@@ -171,7 +186,8 @@ class SmallKek(SmallBackend, KekSpec):
         self.check_enabled()
         if self.name not in self.service.keks:
             raise self.error(KekNotFoundError("there is no such KEK"))
-        return KekInfo(self.kek_id, str(len(self.service.keks[self.name])), ALGORITHM)
+        version = str(len(self.service.keks[self.name]))
+        return KekInfo(self.kek_id, version, ALGORITHM, f"material {version}")
 
     def check_enabled(self) -> None:
         if self.service.disabled:

@@ -23,9 +23,8 @@ with kms_core.open_kms(kek, storage, observers=["older"]) as kms:
     dek = kms.create_dek("volume-42")
     assert kms.get_dek("volume-42") == dek
     kms.check_health()
-    wrapped = kms._deks.kek.wrap_dek(b"dek", {{}})
-    again = kms._deks.kek.rewrap_dek(wrapped, {{}}, {{"new": "context"}})
-    assert kms._deks.kek.unwrap_dek(again, {{"new": "context"}}) == b"dek"
+    assert not kms.rewrap_dek("volume-42")
+    assert [outcome.outcome for outcome in kms.rewrap_deks()] == ["unchanged"]
     [record] = kms._deks.storage.list_records("volume-", "")
     assert record.dek_id == "volume-42" and record.data
     assert not list(kms._deks.storage.list_records("volume-", "volume-42"))

@@ -1,4 +1,6 @@
-"""``kms://aws``: a KEK in AWS KMS. Calls DescribeKey, Encrypt and Decrypt, and nothing else."""
+"""``kms://aws``: a KEK in AWS KMS. Calls DescribeKey, Encrypt and Decrypt, and nothing else, unless
+it is told to rewrap inside the KMS, which is ReEncrypt.
+"""
 
 from __future__ import annotations
 
@@ -73,18 +75,31 @@ class AwsKek(KekSpec):
 
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
+        return read_part(self._unwrap(wrapped, context), "Plaintext", bytes)
+
+    @hookimpl
+    def find_key_material(self, wrapped: WrappedDek, context: Context) -> str:
+        return self._unwrap(wrapped, context).get("KeyMaterialId", "")
+
+    @hookimpl
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context) -> WrappedDek:
         key_arn = self._find_key()
-        check_kek(_as_seen_from(key_arn, wrapped), key_arn, _ALGORITHM)
-        if wrapped.kek_version or not 1 <= len(wrapped.ciphertext) <= _MAX_CIPHERTEXT:
+        _check(wrapped, key_arn)
+        client, named = self._client.get(), self._alias or key_arn
+        with muted(), translate_errors(CALL, "kms:ReEncryptFrom and kms:ReEncryptTo", key_arn):
+            reply = client.re_encrypt(
+                CiphertextBlob=wrapped.ciphertext,
+                SourceKeyId=named,
+                SourceEncryptionContext=dict(context),
+                DestinationKeyId=named,
+                DestinationEncryptionContext=dict(context),
+            )
+        if {read_part(reply, name, str) for name in ("SourceKeyId", "KeyId")} != {key_arn}:
             raise UnwrapError
-        try:
-            reply = self._decrypt(key_arn, wrapped.ciphertext, context)
-        except UnwrapError:
-            self._require_same(key_arn)
-            raise
-        if read_part(reply, "KeyId", str) != key_arn:
-            raise UnwrapError
-        return read_part(reply, "Plaintext", bytes)
+        before, now = reply.get("SourceKeyMaterialId"), reply.get("DestinationKeyMaterialId")
+        if before is not None and before == now and wrapped.kek_id == key_arn:
+            return wrapped
+        return WrappedDek(read_part(reply, "CiphertextBlob", bytes), key_arn, "", _ALGORITHM)
 
     @hookimpl
     def describe_kek(self) -> KekInfo:
@@ -94,7 +109,7 @@ class AwsKek(KekSpec):
             raise KekDisabledError(f"{arn} is {state}; enable it, or cancel its deletion")
         if _ALGORITHM not in key.get("EncryptionAlgorithms", ()):
             raise ConfigError(f"{arn} is no symmetric KEK that encrypts and decrypts; use one")
-        return KekInfo(arn, "", _ALGORITHM)
+        return KekInfo(arn, "", _ALGORITHM, key.get("CurrentKeyMaterialId", ""))
 
     @hookimpl
     def close(self) -> None:
@@ -104,6 +119,18 @@ class AwsKek(KekSpec):
         if self._key_arn is None:
             self._key_arn = read_part(self._describe(self._key_name), "Arn", str)
         return self._key_arn
+
+    def _unwrap(self, wrapped: WrappedDek, context: Context) -> DecryptResponseTypeDef:
+        key_arn = self._find_key()
+        _check(wrapped, key_arn)
+        try:
+            reply = self._decrypt(key_arn, wrapped.ciphertext, context)
+        except UnwrapError:
+            self._require_same(key_arn)
+            raise
+        if read_part(reply, "KeyId", str) != key_arn:
+            raise UnwrapError
+        return reply
 
     def _decrypt(self, key_arn: str, ciphertext: bytes, context: Context) -> DecryptResponseTypeDef:
         client = self._client.get()
@@ -128,6 +155,12 @@ class AwsKek(KekSpec):
         with muted(), translate_errors(CALL, "kms:DescribeKey", name):
             reply = client.describe_key(KeyId=name)
         return read_part(reply, "KeyMetadata", dict)
+
+
+def _check(wrapped: WrappedDek, key_arn: str) -> None:
+    check_kek(_as_seen_from(key_arn, wrapped), key_arn, _ALGORITHM)
+    if wrapped.kek_version or not 1 <= len(wrapped.ciphertext) <= _MAX_CIPHERTEXT:
+        raise UnwrapError
 
 
 def _as_seen_from(key_arn: str, wrapped: WrappedDek) -> WrappedDek:

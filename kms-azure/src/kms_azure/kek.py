@@ -91,14 +91,11 @@ class AzureKek(KekSpec):
 
     @hookimpl
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
-        kek = self._read_key(self._config.key_version or "")
-        self._warn_of(kek.algorithm)
-        key, sealed = self._sealer.seal(dek, context)
-        wrapped = self._convert("wrapKey", kek.kek_version, kek.algorithm, key)
-        _expect_size("a wrapped key", wrapped, _WRAPPED_SIZES[kek.algorithm])
-        ciphertext = len(wrapped).to_bytes(_SIZE_FIELD) + wrapped + sealed
-        algorithm = self._sealer.mark(kek.algorithm)
-        return WrappedDek(ciphertext, self._kek_id, kek.kek_version, algorithm)
+        return self._wrap(dek, context, self._describe())
+
+    @hookimpl
+    def wrap_dek_under(self, dek: bytes, context: Context, kek: KekInfo) -> WrappedDek:
+        return self._wrap(dek, context, kek)
 
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
@@ -109,13 +106,25 @@ class AzureKek(KekSpec):
 
     @hookimpl
     def describe_kek(self) -> KekInfo:
-        kek = self._read_key(self._config.key_version or "")
-        return replace(kek, algorithm=self._sealer.mark(kek.algorithm))
+        return self._describe()
 
     @hookimpl
     def close(self) -> None:
         self._client.close()
         self._credential.close()
+
+    def _describe(self) -> KekInfo:
+        kek = self._read_key(self._config.key_version or "")
+        return replace(kek, algorithm=self._sealer.mark(kek.algorithm))
+
+    def _wrap(self, dek: bytes, context: Context, kek: KekInfo) -> WrappedDek:
+        algorithm = self._sealer.check_mark(kek.algorithm)
+        self._warn_of(algorithm)
+        key, sealed = self._sealer.seal(dek, context)
+        wrapped = self._convert("wrapKey", kek.kek_version, algorithm, key)
+        _expect_size("a wrapped key", wrapped, _WRAPPED_SIZES[algorithm])
+        ciphertext = len(wrapped).to_bytes(_SIZE_FIELD) + wrapped + sealed
+        return WrappedDek(ciphertext, self._kek_id, kek.kek_version, kek.algorithm)
 
     def _unwrap_auth_key(self, wrapped: WrappedDek, context: Context) -> bytes:
         check_kek(wrapped, self._kek_id)

@@ -5,7 +5,16 @@ This is the door for programs that use DEKs. Who writes a backend goes through
 """
 
 from kms_core._opening import open_kek, open_kms
-from kms_core._values import MAX_DEK_ID_SIZE, MAX_DEK_SIZE, KekInfo, StorageInfo, UriOrMapping
+from kms_core._values import (
+    MAX_DEK_ID_SIZE,
+    MAX_DEK_SIZE,
+    Bulk,
+    DekInfo,
+    KekInfo,
+    Outcome,
+    StorageInfo,
+    UriOrMapping,
+)
 from kms_core.errors import (
     AccessDeniedError,
     AuthenticationError,
@@ -48,12 +57,14 @@ __all__ = [
     "BackendNotFoundError",
     "BackendVersionError",
     "BlobError",
+    "Bulk",
     "ClosedError",
     "ConfigError",
     "ConflictError",
     "ContextError",
     "DekExistsError",
     "DekIdError",
+    "DekInfo",
     "DekNotFoundError",
     "DekSizeError",
     "Kek",
@@ -63,6 +74,7 @@ __all__ = [
     "Kms",
     "KmsError",
     "OperationError",
+    "Outcome",
     "RecordError",
     "StorageInfo",
     "ThrottledError",

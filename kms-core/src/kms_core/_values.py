@@ -5,9 +5,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from kms_core.errors import DekIdError, DekSizeError
+from kms_core.errors import ConfigError, DekIdError, DekSizeError, KmsError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 MAX_DEK_SIZE = 8160
 """Most bytes of a DEK: 255 blocks of SHA-256, what HKDF can derive (RFC 5869, section 2.3)."""
@@ -66,14 +70,91 @@ class WrappedDek:
 
 @dataclass(frozen=True, slots=True)
 class KekInfo:
-    """The KEK that a backend uses, as the KMS describes it now; ``kek_version`` is the newest."""
+    """The KEK that a backend uses, as the KMS describes it now.
+
+    Attributes:
+        kek_id: the KEK's full name in its KMS.
+        kek_version: its newest version, as records have it; empty where no record has one.
+        algorithm: how it wraps, in the KMS's own words.
+        key_material: the newest version where records have none, and only an unwrap shows which one
+            wrapped; empty elsewhere.
+    """
 
     kek_id: str
     kek_version: str
     algorithm: str
+    key_material: str = ""
 
     def __post_init__(self) -> None:
-        _expect(str, self.kek_id, self.kek_version, self.algorithm)
+        _expect(str, self.kek_id, self.kek_version, self.algorithm, self.key_material)
+
+
+@dataclass(frozen=True, slots=True)
+class DekInfo:
+    """What a record says of its DEK. Holds nothing secret.
+
+    Attributes:
+        dek_id: the DEK's id.
+        size: its size in bytes.
+        created: when it was made, in UTC.
+        provider: the name of the KEK's backend.
+        kek_id: the KEK that wrapped it.
+        kek_version: the version of the KEK that wrapped it; empty where the KMS keeps that to
+            itself.
+        algorithm: how it was wrapped.
+        revision: the store's own token of this state of the record.
+        key_material: the version that wrapped it where ``kek_version`` is empty, if it was asked
+            for and the KMS tells it.
+    """
+
+    dek_id: str
+    size: int
+    created: datetime
+    provider: str
+    kek_id: str
+    kek_version: str
+    algorithm: str
+    revision: str
+    key_material: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """How calls for many DEKs are made.
+
+    Attributes:
+        concurrency: how many are under way at once. A backend makes as many calls at once as its
+            ``maxConnections`` says.
+        rate: how many DEKs in a second at most; None for as many as the services take. Where a
+            service refuses because of its rate, all slow down in any case.
+        executor: runs the calls, in threads of this process; None for threads of its own.
+    """
+
+    concurrency: int = 16
+    rate: float | None = None
+    executor: Executor | None = None
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1 or (self.rate is not None and self.rate <= 0):
+            raise ConfigError("concurrency and rate are at least 1 and above 0; give such numbers")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one DEK of many.
+
+    Attributes:
+        dek_id: the DEK's id.
+        outcome: ``done``; ``unchanged`` if there was nothing to do; ``gone`` if the DEK was deleted
+            since it was listed; or ``failed``, with an error.
+        dek: what its record said, if it could be read: of a rewrap, before it.
+        error: what was raised, without its local variables.
+    """
+
+    dek_id: str
+    outcome: Literal["done", "unchanged", "gone", "failed"]
+    dek: DekInfo | None = None
+    error: KmsError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +194,7 @@ class CallStart:
 
     Attributes:
         call: a number that this process gives to no other call; the call's Event has it too.
-        operation: ``get_dek``, ``create_dek``, ``wrap``, ``unwrap``, or the hook's name.
+        operation: the façade's method, such as ``get_dek`` or ``wrap``, or the hook's name.
         backend: ``kms://NAME`` or ``storage://NAME``.
         dek_id: the DEK concerned, if any.
     """

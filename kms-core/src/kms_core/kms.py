@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
-from kms_core._events import Observers, observe
-from kms_core._facade import Facade
+from kms_core._events import observe
+from kms_core._lifecycle import Lifecycle
 from kms_core._tracebacks import IteratorWithoutLocals, without_locals
 from kms_core._values import DEFAULT_DEK_SIZE, StorageInfo, check_dek_size
 from kms_core.errors import ConfigError
 
-if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
-    from kms_core._deks.derived import DerivedDeks
-    from kms_core._deks.stored import StoredDeks
 
-
-class Kms(Facade):
+class Kms(Lifecycle):
     """An opened KEK with its storage. Get one from :func:`kms_core.open_kms`.
 
     One Kms may be used by many threads, and by a child after a fork. Every error is a
     :class:`~kms_core.KmsError`, and carries no local variables of the frames below the caller's.
     """
-
-    def __init__(
-        self,
-        deks: StoredDeks | DerivedDeks,
-        resources: ExitStack,
-        observers: Observers = (),
-    ) -> None:
-        super().__init__(deks.kek, resources)
-        self._deks = deks
-        self._observers = observers
 
     @without_locals
     def get_dek(self, dek_id: str, *, size: int | None = None, create: bool = False) -> bytes:

@@ -16,7 +16,8 @@ from kms_core.errors import RecordError, show_name
 
 FORMAT = "kms-core.dek/1"
 
-_CURE = "restore it from a backup, or delete it if the DEK is not needed"
+CURE = "restore it from a backup, or delete it if the DEK is not needed"
+"""What helps against a record that cannot be read."""
 
 
 class _Kek(msgspec.Struct, frozen=True):
@@ -86,7 +87,7 @@ def decode_record(data: bytes, dek_id: str) -> Record:
         RecordError: it is too long, malformed, of an unknown version or of another DEK.
     """
     if len(data) > MAX_RECORD_SIZE:
-        raise RecordError(f"the record is longer than {MAX_RECORD_SIZE} bytes; {_CURE}")
+        raise RecordError(f"the record is longer than {MAX_RECORD_SIZE} bytes; {CURE}")
     try:
         record = _decoder.decode(data)
     except _UNREADABLE as error:
@@ -94,9 +95,9 @@ def decode_record(data: bytes, dek_id: str) -> Record:
     if record.format != FORMAT:
         raise _unknown()
     if record.size < 1 or record.encode() != data:
-        raise RecordError(f"the record is not in canonical form; {_CURE}")
+        raise RecordError(f"the record is not in canonical form; {CURE}")
     if record.dek_id != dek_id:
-        raise RecordError(f"the record belongs to DEK {show_name(record.dek_id)}; {_CURE}")
+        raise RecordError(f"the record belongs to DEK {show_name(record.dek_id)}; {CURE}")
     return record
 
 
@@ -124,7 +125,7 @@ def _malformed(data: bytes, error: Exception) -> RecordError:
             "the record was written by Constellation's library, whose records kms-core does not "
             "read; get its DEK with that library, and give the record the name back that it had"
         )
-    return RecordError(f"the record is malformed ({type(error).__name__}); {_CURE}")
+    return RecordError(f"the record is malformed ({type(error).__name__}); {CURE}")
 
 
 def _unknown() -> RecordError:

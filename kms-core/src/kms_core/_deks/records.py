@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from kms_core._deks.checks import check_unwrapped_size
-from kms_core._deks.record import Record, decode_record, record_context
+from kms_core._deks.record import CURE, Record, decode_record, record_context
 from kms_core._plugins.clients import KekClient, StorageClient
+from kms_core._values import KekInfo, WrappedDek
 from kms_core.errors import (
     BackendContractError,
     DekSizeError,
     KekNotFoundError,
     KmsError,
     RecordError,
+    show_name,
 )
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -30,25 +32,40 @@ class Records:
         self.kek = kek
         self.storage = storage
 
-    def make(self, dek_id: str, dek: bytes, created: str) -> bytes:
+    def make(self, dek_id: str, dek: bytes, created: str, newest: KekInfo | None = None) -> bytes:
         """Wrap the DEK and prove that it unwraps; return the record's bytes.
+
+        Args:
+            dek_id: the DEK's id.
+            dek: the DEK.
+            created: when it was made, as the record says it.
+            newest: what the KMS said of the KEK a moment ago.
 
         Raises:
             BackendContractError: the backend returned what no record can hold.
             OperationError: the KMS refused or failed.
         """
         context = record_context(dek_id, len(dek), created)
-        wrapped = self.kek.wrap_dek(dek, context)
-        try:
-            data = Record.make(dek_id, len(dek), created, self.kek.provider, wrapped).encode()
-            decode_record(data, dek_id)  # what could not be read again must not be stored
-        except (RecordError, ValueError) as error:
-            raise BackendContractError(
-                f"{self.kek.distribution}: wrap_dek returned what no record can hold; "
-                "report it to the plugin's author"
-            ) from error
+        if newest is None:
+            wrapped = self.kek.wrap_dek(dek, context)
+        else:
+            wrapped = self.kek.wrap_dek_under(dek, context, newest)
+        data = self._encode(dek_id, len(dek), created, wrapped)
         self.kek.prove_wrapped(wrapped, context, dek)
         return data
+
+    def make_inside(self, record: Record) -> bytes:
+        """Have the KMS wrap a record's DEK again; return the new record's bytes.
+
+        Raises:
+            ConfigError: the backend cannot have that done.
+            KekNotFoundError: another KEK wrapped it.
+            UnwrapError: it was altered.
+            OperationError: the KMS refused or failed.
+        """
+        self.kek.check_provider(record.kek.provider)
+        wrapped = self.kek.rewrap_dek(record.wrapped, record.context)
+        return self._encode(record.dek_id, record.size, record.created, wrapped)
 
     def read(self, dek_id: str, data: bytes) -> Record:
         """Read what is stored for the dek_id, without the KMS.
@@ -85,6 +102,17 @@ class Records:
         error.locate(backend=self.storage.backend, operation=operation, dek_id=dek_id)
         return error
 
+    def _encode(self, dek_id: str, size: int, created: str, wrapped: WrappedDek) -> bytes:
+        try:
+            data = Record.make(dek_id, size, created, self.kek.provider, wrapped).encode()
+            decode_record(data, dek_id)  # what could not be read again must not be stored
+        except (RecordError, ValueError) as error:
+            raise BackendContractError(
+                f"{self.kek.distribution}: the backend returned what no record can hold; "
+                "report it to the plugin's author"
+            ) from error
+        return data
+
     def _check(self, record: Record, size: int | None) -> None:
         self.kek.check_provider(record.kek.provider)
         if size is not None and record.size != size:
@@ -103,6 +131,9 @@ def parse_time(created: str) -> datetime:
     """The moment that a record names.
 
     Raises:
-        ValueError: it names none.
+        RecordError: it names none.
     """
-    return datetime.strptime(created, _TIME).replace(tzinfo=UTC)
+    try:
+        return datetime.strptime(created, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise RecordError(f"the record says {show_name(created)} for a time; {CURE}") from None

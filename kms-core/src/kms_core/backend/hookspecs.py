@@ -148,18 +148,41 @@ class KekSpec(BackendSpec):
         """
 
     @hookspec(firstresult=True)
-    def rewrap_dek(self, wrapped: WrappedDek, context: Context, new_context: Context) -> WrappedDek:
+    def wrap_dek_under(self, dek: bytes, context: Context, kek: KekInfo) -> WrappedDek:
+        """Wrap a DEK under the version that ``describe_kek`` returned, without asking for it again.
+
+        Optional, for a backend whose ``wrap_dek`` asks the KMS which version is the newest. Without
+        it core calls ``wrap_dek``. Core asks once, and then wraps many DEKs.
+
+        Args:
+            dek: as for ``wrap_dek``.
+            context: as for ``wrap_dek``.
+            kek: what ``describe_kek`` of this client returned.
+
+        Returns:
+            As ``wrap_dek``, under that version.
+
+        Guarantees:
+            As for ``wrap_dek``.
+
+        Raises:
+            KekDisabledError: that version may not be used any more.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context) -> WrappedDek:
         """Wrap again, inside the KMS, what ``wrap_dek`` of the same KEK returned.
 
-        Optional. Without it core calls ``unwrap_dek`` and ``wrap_dek``, with the DEK in its hands.
+        Optional. Without it a DEK is rewrapped by ``unwrap_dek`` and ``wrap_dek`` only.
 
         Args:
             wrapped: as for ``unwrap_dek``.
             context: equal to the one under which it was wrapped.
-            new_context: what the DEK is bound to from now on.
 
         Returns:
-            The same DEK, as ``wrap_dek`` would wrap it under ``new_context`` now.
+            The same DEK, as ``wrap_dek`` would wrap it now; ``wrapped`` itself if the newest
+            version wrapped it already.
 
         Guarantees:
             The DEK is never in this process.
@@ -168,6 +191,30 @@ class KekSpec(BackendSpec):
             KekNotFoundError: as for ``unwrap_dek``.
             UnwrapError: it does not authenticate.
             KekDisabledError: a version that it takes is disabled.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def find_key_material(self, wrapped: WrappedDek, context: Context) -> str:
+        """Find which version of the KEK wrapped, where ``kek_version`` does not say.
+
+        Optional, for a KMS that tells it of what it unwraps and not of what it wraps. Without it
+        core goes by ``kek_version``.
+
+        Args:
+            wrapped: as for ``unwrap_dek``.
+            context: as for ``unwrap_dek``.
+
+        Returns:
+            The version, as ``describe_kek`` gives the newest one as ``key_material``.
+
+        Guarantees:
+            Of what ``wrap_dek`` has just returned it is what ``describe_kek`` gives now.
+
+        Raises:
+            KekNotFoundError: as for ``unwrap_dek``.
+            UnwrapError: it does not authenticate.
+            KekDisabledError: the version that wrapped is disabled.
         """
         raise NotImplementedError
 

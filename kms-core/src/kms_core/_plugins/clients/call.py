@@ -23,10 +23,12 @@ SpecT = TypeVar("SpecT", bound=BackendSpec)
 
 Operation: TypeAlias = Literal[
     "wrap_dek",
+    "wrap_dek_under",
     "unwrap_dek",
     "derive_dek",
     "describe_kek",
     "rewrap_dek",
+    "find_key_material",
     "check_health",
     "load_record",
     "create_record",

@@ -7,7 +7,7 @@ import hmac
 from kms_core._plugins.clients.call import Client
 from kms_core._values import Context, KekInfo, WrappedDek
 from kms_core.backend.hookspecs import DeriverSpec, KekSpec
-from kms_core.errors import KekNotFoundError, UnavailableError, UnwrapError, show_name
+from kms_core.errors import ConfigError, KekNotFoundError, UnavailableError, UnwrapError, show_name
 
 
 class KekClient(Client[KekSpec]):
@@ -34,6 +34,15 @@ class KekClient(Client[KekSpec]):
         """Wrap a DEK under the newest version of the KEK."""
         hook, dek_id = self._hooks.wrap_dek, context.get("dek_id")
         return self._call("wrap_dek", hook, WrappedDek, dek_id, dek=dek, context=context)
+
+    def wrap_dek_under(self, dek: bytes, context: Context, kek: KekInfo) -> WrappedDek:
+        """Wrap a DEK under the version that was described, if the backend need not ask again."""
+        if not self.offers("wrap_dek_under"):
+            return self.wrap_dek(dek, context)
+        hook, dek_id = self._hooks.wrap_dek_under, context.get("dek_id")
+        return self._call(
+            "wrap_dek_under", hook, WrappedDek, dek_id, dek=dek, context=context, kek=kek
+        )
 
     def prove_wrapped(self, wrapped: WrappedDek, context: Context, dek: bytes) -> None:
         """Have the KEK unwrap what it has just wrapped, before anybody relies on it.
@@ -65,20 +74,27 @@ class KekClient(Client[KekSpec]):
         """Ask the KMS for the KEK."""
         return self._call("describe_kek", self._hooks.describe_kek, KekInfo, None)
 
-    def rewrap_dek(self, wrapped: WrappedDek, context: Context, new_context: Context) -> WrappedDek:
-        """Wrap again, inside the KMS if the backend can have that done."""
-        hook, dek_id = self._hooks.rewrap_dek, context.get("dek_id")
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context) -> WrappedDek:
+        """Have the KMS wrap again what it wrapped; what the newest version wrapped comes back.
+
+        Raises:
+            ConfigError: the backend cannot have that done.
+        """
+        dek_id = context.get("dek_id")
         if not self.offers("rewrap_dek"):
-            return self.wrap_dek(self.unwrap_dek(wrapped, context), new_context)
-        return self._call(
-            "rewrap_dek",
-            hook,
-            WrappedDek,
-            dek_id,
-            wrapped=wrapped,
-            context=context,
-            new_context=new_context,
-        )
+            problem = ConfigError(
+                f"{self.backend} cannot wrap again inside the KMS; rewrap with verify=unwrap"
+            )
+            raise self._located(problem, "rewrap_dek", dek_id)
+        hook = self._hooks.rewrap_dek
+        return self._call("rewrap_dek", hook, WrappedDek, dek_id, wrapped=wrapped, context=context)
+
+    def find_key_material(self, wrapped: WrappedDek, context: Context) -> str:
+        """Which version wrapped, where a record does not say; empty where the KMS does not."""
+        if not self.offers("find_key_material"):
+            return ""
+        hook, dek_id = self._hooks.find_key_material, context.get("dek_id")
+        return self._call("find_key_material", hook, str, dek_id, wrapped=wrapped, context=context)
 
     def check_health(self) -> None:
         """Ask whether the KMS would serve a call now."""

@@ -21,6 +21,8 @@ ONLY_MAINTENANCE = frozenset(
         "list_dek_ids",
         "list_records",
         "rewrap_dek",
+        "wrap_dek_under",
+        "find_key_material",
         "check_health",
     }
 )

@@ -53,11 +53,14 @@ class KekConformance(
         """Wrap, unwrap what is wrapped, and describe."""
         dek = token_bytes(32)
         wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
+        kek = client.answer("describe_kek")
         requests: dict[str, Mapping[str, Any]] = {
             "describe_kek": {},
             "wrap_dek": {"dek": dek, "context": CONTEXT},
             "unwrap_dek": {"wrapped": wrapped, "context": CONTEXT},
-            "rewrap_dek": {"wrapped": wrapped, "context": CONTEXT, "new_context": CONTEXT},
+            "rewrap_dek": {"wrapped": wrapped, "context": CONTEXT},
+            "find_key_material": {"wrapped": wrapped, "context": CONTEXT},
+            "wrap_dek_under": {"dek": dek, "context": CONTEXT, "kek": kek},
             "check_health": {},
         }
         return {hook: needs for hook, needs in requests.items() if client.bound.offers(hook)}

@@ -148,9 +148,13 @@ class KekWrappingChecks:
         """
         wrapped: WrappedDek = fresh().answer("wrap_dek", dek=token_bytes(32), context=CONTEXT)
         info: KekInfo = fresh().answer("describe_kek")
-        seen = KekInfo(wrapped.kek_id, wrapped.kek_version, wrapped.algorithm)
-        if not wrapped.kek_version:  # the KMS keeps to itself which version wrapped
-            seen = replace(seen, kek_version=info.kek_version)
+        seen = replace(
+            info,
+            kek_id=wrapped.kek_id,
+            # Empty where the KMS keeps to itself which version wrapped.
+            kek_version=wrapped.kek_version or info.kek_version,
+            algorithm=wrapped.algorithm,
+        )
         expect("describe_kek: what wrap_dek uses", seen, info)
 
     @clause(KekSpec.describe_kek)

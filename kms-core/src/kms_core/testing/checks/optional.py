@@ -7,14 +7,13 @@ from secrets import token_bytes
 
 import pytest
 
-from kms_core._values import ListedRecord, WrappedDek
+from kms_core._values import KekInfo, ListedRecord, WrappedDek
 from kms_core.backend.hookspecs import KekSpec, StorageSpec
 from kms_core.errors import UnwrapError
 from kms_core.testing._harness.clauses import clause
-from kms_core.testing._harness.client import Client, Fresh, answered, expect
+from kms_core.testing._harness.client import Client, Fresh, answered, expect, skip_without
+from kms_core.testing._harness.harness import KekHarness
 from kms_core.testing.checks.kek_integrity import CONTEXT
-
-_NEW_CONTEXT = {**CONTEXT, "created": "2026-02-01T00:00:00Z"}
 
 
 def _skip_unless_offered(client: Client, hook: str) -> None:
@@ -22,27 +21,61 @@ def _skip_unless_offered(client: Client, hook: str) -> None:
         pytest.skip(f"{hook} is optional, and this backend has none")
 
 
+def _names(kek: KekInfo) -> tuple[str, str, str]:
+    return kek.kek_id, kek.kek_version, kek.algorithm
+
+
 class KekOptionalChecks:
     """The part of :class:`~kms_core.testing.KekConformance` about optional hooks."""
 
-    @clause(KekSpec.rewrap_dek)
-    def test_rewrap(self, fresh: Fresh) -> None:
-        """The same DEK comes back under the new context, and under no other.
+    @clause(KekSpec.wrap_dek_under)
+    def test_wrap_under(self, fresh: Fresh) -> None:
+        """Wraps under the version that it is given, as wrap_dek would.
 
-        Cure: wrap under new_context alone, and leave what was given as it is.
+        Cure: wrap with that version's name, and return it as kek_version.
+        """
+        client, dek = fresh(), token_bytes(32)
+        _skip_unless_offered(client, "wrap_dek_under")
+        kek: KekInfo = client.answer("describe_kek")
+        wrapped = client.answer("wrap_dek_under", dek=dek, context=CONTEXT, kek=kek)
+        said = (wrapped.kek_id, wrapped.kek_version, wrapped.algorithm)
+        expect("wrap_dek_under: KEK, version and algorithm", _names(kek), said)
+        seen = fresh().answer("unwrap_dek", wrapped=wrapped, context=CONTEXT)
+        expect("unwrap_dek of what wrap_dek_under returned", dek, seen)
+
+    @clause(KekSpec.rewrap_dek)
+    def test_rewrap(self, fresh: Fresh, harness: KekHarness) -> None:
+        """After a rotation, gives the same DEK under the newest version.
+
+        Cure: have the KMS wrap what it unwraps under ``context``, and return what it says of KEK,
+        version and algorithm.
         """
         client, dek = fresh(), token_bytes(32)
         _skip_unless_offered(client, "rewrap_dek")
         wrapped: WrappedDek = client.answer("wrap_dek", dek=dek, context=CONTEXT)
-        contexts = {"context": CONTEXT, "new_context": _NEW_CONTEXT}
-        again: WrappedDek = client.answer("rewrap_dek", wrapped=wrapped, **contexts)
-        unwrap = partial(fresh().answer, "unwrap_dek")
-        seen = unwrap("of what was rewrapped", wrapped=again, context=_NEW_CONTEXT)
-        expect("unwrap_dek of what rewrap_dek returned", dek, seen)
-        seen = unwrap("of what was there before", wrapped=wrapped, context=CONTEXT)
-        expect("unwrap_dek of what rewrap_dek was given", dek, seen)
-        when = "of what was rewrapped, under the context before"
-        client.refuse(UnwrapError, "unwrap_dek", when, wrapped=again, context=CONTEXT)
+        skip_without("rotate", harness.rotate)()
+        client = fresh()
+        again: WrappedDek = client.answer("rewrap_dek", wrapped=wrapped, context=CONTEXT)
+        if again.ciphertext == wrapped.ciphertext:
+            pytest.fail("rewrap_dek after a rotation returned what it was given")
+        said = (again.kek_id, again.kek_version, again.algorithm)
+        expect("rewrap_dek: names", _names(client.answer("describe_kek")), said)
+        for name, one in {"rewrap_dek returned": again, "was there before": wrapped}.items():
+            seen = fresh().answer("unwrap_dek", f"of what {name}", wrapped=one, context=CONTEXT)
+            expect(f"unwrap_dek of what {name}", dek, seen)
+
+    @clause(KekSpec.rewrap_dek)
+    def test_rewrap_of_the_newest(self, fresh: Fresh) -> None:
+        """Returns what it is given if the newest version wrapped it already.
+
+        Cure: compare the version that wrapped with the one that would wrap now, and return
+        ``wrapped`` itself if it is the same.
+        """
+        client = fresh()
+        _skip_unless_offered(client, "rewrap_dek")
+        wrapped = client.answer("wrap_dek", dek=token_bytes(32), context=CONTEXT)
+        again = client.answer("rewrap_dek", wrapped=wrapped, context=CONTEXT)
+        expect("rewrap_dek of what the newest version wrapped", wrapped, again)
 
     @clause(KekSpec.rewrap_dek)
     def test_rewrap_under_another_context(self, fresh: Fresh) -> None:
@@ -53,8 +86,26 @@ class KekOptionalChecks:
         client = fresh()
         _skip_unless_offered(client, "rewrap_dek")
         wrapped = client.answer("wrap_dek", dek=token_bytes(32), context=CONTEXT)
-        when, contexts = "under another context", {"context": {}, "new_context": CONTEXT}
-        client.refuse(UnwrapError, "rewrap_dek", when, wrapped=wrapped, **contexts)
+        when = "under another context"
+        client.refuse(UnwrapError, "rewrap_dek", when, wrapped=wrapped, context={})
+
+    @clause(KekSpec.find_key_material)
+    def test_key_material(self, fresh: Fresh, harness: KekHarness) -> None:
+        """Tells of each wrapped DEK the version that was the newest when it was wrapped.
+
+        Cure: return what the KMS says of the version as it unwraps, and in describe_kek what it
+        says of the newest one.
+        """
+        client = fresh()
+        _skip_unless_offered(client, "find_key_material")
+        before = client.answer("describe_kek").key_material
+        wrapped = client.answer("wrap_dek", dek=token_bytes(32), context=CONTEXT)
+        find = partial(client.answer, "find_key_material", wrapped=wrapped, context=CONTEXT)
+        expect("find_key_material of what was just wrapped", before, find())
+        skip_without("rotate", harness.rotate)()
+        expect("find_key_material after a rotation", before, find("after a rotation"))
+        if fresh().answer("describe_kek").key_material == before:
+            pytest.fail("describe_kek tells the same key_material after a rotation")
 
     @clause(KekSpec.check_health)
     def test_health(self, fresh: Fresh) -> None:

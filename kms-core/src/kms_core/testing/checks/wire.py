@@ -36,7 +36,14 @@ _FAULTS: tuple[Fault, ...] = (
     *("hangs", "is dropped before the request", "loses the answer", "cuts the answer"),
     *(f"answers HTTP {status}" for status in (429, 500, 502, 503)),
 )
-_WRITERS = {"create_record", "replace_record", "wrap_dek", "unwrap_dek", "rewrap_dek"}
+_WRITERS = {
+    "create_record",
+    "replace_record",
+    "wrap_dek",
+    "unwrap_dek",
+    "rewrap_dek",
+    "wrap_dek_under",
+}
 _OF_GATEWAYS: tuple[Fault, ...] = ("answers HTTP 403", "answers HTTP 404", "answers HTTP 410")
 _OF_WHAT_IS_STORED = (
     *(DekNotFoundError, DekExistsError, ConflictError),

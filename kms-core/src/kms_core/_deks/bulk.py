@@ -1,0 +1,83 @@
+"""One call for each of many ids, on an executor, in flat memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from contextvars import copy_context
+from itertools import islice
+from queue import SimpleQueue
+from typing import TypeVar
+
+from kms_core._deks.pace import Pace
+from kms_core._tracebacks import clear_locals
+from kms_core._values import DekInfo, Outcome
+from kms_core.errors import DekNotFoundError, KmsError, ThrottledError
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+_ATTEMPTS = 10
+"""How often a call that the service refused for its rate is made, each time at a slower one."""
+
+
+def run_each(
+    items: Iterable[T], call: Callable[[T], R], executor: Executor, under_way: int
+) -> Iterator[R]:
+    """Yield what the call returns of each item, as soon as it does, in any order.
+
+    Items are taken as they are needed, so a million of them need no more memory than a few. When
+    the caller stops, calls that have not begun are dropped, and those under way are waited for.
+
+    Args:
+        items: what to call with.
+        call: raises nothing.
+        executor: runs the calls.
+        under_way: how many are given to it at most.
+    """
+    ended: SimpleQueue[Future[R]] = SimpleQueue()
+    running: set[Future[R]] = set()
+    rest = iter(items)
+
+    def begin(count: int) -> None:
+        for item in islice(rest, count):
+            future = executor.submit(copy_context().run, call, item)
+            running.add(future)
+            future.add_done_callback(ended.put)
+
+    try:
+        begin(under_way)
+        while running:
+            future = ended.get()
+            running.remove(future)
+            begin(1)
+            yield future.result()
+    finally:
+        waited = [future for future in running if not future.cancel()]
+        for future in waited:
+            future.exception()
+
+
+def attempt(dek_id: str, call: Callable[[str], tuple[bool, DekInfo | None]], pace: Pace) -> Outcome:
+    """Make the call at the pace, and say what became of it."""
+    for left in reversed(range(_ATTEMPTS)):
+        ticket = pace.wait()
+        try:
+            changed, dek = call(dek_id)
+        except ThrottledError as error:
+            pace.slow_down(ticket)
+            if left == 0:
+                return _failed(dek_id, error)
+        except DekNotFoundError:
+            return Outcome(dek_id, "gone")
+        except KmsError as error:
+            return _failed(dek_id, error)
+        else:
+            pace.went_well()
+            return Outcome(dek_id, "done" if changed else "unchanged", dek)
+    raise AssertionError  # the last attempt returns
+
+
+def _failed(dek_id: str, error: KmsError) -> Outcome:
+    clear_locals(error)
+    return Outcome(dek_id, "failed", error=error)

@@ -1,0 +1,162 @@
+"""What becomes of a stored DEK after it was made: it is shown, wrapped again, deleted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from kms_core._deks.record import Record
+from kms_core._deks.records import Records, parse_time
+from kms_core._values import DekInfo, KekInfo, StoredRecord, check_dek_id
+from kms_core.errors import (
+    AccessDeniedError,
+    ConflictError,
+    DekNotFoundError,
+    RecordError,
+    UnavailableError,
+)
+
+_ATTEMPTS = 5
+"""How often a rewrap that met a conflict reads again before the conflict is the caller's."""
+
+Verify: TypeAlias = Literal["unwrap", "kms"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrap:
+    """Which DEKs are wrapped again, and how.
+
+    Attributes:
+        newest: the KEK as it wraps now.
+        only_kek_version: only what this version wrapped.
+        created_before: only DEKs that were made before.
+        dry_run: whether only to say what would be done.
+        verify: ``unwrap`` unwraps, wraps, and unwraps again to compare; ``kms`` leaves it to the
+            KMS, so that the DEK is never in this process.
+    """
+
+    newest: KekInfo
+    only_kek_version: str | None = None
+    created_before: datetime | None = None
+    dry_run: bool = False
+    verify: Verify = "unwrap"
+
+
+class Upkeep:
+    """Looks after the records of one store."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._kek, self._storage = records.kek, records.storage
+
+    def describe(self, dek_id: str, *, deep: bool = False) -> DekInfo:
+        """What the record says of the DEK; with ``deep`` also what only the KMS knows."""
+        stored, record = self._load(dek_id)
+        material = self._find_material(record) if deep and not record.kek.version else ""
+        return self._info(stored, record, material)
+
+    def delete(self, dek_id: str, revision: str | None) -> None:
+        """Delete the record at this revision, or as it is now, be it readable or not."""
+        check_dek_id(dek_id)
+        seen = revision or self._storage.load_record(dek_id).revision
+        try:
+            self._storage.delete_record(dek_id, seen)
+        except DekNotFoundError:
+            if revision is not None:
+                raise
+            # It was there a moment ago: an SDK that lost the answer has asked again.
+        except UnavailableError as failure:
+            if self._may_be_there(dek_id):
+                raise failure from failure.__cause__
+
+    def rewrap(self, dek_id: str, how: Rewrap) -> tuple[bool, DekInfo]:
+        """Wrap the DEK again if the newest version did not.
+
+        What is stored is replaced at once, by what has been proven, and only as it was read. So
+        the DEK can be read at every moment, and whoever is interrupted may begin again.
+
+        Returns:
+            Whether the record was replaced, or would be; and what it said before.
+        """
+        for _ in range(_ATTEMPTS):
+            stored, record = self._load(dek_id)
+            info = self._info(stored, record)
+            if not self._is_due(record, info, how):
+                return False, info
+            if how.dry_run and how.verify == "unwrap":
+                return True, info
+            data = self._wrap_again(record, how)
+            if data == stored.data:  # only the KMS knew that its newest version had wrapped it
+                return False, info
+            if how.dry_run or self._replace(dek_id, data, stored.revision):
+                return True, info
+        raise ConflictError(f"others changed DEK {dek_id!r} {_ATTEMPTS} times in a row; try again")
+
+    def _load(self, dek_id: str) -> tuple[StoredRecord, Record]:
+        check_dek_id(dek_id)
+        stored = self._storage.load_record(dek_id)
+        return stored, self._records.read(dek_id, stored.data)
+
+    def _info(self, stored: StoredRecord, record: Record, material: str = "") -> DekInfo:
+        try:
+            created = parse_time(record.created)
+        except RecordError as error:
+            raise self._records.locate(error, "load_record", record.dek_id) from None
+        kek = record.kek
+        return DekInfo(
+            dek_id=record.dek_id,
+            size=record.size,
+            created=created,
+            provider=kek.provider,
+            kek_id=kek.id,
+            kek_version=kek.version,
+            algorithm=record.algorithm,
+            revision=stored.revision,
+            key_material=material,
+        )
+
+    def _is_due(self, record: Record, info: DekInfo, how: Rewrap) -> bool:
+        if how.created_before is not None and info.created >= how.created_before:
+            return False
+        is_asked_for = how.only_kek_version in {None, record.kek.version}
+        newest = how.newest
+        says = (record.kek.provider, record.kek.id, record.kek.version, record.algorithm)
+        if says != (self._kek.provider, newest.kek_id, newest.kek_version, newest.algorithm):
+            return is_asked_for
+        if not newest.key_material:
+            return False
+        if how.verify == "kms":  # which compares by itself
+            return is_asked_for
+        material = self._find_material(record)
+        return material != newest.key_material and how.only_kek_version in {None, material}
+
+    def _find_material(self, record: Record) -> str:
+        self._kek.check_provider(record.kek.provider)
+        return self._kek.find_key_material(record.wrapped, record.context)
+
+    def _wrap_again(self, record: Record, how: Rewrap) -> bytes:
+        if how.verify == "kms":
+            return self._records.make_inside(record)
+        dek = self._records.open(record)
+        return self._records.make(record.dek_id, dek, record.created, how.newest)
+
+    def _replace(self, dek_id: str, data: bytes, revision: str) -> bool:
+        """Store new data; False if somebody was first, and what is stored must be read again."""
+        try:
+            self._storage.replace_record(dek_id, data, revision)
+        except ConflictError:
+            return False
+        except UnavailableError as failure:  # it may be stored all the same
+            if self._storage.load_record(dek_id).data != data:
+                raise failure from failure.__cause__
+        return True
+
+    def _may_be_there(self, dek_id: str) -> bool:
+        try:
+            self._storage.load_record(dek_id)
+        except DekNotFoundError:
+            return False
+        except AccessDeniedError:
+            pass
+        return True

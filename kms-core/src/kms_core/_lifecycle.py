@@ -1,0 +1,218 @@
+"""The part of the façade for who looks after stored DEKs: shown, wrapped again, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from kms_core._events import Observers, observe
+from kms_core._facade import Facade
+from kms_core._tracebacks import IteratorWithoutLocals, without_locals
+from kms_core._values import Bulk, DekInfo, Outcome
+from kms_core.errors import ConfigError
+
+if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
+    from kms_core._deks.derived import DerivedDeks
+    from kms_core._deks.stored import StoredDeks
+    from kms_core._deks.upkeep import Rewrap, Upkeep
+
+
+AS_USUAL = Bulk()
+
+
+class Lifecycle(Facade):
+    """What can be done with DEKs that are stored. A KEK that derives its DEKs refuses all of it."""
+
+    def __init__(
+        self,
+        deks: StoredDeks | DerivedDeks,
+        resources: ExitStack,
+        observers: Observers = (),
+    ) -> None:
+        super().__init__(deks.kek, resources)
+        self._deks = deks
+        self._observers = observers
+
+    @without_locals
+    def describe_dek(self, dek_id: str) -> DekInfo:
+        """Say what the record of a DEK says, without asking the KMS.
+
+        Args:
+            dek_id: whose record.
+
+        Raises:
+            DekNotFoundError: there is none.
+            RecordError: what is stored is not a record of this DEK.
+            ConfigError: the KEK derives its DEKs, so none is stored.
+            OperationError: the store refused or failed.
+        """
+        with observe(self._observers, "describe_dek", self._described.backend, dek_id):
+            return self._upkeep().describe(dek_id)
+
+    @without_locals
+    def delete_dek(self, dek_id: str, *, revision: str | None = None) -> None:
+        """Delete a DEK: nothing that it encrypted can be read again.
+
+        Older versions of the record may survive in the store (object versions, soft delete, object
+        lock) and in backups; who has one, and the KEK, has the DEK.
+
+        Args:
+            dek_id: which. Its record need not be readable.
+            revision: what :meth:`describe_dek` returned, so that only what was seen is deleted;
+                without it what is there now.
+
+        Raises:
+            DekNotFoundError: there is none.
+            ConflictError: the record is at another revision; nothing was deleted.
+            ConfigError: the KEK derives its DEKs, so none is stored.
+            OperationError: the store refused or failed.
+        """
+        with observe(self._observers, "delete_dek", self._described.backend, dek_id):
+            self._upkeep().delete(dek_id, revision)
+
+    @without_locals
+    def rewrap_dek(self, dek_id: str, *, verify: Literal["unwrap", "kms"] = "unwrap") -> bool:
+        """Wrap a DEK again under the newest version of the KEK, if another one wrapped it.
+
+        The new record is proven before it takes the place of the old one, in one step. The DEK is
+        as before, and can be read at every moment.
+
+        Args:
+            dek_id: which.
+            verify: ``unwrap`` unwraps the DEK, wraps it, and unwraps it again to compare; ``kms``
+                has the KMS do it all, where it can, so that the DEK is never in this process.
+
+        Returns:
+            Whether the record was replaced; False if the newest version had wrapped it.
+
+        Raises:
+            DekNotFoundError: there is none.
+            ConflictError: others went on changing the record; see ``retryable``.
+            RecordError: what is stored is not a record of this DEK; it is left as it is.
+            KekNotFoundError: another KEK wrapped it.
+            ConfigError: the KEK derives its DEKs, or cannot do it inside the KMS.
+            OperationError: the KMS or the store refused or failed.
+        """
+        with observe(self._observers, "rewrap_dek", self._described.backend, dek_id):
+            return self._upkeep().rewrap(dek_id, self._plan(verify=verify))[0]
+
+    @without_locals
+    def describe_deks(
+        self,
+        prefix: str = "",
+        *,
+        deep: bool = False,
+        bulk: Bulk = AS_USUAL,
+    ) -> Iterator[Outcome]:
+        """Say of each stored DEK what its record says, in any order and in flat memory.
+
+        Args:
+            prefix: only of ids that start with this.
+            deep: also find which version of the KEK wrapped where a record does not say; that is
+                one call of the KMS for each DEK.
+            bulk: how many at once, and how fast.
+
+        Raises:
+            ConfigError: the KEK derives its DEKs, so none is stored.
+            OperationError: the store refused or failed to list.
+        """
+
+        def describe(upkeep: Upkeep, dek_id: str) -> tuple[bool, DekInfo]:
+            return True, upkeep.describe(dek_id, deep=deep)
+
+        return self._run("describe_dek", describe, prefix, bulk)
+
+    @without_locals
+    def rewrap_deks(  # noqa: PLR0913 -- each is a choice of its own
+        self,
+        prefix: str = "",
+        *,
+        only_kek_version: str | None = None,
+        older_than: timedelta | None = None,
+        dry_run: bool = False,
+        verify: Literal["unwrap", "kms"] = "unwrap",
+        bulk: Bulk = AS_USUAL,
+    ) -> Iterator[Outcome]:
+        """Wrap each stored DEK again as :meth:`rewrap_dek` does, in any order and in flat memory.
+
+        The records themselves say what is done, so a run that was interrupted is begun again. One
+        that fails stops no other: its outcome has the error.
+
+        Args:
+            prefix: only ids that start with this.
+            only_kek_version: only what this version wrapped.
+            older_than: only DEKs that were made longer ago.
+            dry_run: change nothing, and say what would be done.
+            verify: as for :meth:`rewrap_dek`.
+            bulk: how many at once, and how fast.
+
+        Raises:
+            ConfigError: the KEK derives its DEKs, or cannot do it inside the KMS.
+            OperationError: the KMS refused or failed to describe the KEK, or the store to list.
+        """
+        before = None if older_than is None else datetime.now(UTC) - older_than
+        plan = self._plan(only_kek_version, before, dry_run=dry_run, verify=verify)
+
+        def rewrap(upkeep: Upkeep, dek_id: str) -> tuple[bool, DekInfo]:
+            return upkeep.rewrap(dek_id, plan)
+
+        return self._run("rewrap_dek", rewrap, prefix, bulk)
+
+    def _plan(
+        self,
+        only_kek_version: str | None = None,
+        created_before: datetime | None = None,
+        *,
+        dry_run: bool = False,
+        verify: Literal["unwrap", "kms"],
+    ) -> Rewrap:
+        from kms_core._deks.upkeep import Rewrap
+
+        self._upkeep()  # refuses where nothing is stored, before anybody is asked
+        newest = self._described.describe_kek()
+        if verify == "kms" and only_kek_version and newest.key_material:
+            raise ConfigError(
+                "which version wrapped shows when the KMS unwraps; choose by it with verify=unwrap"
+            )
+        return Rewrap(newest, only_kek_version, created_before, dry_run, verify)
+
+    def _run(
+        self,
+        operation: str,
+        call: Callable[[Upkeep, str], tuple[bool, DekInfo]],
+        prefix: str,
+        bulk: Bulk,
+    ) -> Iterator[Outcome]:
+        upkeep = self._upkeep()
+
+        def observed(dek_id: str) -> tuple[bool, DekInfo]:
+            with observe(self._observers, operation, self._described.backend, dek_id):
+                return call(upkeep, dek_id)
+
+        dek_ids = self._deks.list_dek_ids(prefix)
+        return IteratorWithoutLocals(_outcomes(dek_ids, observed, bulk))
+
+    def _upkeep(self) -> Upkeep:
+        from kms_core._deks.stored import StoredDeks
+        from kms_core._deks.upkeep import Upkeep
+
+        if not isinstance(self._deks, StoredDeks):
+            raise ConfigError(f"{self._described.backend} derives its DEKs, so none is stored")
+        return Upkeep(self._deks.records)
+
+
+def _outcomes(
+    dek_ids: Iterator[str], call: Callable[[str], tuple[bool, DekInfo]], bulk: Bulk
+) -> Iterator[Outcome]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from kms_core._deks.bulk import attempt, run_each
+    from kms_core._deks.pace import Pace
+
+    one = partial(attempt, call=call, pace=Pace(bulk.rate))
+    with ExitStack() as resources:
+        executor = bulk.executor or resources.enter_context(ThreadPoolExecutor(bulk.concurrency))
+        yield from run_each(dek_ids, one, executor, 2 * bulk.concurrency)

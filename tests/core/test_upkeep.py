@@ -1,0 +1,264 @@
+"""A stored DEK is shown, wrapped again and deleted, and can be read until it is deleted."""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kms_core
+from kms_core import Kms
+from kms_core.backend import Context, WrappedDek, hookimpl
+from kms_core.builtin.local.kek import LocalKek
+from kms_core.builtin.local.key_file import read_key_file
+from kms_core.builtin.memory import MemoryStorage
+from tests.core.conftest import FaultyKek, FaultyStorage
+
+Open = Callable[..., Kms]
+
+
+def rotate(key_file: Path) -> None:
+    """Add a version, which whoever opens the file from now on wraps with."""
+    version = int(read_key_file(key_file).newest) + 1
+    with key_file.open("a") as file:
+        file.write(f'{version} = "{b64encode(os.urandom(32)).decode()}"\n')
+
+
+class Raising:
+    """Raises the error, once."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self) -> None:
+        raise self.error
+
+
+@pytest.fixture
+def rotated(kms: Kms, key_file: Path, storage: FaultyStorage, open_with: Open) -> Kms:
+    """A façade with a newer version of the KEK, over the store of `kms`."""
+    rotate(key_file)
+    return open_with(LocalKek(LocalKek.Config(key_file=key_file)), storage)
+
+
+def test_description_of_a_dek(kms: Kms, kek: FaultyKek) -> None:
+    kms.create_dek("a", size=64)
+    kek.alter_dek = lambda dek: pytest.fail("the KMS was asked")
+    info = kms.describe_dek("a")
+    assert (info.dek_id, info.size, info.provider, info.kek_version) == ("a", 64, "local", "1")
+    assert (info.kek_id, info.algorithm) == (kms.describe_kek().kek_id, "AES-256-GCM")
+    assert timedelta(0) <= datetime.now(UTC) - info.created < timedelta(minutes=5)
+    with pytest.raises(kms_core.DekNotFoundError):
+        kms.describe_dek("b")
+
+
+def test_description_of_what_is_no_record(kms: Kms, storage: FaultyStorage) -> None:
+    kms.create_dek("a")
+    [stored] = storage._records.values()
+    document = json.loads(stored.data)
+    for strange in (b"{}", json.dumps(document | {"created": "once"}, separators=(",", ":"))):
+        data = strange if isinstance(strange, bytes) else strange.encode()
+        storage._records["a"] = replace(stored, data=data)
+        with pytest.raises(kms_core.RecordError, match="DEK 'a': the record") as caught:
+            kms.describe_dek("a")
+        assert caught.value.backend == "storage://memory"
+
+
+def test_deletion(kms: Kms) -> None:
+    kms.create_dek("a")
+    seen = kms.describe_dek("a").revision
+    with pytest.raises(kms_core.ConflictError):
+        kms.delete_dek("a", revision=seen + "0")
+    kms.delete_dek("a", revision=seen)
+    with pytest.raises(kms_core.DekNotFoundError):
+        kms.get_dek("a")
+    for revision in (seen, None):
+        with pytest.raises(kms_core.DekNotFoundError):
+            kms.delete_dek("a", revision=revision)
+
+
+def test_deletion_of_what_is_no_record(kms: Kms, storage: FaultyStorage) -> None:
+    storage.create_record("a", b"no record")
+    kms.delete_dek("a")
+    assert list(kms.list_dek_ids()) == []
+
+
+class LosesAnswers(MemoryStorage):
+    """Does what it is told, and then raises what is next in its list."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStorage.Config())
+        self.after: list[Exception] = []
+        self.before_replace: list[Callable[[], object]] = []
+
+    @hookimpl
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        if self.before_replace:
+            self.before_replace.pop(0)()
+        made = super().replace_record(dek_id, data, revision)
+        self._lose()
+        return made
+
+    @hookimpl
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        super().delete_record(dek_id, revision)
+        self._lose()
+
+    def _lose(self) -> None:
+        if self.after:
+            raise self.after.pop(0)
+
+
+LOST = [kms_core.UnavailableError("the answer was lost"), kms_core.DekNotFoundError()]
+
+
+@pytest.mark.parametrize("lost", LOST, ids=["lost", "asked again"])
+def test_deletion_whose_answer_was_lost(kek: FaultyKek, open_with: Open, lost: Exception) -> None:
+    storage = LosesAnswers()
+    kms = open_with(kek, storage)
+    kms.create_dek("a")
+    storage.after.append(lost)
+    kms.delete_dek("a")
+    with pytest.raises(kms_core.DekNotFoundError):
+        kms.get_dek("a")
+
+
+def test_rewrap_keeps_the_dek(kms: Kms, rotated: Kms) -> None:
+    dek = kms.create_dek("a")
+    before = rotated.describe_dek("a")
+    assert rotated.rewrap_dek("a")
+    after = rotated.describe_dek("a")
+    assert (before.kek_version, after.kek_version) == ("1", "2")
+    assert replace(after, kek_version="1", revision=before.revision) == before
+    assert rotated.get_dek("a") == kms.get_dek("a") == dek
+
+
+def test_rewrap_that_would_change_nothing_writes_nothing(kms: Kms, rotated: Kms) -> None:
+    kms.create_dek("a")
+    assert rotated.rewrap_dek("a")
+    before = rotated.describe_dek("a")
+    assert not rotated.rewrap_dek("a")
+    assert rotated.describe_dek("a") == before
+
+
+def test_rewrap_does_not_store_what_does_not_unwrap(
+    kms: Kms, kek: FaultyKek, key_file: Path, storage: FaultyStorage, open_with: Open
+) -> None:
+    dek = kms.create_dek("a")
+    before = kms.describe_dek("a")
+    rotate(key_file)
+    broken = FaultyKek(LocalKek.Config(key_file=key_file))
+    broken.alter_wrapped = lambda wrapped: replace(wrapped, ciphertext=wrapped.ciphertext[:-1])
+    with pytest.raises(kms_core.UnavailableError, match="does not unwrap, so it was not used"):
+        open_with(broken, storage).rewrap_dek("a")
+    assert kms.describe_dek("a") == before
+    assert kms.get_dek("a") == dek
+
+
+def test_rewrap_of_an_altered_record_is_refused(
+    kms: Kms, rotated: Kms, storage: FaultyStorage
+) -> None:
+    kms.create_dek("a")
+    stored = storage._records["a"]
+    altered = stored.data.replace(b'"size":32', b'"size":33')
+    storage._records["a"] = replace(stored, data=altered)
+    with pytest.raises(kms_core.UnwrapError):
+        rotated.rewrap_dek("a")
+    assert storage._records["a"].data == altered
+
+
+def test_rewrap_reads_again_what_others_changed(key_file: Path, open_with: Open) -> None:
+    storage = LosesAnswers()
+    old = open_with(LocalKek(LocalKek.Config(key_file=key_file)), storage)
+    dek = old.create_dek("a")
+    rotate(key_file)
+    kms, rival = (
+        open_with(LocalKek(LocalKek.Config(key_file=key_file)), storage) for _ in range(2)
+    )
+    storage.before_replace.append(lambda: rival.rewrap_dek("a"))
+    assert not kms.rewrap_dek("a")  # the rival has done it
+    assert kms.get_dek("a") == dek
+
+    storage.create_record("b", storage._records["a"].data)  # any; it is deleted meanwhile
+    storage._records["b"] = storage._records["a"]
+    with pytest.raises(kms_core.RecordError):
+        kms.rewrap_dek("b")
+
+
+def test_rewrap_of_what_is_deleted_meanwhile_brings_nothing_back(
+    key_file: Path, open_with: Open
+) -> None:
+    storage = LosesAnswers()
+    kek = LocalKek(LocalKek.Config(key_file=key_file))
+    old = open_with(kek, storage)
+    old.create_dek("a")
+    rotate(key_file)
+    kms = open_with(LocalKek(LocalKek.Config(key_file=key_file)), storage)
+    storage.before_replace.append(lambda: old.delete_dek("a"))
+    with pytest.raises(kms_core.DekNotFoundError):
+        kms.rewrap_dek("a")
+    assert list(kms.list_dek_ids()) == []
+
+
+def test_rewrap_whose_answer_was_lost(key_file: Path, open_with: Open) -> None:
+    storage = LosesAnswers()
+    dek = open_with(LocalKek(LocalKek.Config(key_file=key_file)), storage).create_dek("a")
+    rotate(key_file)
+    kms = open_with(LocalKek(LocalKek.Config(key_file=key_file)), storage)
+    storage.after += [kms_core.UnavailableError("the answer was lost")]
+    assert kms.rewrap_dek("a")
+    assert kms.describe_dek("a").kek_version == "2"
+    rotate(key_file)
+    newer = open_with(LocalKek(LocalKek.Config(key_file=key_file)), storage)
+    storage.before_replace.append(Raising(kms_core.UnavailableError("it is away")))
+    with pytest.raises(kms_core.UnavailableError, match="it is away"):
+        newer.rewrap_dek("a")
+    assert newer.get_dek("a") == dek
+
+
+class Reencrypting(FaultyKek):
+    """Has the KMS wrap again, and tells which version did only when asked for it."""
+
+    @hookimpl
+    def rewrap_dek(self, wrapped: WrappedDek, context: Context) -> WrappedDek:
+        dek = LocalKek.unwrap_dek(self, wrapped, context)
+        if wrapped.kek_version == self._key_file.newest:
+            return wrapped
+        return LocalKek.wrap_dek(self, dek, context)
+
+
+def test_rewrap_inside_the_kms(kms: Kms, key_file: Path, storage: Any, open_with: Open) -> None:
+    dek = kms.create_dek("a")
+    rotate(key_file)
+    kek = Reencrypting(LocalKek.Config(key_file=key_file))
+    inside = open_with(kek, storage)
+    kek.alter_dek = lambda dek: pytest.fail("the DEK was here")
+    assert inside.rewrap_dek("a", verify="kms")
+    before = inside.describe_dek("a")
+    assert not inside.rewrap_dek("a", verify="kms")
+    assert inside.describe_dek("a") == before
+    kek.alter_dek = lambda dek: dek
+    assert inside.get_dek("a") == dek
+
+
+def test_rewrap_inside_a_kms_that_cannot(kms: Kms, rotated: Kms) -> None:
+    kms.create_dek("a")
+    with pytest.raises(kms_core.ConfigError, match="rewrap with verify=unwrap"):
+        rotated.rewrap_dek("a", verify="kms")
+
+
+def test_derived_deks_have_no_records() -> None:
+    zeros = "A" * 43 + "="
+    with kms_core.open_kms(f"kms://cluster-kms?key={zeros}&salt={zeros}") as kms:
+        for call in (kms.describe_dek, kms.delete_dek, kms.rewrap_dek):
+            with pytest.raises(kms_core.ConfigError, match="derives its DEKs"):
+                call("a")
+        with pytest.raises(kms_core.ConfigError, match="derives its DEKs"):
+            kms.rewrap_deks()
