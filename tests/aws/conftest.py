@@ -64,7 +64,6 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
 
 
 def _as_aws_speaks(server: Server) -> Iterator[Cloud]:
-    server.assert_loopback_only()
     with start_proxy(Cloud(server)) as proxy:
         yield proxy.cloud
 
@@ -103,6 +102,14 @@ def kek(proxy: FaultProxy) -> AwsKek:
 def storage(proxy: FaultProxy) -> AwsStorage:
     bucket = proxy.cloud.make_bucket()
     return proxy.cloud.open_storage(bucket, sessionToken=SESSION_TOKEN, **PATIENT)
+
+
+@pytest.fixture
+def store(storage: AwsStorage, proxy: FaultProxy) -> AwsStorage:
+    """A storage whose probes are done."""
+    storage.replace_record("old", b"data", storage.create_record("old", b"data"))
+    proxy.seen.clear()
+    return storage
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 
-from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
 from kms_core import (
     AccessDeniedError,
@@ -17,7 +16,6 @@ from kms_core import (
     DekNotFoundError,
     Kms,
     KmsError,
-    OperationError,
     RecordError,
     ThrottledError,
     UnavailableError,
@@ -25,10 +23,8 @@ from kms_core import (
 )
 from tests.aws.cloud import Cloud, FaultProxy
 from tests.aws.faults import PATIENT, fails
-from tests.fakes.aws.faults import kms_error, s3_error
 from tests.fakes.proxy import Exchange, Fault, Reply, cut_body, say
 
-pytestmark = pytest.mark.timeout(60)
 OLD = f'"{"0" * 32}"'
 BODIES = {
     "empty": b"",
@@ -41,14 +37,6 @@ BODIES = {
 @pytest.fixture(params=BODIES)
 def body(request: pytest.FixtureRequest) -> bytes:
     return BODIES[request.param]
-
-
-@pytest.fixture
-def store(storage: AwsStorage, proxy: FaultProxy) -> AwsStorage:
-    """A storage whose probes are done."""
-    storage.replace_record("old", b"data", storage.create_record("old", b"data"))
-    proxy.seen.clear()
-    return storage
 
 
 def altering(alter: Callable[[Reply], None]) -> Fault:
@@ -155,37 +143,6 @@ def test_cut_error_says_nothing(proxy: FaultProxy, store: AwsStorage, call: str)
     fails(UnavailableError, uses[call])
 
 
-LISTING = "<ListBucketResult><IsTruncated>{}</IsTruncated>{}</ListBucketResult>"
-FOUND = "<Contents><Key>id.json</Key></Contents>"
-
-
-@pytest.mark.parametrize(
-    "listing",
-    [
-        LISTING.format("true", FOUND),  # s3ninja#251: the rest would be missing
-        LISTING.format("false", "<Contents>text</Contents>"),
-        LISTING.format("false", "<Contents><Key/></Contents>").replace("<Key/>", ""),
-        LISTING.format("", FOUND).replace("<IsTruncated></IsTruncated>", ""),
-    ],
-)
-def test_malformed_listings(proxy: FaultProxy, store: AwsStorage, listing: str) -> None:
-    proxy.spoil("GET", say(200, listing.encode()))
-    fails(UnavailableError, lambda: list(store.list_dek_ids("")))
-
-
-def test_listing_that_goes_round(proxy: FaultProxy, store: AwsStorage) -> None:
-    more = FOUND + "<NextContinuationToken>same</NextContinuationToken>"
-    proxy.spoil("GET", say(200, LISTING.format("true", more).encode()))
-    fails(UnavailableError, lambda: list(store.list_dek_ids("")))
-
-
-def test_listing_of_more_than_was_asked_for(moto: Cloud, proxy: FaultProxy) -> None:
-    inside = proxy.cloud.open_storage(moto.make_bucket(), prefix="inside")
-    text = FOUND + FOUND.replace("id.json", "inside/id-2.json")
-    proxy.spoil("GET", say(200, LISTING.format("false", text).encode()))
-    assert list(inside.list_dek_ids("")) == ["id-2"]
-
-
 class TestStoreThatLies:
     """A PUT is done when the store has shown that it has the bytes."""
 
@@ -260,58 +217,3 @@ def test_encrypt_under_another_key(moto: Cloud, proxy: FaultProxy) -> None:
         with pytest.raises(UnavailableError, match="what the KMS wrapped does not unwrap"):
             kms.get_dek("id", create=True)
         assert list(kms.list_dek_ids()) == []
-
-
-BUCKET_KEY = "the key by which the bucket encrypts, not the KEK"
-
-
-@pytest.mark.parametrize(
-    ("code", "status", "expected"),
-    [
-        ("TemporaryRedirect", 307, (UnavailableError, "a new bucket is not known everywhere yet")),
-        ("QuotaExceeded", 403, (OperationError, "the store is full")),
-        ("KMS.NotFoundException", 400, (OperationError, BUCKET_KEY)),
-        ("KMS.DisabledException", 400, (OperationError, BUCKET_KEY)),
-        ("KMS.ThrottlingException", 400, (ThrottledError, "slow down")),
-        ("NoSuchAccessPoint", 404, (OperationError, "look the code up")),
-    ],
-)
-def test_codes(
-    proxy: FaultProxy,
-    store: AwsStorage,
-    code: str,
-    status: int,
-    expected: tuple[type[KmsError], str],
-) -> None:
-    kind, words = expected
-    for call, use in (
-        ("PUT", lambda: store.create_record("id", b"data")),
-        ("GET", lambda: store.load_record("id")),
-    ):
-        proxy.spoil(call, s3_error(code, status))
-        error = fails(kind, use)
-        assert words in str(error)
-        assert f": {code}: " in str(error)
-        proxy.spoil_nothing()
-
-
-def test_denied_by_the_key_of_the_bucket(proxy: FaultProxy, store: AwsStorage) -> None:
-    """It is there, so it must not be taken for a missing record."""
-    text = (
-        b"<Error><Code>AccessDenied</Code><Message>User: arn:aws:iam::111122223333:user/u is not "
-        b"authorized to perform: kms:Decrypt on the resource associated with this ciphertext"
-        b"</Message></Error>"
-    )
-    proxy.spoil("GET", say(403, text), times=1)
-    error = fails(AccessDeniedError, lambda: store.load_record("id"))
-    assert isinstance(error, AccessDeniedError)
-    assert not error.maybe_missing
-    assert "the key by which the bucket encrypts" in str(error)
-
-
-@pytest.mark.parametrize("code", ["x" * 5000, "a\nb", "\x1b[31mred"])
-def test_codes_that_are_none(proxy: FaultProxy, kek: AwsKek, code: str) -> None:
-    proxy.spoil("DescribeKey", kms_error(code, 400))
-    error = fails(OperationError, kek.describe_kek)
-    assert len(str(error)) < 300
-    assert not {"\n", "\x1b"} & set(str(error))

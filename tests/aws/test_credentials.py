@@ -83,7 +83,7 @@ def test_profile_leads_nowhere_else(
 
 
 @pytest.mark.usefixtures("web_identity")
-@pytest.mark.timeout(60)  # the SDK alone would wait for three minutes
+@pytest.mark.timeout(150)  # the SDK alone would wait for three minutes
 def test_service_that_gives_no_credentials_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -48,7 +48,6 @@ def enforced() -> Iterator[Cloud]:
     """The admin of a moto that checks signatures and policies once the admin has been made."""
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
     with start_moto(calls_without_iam=3) as server:
-        server.assert_loopback_only()
         admin = Cloud(server).make_user({"Version": "2012-10-17", "Statement": [everything]})
         with start_proxy(admin) as proxy:
             yield proxy.cloud

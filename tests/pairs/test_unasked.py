@@ -89,9 +89,9 @@ def test_many_threads_share_connections(
         barrier = Barrier(THREADS)
 
         def create_and_read(number: int) -> bool:
-            barrier.wait(60)
+            barrier.wait(120)
             dek = kms.create_dek(f"id-{number}")
-            barrier.wait(60)
+            barrier.wait(120)
             return kms.get_dek(f"id-{number}") == dek
 
         assert all(pool.map(create_and_read, range(THREADS)))

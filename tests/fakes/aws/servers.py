@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.fakes.process import Server, free_port, run_server
+from tests.fakes.process import Server, run_server
 
 ACCESS_KEY_ID, ACCESS_KEY = "AKIAIOSFODNN7TESTING", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYTESTINGKEY"
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
@@ -25,29 +25,25 @@ def start_moto(*, calls_without_iam: int | None = None) -> Iterator[Server]:
     settings = {"MOTO_S3_DEFAULT_MAX_KEYS": "100"}
     if calls_without_iam is not None:
         settings["INITIAL_NO_AUTH_ACTION_COUNT"] = str(calls_without_iam)
-    port = free_port()
     program = str(Path(__file__).with_name("one_at_a_time.py"))
-    command = [sys.executable, program, "-H", "127.0.0.1", "-p", str(port)]
-    url = f"http://127.0.0.1:{port}"
-    with run_server("moto", url, command, settings=settings) as server:
+    command = [sys.executable, program, "-H", "127.0.0.1", "-p", "0"]
+    with run_server("moto", command, settings=settings) as server:
         yield server
 
 
 @contextmanager
 def start_ministack(folder: Path) -> Iterator[Server]:
     """MiniStack's KMS and S3."""
-    port = free_port()
     settings = {
         "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
+        "GATEWAY_PORT": "0",
         "SERVICES": "s3,kms,sts,iam",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "HOME": str(folder),
         "TMPDIR": str(folder),
     }
-    url, command = f"http://127.0.0.1:{port}", [sys.executable, "-m", "ministack"]
-    with run_server("MiniStack", url, command, settings=settings) as server:
+    with run_server("MiniStack", [sys.executable, "-m", "ministack"], settings=settings) as server:
         yield server
 
 
@@ -64,19 +60,17 @@ def build_versitygw() -> None:
 @contextmanager
 def start_versitygw(folder: Path, region: str) -> Iterator[Server]:
     """versitygw over a folder: the strictest store, whose conditions on PUT are atomic."""
-    port = free_port()
-    options = f"--port 127.0.0.1:{port} --access {ACCESS_KEY_ID} --secret {ACCESS_KEY}".split()
+    options = f"--port 127.0.0.1:0 --access {ACCESS_KEY_ID} --secret {ACCESS_KEY}".split()
     command = [str(BUILT / "versitygw"), *options, "--region", region, "posix", str(folder)]
-    with run_server("versitygw", f"http://127.0.0.1:{port}", command) as server:
+    with run_server("versitygw", command) as server:
         yield server
 
 
 @contextmanager
 def start_rclone(folder: Path) -> Iterator[Server]:
     """rclone's S3 over a folder: a store that ignores conditions."""
-    port = free_port()
-    options = f"--addr 127.0.0.1:{port} --vfs-cache-mode off --config {os.devnull}".split()
+    options = f"--addr 127.0.0.1:0 --vfs-cache-mode off --config {os.devnull}".split()
     options.append(f"--auth-key={ACCESS_KEY_ID},{ACCESS_KEY}")
     command = [str(SCRIPTS / "rclone"), "serve", "s3", *options, str(folder)]
-    with run_server("rclone", f"http://127.0.0.1:{port}", command) as server:
+    with run_server("rclone", command) as server:
         yield server

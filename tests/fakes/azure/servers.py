@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.fakes.certificates import Certificates
-from tests.fakes.process import Server, free_port, run_server
+from tests.fakes.process import Server, run_server
 
 HERE = Path(__file__).parent
 ACCOUNT = "devstoreaccount1"
@@ -36,24 +36,20 @@ def install_servers() -> None:
 @contextmanager
 def start_azurite(certificates: Certificates) -> Iterator[Server]:
     """Azurite's Blob Storage, with account keys and with tokens."""
-    port = free_port()
     script = HERE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
-    options = f"--blobHost 127.0.0.1 --blobPort {port} --silent --disableTelemetry".split()
+    options = ["--blobHost", "127.0.0.1", "--blobPort", "0", "--silent", "--disableTelemetry"]
     options += ["--inMemoryPersistence", "--skipApiVersionCheck", "--oauth", "basic"]
     options += [f"--cert={certificates.certificate}", f"--key={certificates.key}"]
-    url = f"https://127.0.0.1:{port}"
-    with run_server("Azurite", url, [_node(), str(script), *options]) as server:
+    with run_server("Azurite", [_node(), str(script), *options], scheme="https") as server:
         yield server
 
 
 @contextmanager
 def start_tokens(certificates: Certificates) -> Iterator[Server]:
     """oauth2-mock-server as Entra ID."""
-    port = free_port()
-    arguments = (str(port), str(certificates.certificate), str(certificates.key))
+    arguments = (str(certificates.certificate), str(certificates.key))
     command = [_node(), str(HERE / "token_server.mjs"), *arguments]
-    url = f"https://127.0.0.1:{port}"
-    with run_server("oauth2-mock-server", url, command, secret=CLIENT_SECRET) as server:
+    with run_server("oauth2-mock-server", command, scheme="https", secret=CLIENT_SECRET) as server:
         yield server
 
 

@@ -1,13 +1,12 @@
-// Starts oauth2-mock-server with the paths of Entra ID: node token_server.mjs PORT CERT KEY < SECRET
+// Starts oauth2-mock-server with the paths of Entra ID: node token_server.mjs CERT KEY < SECRET
 // The client id chooses what happens: lives-N gets tokens for N seconds, status-N gets that status.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { OAuth2Issuer, OAuth2Service } from "oauth2-mock-server";
 
-const [port, cert, key] = process.argv.slice(2);
+const [cert, key] = process.argv.slice(2);
 const secret = readFileSync(0, "utf8").trim();
 const issuer = new OAuth2Issuer();
-issuer.url = `https://127.0.0.1:${port}`;
 await issuer.keys.generate("RS256");
 const service = new OAuth2Service(issuer);
 const asked = {};
@@ -38,7 +37,7 @@ service.on("beforeResponse", (response, { body }) => {
 });
 
 const tls = { cert: readFileSync(cert), key: readFileSync(key) };
-createServer(tls, (request, response) => {
+const server = createServer(tls, (request, response) => {
   if (request.url.startsWith("/asked/")) {
     response.end(JSON.stringify(asked[request.url.slice("/asked/".length)] ?? []));
     return;
@@ -51,4 +50,7 @@ createServer(tls, (request, response) => {
     .replace(/^\/[^/]+\/v2\.0\/\.well-known/, "/.well-known")
     .replace(/^\/[^/]+\/oauth2\/v2\.0\/token/, "/token");
   service.requestHandler(request, response);
-}).listen(Number(port), "127.0.0.1");
+});
+server.listen(0, "127.0.0.1", () => {
+  issuer.url = `https://127.0.0.1:${server.address().port}`;
+});

