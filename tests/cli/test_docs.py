@@ -11,7 +11,7 @@ import pytest
 
 from kms_core.cli.main import kms
 
-PAGES = [Path(__file__).parents[2] / "docs" / name for name in ("cli.md", "cli-plugins.md")]
+PAGES = sorted((Path(__file__).parents[2] / "docs").glob("cli*.md"))
 
 
 def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:

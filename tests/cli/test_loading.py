@@ -75,6 +75,12 @@ def test_a_command_loads_no_other(kms: Kms) -> None:
     kms("init")
     _, modules = loaded(SCRIPT, "dek", "create", "a")
     assert {m for m in modules if m.startswith("kms_core.cli.")} == {
-        *("kms_core.cli.dek", "kms_core.cli.failures", "kms_core.cli.lazy", "kms_core.cli.main"),
+        *(
+            "kms_core.cli.dek",
+            "kms_core.cli.dek_get",
+            "kms_core.cli.failures",
+            "kms_core.cli.lazy",
+            "kms_core.cli.main",
+        ),
         *("kms_core.cli.output", "kms_core.cli.session"),
     }
