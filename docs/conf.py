@@ -42,7 +42,10 @@ myst_heading_anchors = 3
 
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|datetime|os|pathlib|types|typing|msgspec|pluggy)\..*"),  # not our pages
+    (
+        "py:.*",
+        r"(collections|datetime|os|pathlib|types|typing|msgspec|pluggy)\..*",
+    ),  # not our pages
     ("py:class", "Executor"),  # likewise
     ("py:class", "ChosenObserver"),  # has no page
 ]

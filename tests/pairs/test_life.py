@@ -1,0 +1,69 @@
+"""The lives of DEKs in each cloud: wrapped again, deleted, with lost answers and rivals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from kms_core import Kms
+from kms_core._config.choices import ChosenBackend
+from kms_core._plugins.prepared import prepare
+from kms_core.backend import KekSpec, StorageSpec
+from tests.life.machine import Life, Lossy
+from tests.life.test_life import join
+from tests.pairs.conftest import CLOUDS
+
+
+def make(cloud: str, request: pytest.FixtureRequest) -> tuple[Any, Any, Any]:
+    """What the config says of a new KEK and a new storage, and what rotates the KEK."""
+    if cloud == "aws":
+        aws = request.getfixturevalue("moto")
+        key, kms = aws.make_key(), aws.admin("kms")
+        kek, storage = {"keyName": key}, {"bucket": aws.make_bucket()}
+        shared = aws.parameters
+        return kek | shared, storage | shared, lambda: kms.rotate_key_on_demand(KeyId=key)
+    if cloud == "azure":
+        azure = request.getfixturevalue("azure")
+        vault = azure.vaults["vault.azure.net"]
+        key = vault.make_key("RSA")
+        storage = azure.storage_parameters(azure.make_container())
+        return azure.kek_parameters(key), storage, lambda: vault.rotate(key)
+    gcp = request.getfixturevalue("gcp")
+    key = gcp.make_key()
+    storage = gcp.storage_parameters(gcp.make_bucket())
+    return gcp.kek_parameters(key), storage, gcp.key(key).rotate
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_every_dek_stays_readable(
+    cloud: str, request: pytest.FixtureRequest, *, long: bool
+) -> None:
+    kek, storage, rotate = make(cloud, request)
+    opened: list[Any] = []
+
+    def open_bare(scheme: str, parameters: dict[str, Any]) -> Any:
+        others = {name: value for name, value in parameters.items() if name != "backend"}
+        return prepare(ChosenBackend(scheme, cloud, others)).open_bare()
+
+    class InTheCloud(Life):
+        @staticmethod
+        def open() -> tuple[Kms, Lossy]:
+            key: KekSpec = open_bare("kms", kek)
+            store: StorageSpec = open_bare("storage", storage)
+            opened.extend((key, store))
+            return join(key, f"kms://{cloud}", Lossy(store))
+
+        @staticmethod
+        def rotate() -> None:
+            rotate()
+
+    examples = settings(max_examples=100 if long else 2, stateful_step_count=20)
+    try:
+        run_state_machine_as_test(InTheCloud, settings=examples)
+    finally:
+        for client in opened:
+            client.close()
