@@ -68,11 +68,16 @@ func unwrap(provider, id, version, algorithm string, wrapped []byte, context map
 	}
 	block, _ := aes.NewCipher(key)
 	gcm, _ := cipher.NewGCM(block)
-	if algorithm != "AES-256-GCM" || len(wrapped) < 12 {
+	if algorithm != "AES-256-GCM" || len(wrapped) < 44 {
 		return "altered"
 	}
-	data, err := gcm.Open(nil, wrapped[:12], wrapped[12:], canonical(context))
-	if err != nil {
+	commitment, wrapped := wrapped[:32], wrapped[32:]
+	opened, err := gcm.Open(nil, wrapped[:12], wrapped[12:], canonical(context))
+	if err != nil || len(opened) <= 32 || !hmac.Equal(mac(opened[:32], opened[32:]), commitment) {
+		return "altered"
+	}
+	data := opened[32:]
+	if context["format"] == "kms-core.dek/1" && context["size"] != fmt.Sprint(len(data)) {
 		return "altered"
 	}
 	if hex.EncodeToString(data) != want {

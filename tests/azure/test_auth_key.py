@@ -4,6 +4,7 @@ in the config that keeps such records from opening.
 
 from __future__ import annotations
 
+import hmac
 import logging
 from collections.abc import Callable, Iterator
 from secrets import token_bytes
@@ -51,19 +52,25 @@ class Attacker:
         assert version.rsa is not None
         self._public, self._version = version.rsa.public_key(), version.name
         self._kek_id = f"https://{VAULT}.{PLAIN}/keys/{key}"
-        self.pinned = AuthKey(pinned).wrapped.ciphertext
-        self.mine, self.other = (decode_record(data, "id").wrapped_dek for data in (mine, other))
+        pinned_key = AuthKey(pinned).wrapped.ciphertext
+        mine, other = (decode_record(data, "id").wrapped_dek for data in (mine, other))
+        self.mine, self.other, self.pinned = mine[32:], other[32:], pinned_key[32:]
+        forged = hmac.digest(bytes(32), FORGED, "sha256")
+        self.commitments = (forged, mine[:32], other[:32], pinned_key[:32])
 
     def seal(self, auth_key: bytes | None = None) -> bytes:
-        fresh, sealed = seal_dek(FORGED, record_context("id", 32, NOW), auth_key)
+        fresh, sealed = seal_dek(bytes(32) + FORGED, record_context("id", 32, NOW), auth_key)
         return self.wrap(fresh) + sealed
 
     def wrap(self, fresh: bytes) -> bytes:
         return (256).to_bytes(2) + self._public.encrypt(fresh, OAEP)
 
-    def record(self, ciphertext: bytes, algorithm: str) -> bytes:
-        wrapped = WrappedDek(ciphertext, self._kek_id, self._version, algorithm)
-        return Record.make("id", 32, NOW, "azure", wrapped).encode()
+    def records(self, ciphertext: bytes, algorithm: str) -> Iterator[bytes]:
+        """With each commitment that they know, the first to what they chose themselves."""
+        for commitment in self.commitments:
+            committed = commitment + ciphertext
+            wrapped = WrappedDek(committed, self._kek_id, self._version, algorithm)
+            yield Record.make("id", 32, NOW, "azure", wrapped).encode()
 
 
 FORGERIES: dict[str, Callable[[Attacker], bytes]] = {
@@ -92,11 +99,12 @@ def test_no_forged_record_opens(
             kms.create_dek("id")
     real = [admin.download_blob(f"{name}/id.json").readall() for name in ("a", "b")]
     attacker = Attacker(cloud, key, pinned, *real)
-    forged = attacker.record(FORGERIES[forgery](attacker), algorithm)
-    admin.upload_blob("a/id.json", forged, overwrite=True)
-    with open_kms(kek, stores[0]) as kms, pytest.raises(UnwrapError):
-        kms.get_dek("id", create=True)
-    assert admin.download_blob("a/id.json").readall() == forged
+    with open_kms(kek, stores[0]) as kms:
+        for forged in attacker.records(FORGERIES[forgery](attacker), algorithm):
+            admin.upload_blob("a/id.json", forged, overwrite=True)
+            with pytest.raises(UnwrapError):
+                kms.get_dek("id", create=True)
+            assert admin.download_blob("a/id.json").readall() == forged
 
 
 def test_without_it_a_forged_record_opens(cloud: Cloud, key: str, pinned: str) -> None:
@@ -107,7 +115,7 @@ def test_without_it_a_forged_record_opens(cloud: Cloud, key: str, pinned: str) -
         kms.create_dek("id")
         real = cloud.admin(container).download_blob("id.json").readall()
         attacker = Attacker(cloud, key, pinned, real, real)
-        forged = attacker.record(attacker.seal(), "RSA-OAEP-256")
+        forged = next(attacker.records(attacker.seal(), "RSA-OAEP-256"))
         cloud.admin(container).upload_blob("id.json", forged, overwrite=True)
         assert kms.get_dek("id") == FORGED
 

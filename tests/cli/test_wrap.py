@@ -44,7 +44,7 @@ def test_into_a_file(folder: Path) -> None:
 def test_too_little_and_too_much(given: bytes) -> None:
     done = run("wrap", given=given)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert b"1 to 4096 bytes" in done.stderr
+    assert b"1 to 4064 bytes" in done.stderr
 
 
 @pytest.mark.parametrize("pair", ["purpose", "", "a=1"])

@@ -306,11 +306,31 @@ def test_what_could_not_be_read_again_is_not_stored(
     assert storage.creates == 0
 
 
-def test_a_kms_that_returns_another_length(kms: Kms, kek: Any) -> None:
+@pytest.mark.parametrize("alter", [lambda d: d + b"\0", lambda d: d[:-1], lambda _: b""])
+def test_a_kms_that_returns_another_length(kms: Kms, kek: Any, alter: Any) -> None:
     kms.get_dek("a", create=True)
-    kek.alter_dek = lambda dek: dek + b"\0"
-    with pytest.raises(kms_core.BackendContractError, match="33 bytes instead of 32"):
+    kek.alter_dek = alter
+    with pytest.raises(kms_core.UnwrapError, match="other bytes than were wrapped"):
         kms.get_dek("a", create=True)
+
+
+def test_an_answer_that_is_another_deks(kms: Kms, kek: Any) -> None:
+    """A proxy, a cache or an emulator may mix answers up, and both DEKs are of one size."""
+    answers: list[bytes] = []
+
+    def keep(answer: bytes) -> bytes:
+        answers.append(answer)
+        return answer
+
+    kek.alter_dek = keep
+    deks = [kms.create_dek(dek_id) for dek_id in ("a", "b")]
+    kek.alter_dek = lambda answer: answers[answer == answers[0]]
+    for dek_id in ("a", "b"):
+        with pytest.raises(kms_core.UnwrapError, match="check endpoint and proxy") as caught:
+            kms.get_dek(dek_id, create=True)
+        assert (caught.value.operation, caught.value.dek_id) == ("unwrap_dek", dek_id)
+    kek.alter_dek = lambda dek: dek
+    assert [kms.get_dek(dek_id) for dek_id in ("a", "b")] == deks
 
 
 def test_a_record_of_another_provider(kms: Kms, storage: Any) -> None:

@@ -59,14 +59,14 @@ def test_another_provider(kek: Kek) -> None:
         kek.unwrap(encode_blob("aws", wrapped), CONTEXT)
 
 
-@pytest.mark.parametrize("size", [1, 32, 4096])
+@pytest.mark.parametrize("size", [1, 32, 4064])
 def test_sizes(kek: Kek, size: int) -> None:
     assert kek.unwrap(kek.wrap(bytes(size), CONTEXT), CONTEXT) == bytes(size)
 
 
-@pytest.mark.parametrize("size", [0, 4097])
+@pytest.mark.parametrize("size", [0, 4065])
 def test_sizes_out_of_range(kek: Kek, size: int) -> None:
-    with pytest.raises(kms_core.DekSizeError, match="1 to 4096 bytes"):
+    with pytest.raises(kms_core.DekSizeError, match="1 to 4064 bytes"):
         kek.wrap(bytes(size), CONTEXT)
 
 

@@ -60,8 +60,8 @@ class AwsKek(KekSpec):
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
         if len(dek) > _MAX_PLAINTEXT:
             raise DekSizeError(
-                f"AWS KMS wraps at most {_MAX_PLAINTEXT} bytes, and this DEK has {len(dek)}; "
-                "ask for a smaller one"
+                f"AWS KMS wraps at most {_MAX_PLAINTEXT} bytes, 32 of which core needs; ask for a "
+                "smaller DEK"
             )
         key_arn, client = self._find_key(), self._client.get()
         with muted(), translate_errors(CALL, "kms:Encrypt", key_arn):

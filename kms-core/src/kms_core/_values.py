@@ -22,8 +22,11 @@ MAX_DEK_ID_SIZE = 255
 DEFAULT_DEK_SIZE = 32
 """Bytes of a new DEK of which nobody says the size."""
 
-MAX_DATA_SIZE = 4096
-"""Most bytes that a KEK alone wraps: what AWS KMS takes in one call."""
+OPENING_SIZE = 32
+"""Random bytes that core has the KEK wrap in front of a DEK or of data, to commit to them."""
+
+MAX_DATA_SIZE = 4096 - OPENING_SIZE
+"""Most bytes that a KEK alone wraps: with the opening, what AWS KMS takes in one call."""
 
 MAX_CONTEXT_SIZE = 2048
 """Most bytes of a caller's context as canonical JSON."""

@@ -169,8 +169,8 @@ class ContextError(KmsError):
 
 
 class UnwrapError(KmsError):
-    """The wrapped DEK or data did not authenticate. One message for every cause, so that it tells
-    an attacker nothing about which check failed.
+    """The wrapped DEK or data did not authenticate, or the KMS returned other bytes than were
+    wrapped. One message for whatever was altered: it tells an attacker nothing of the check.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from kms_core._events import Observers, observe
 from kms_core._facade import Facade
 from kms_core._tracebacks import without_locals
 from kms_core._values import MAX_DATA_SIZE
-from kms_core.errors import BackendContractError, DekSizeError
+from kms_core.errors import DekSizeError
 
 if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
     from kms_core._plugins.clients import KekClient
@@ -34,7 +34,7 @@ class Kek(Facade):
         """Wrap data under the newest version of the KEK.
 
         Args:
-            data: 1 to 4096 bytes, such as a key.
+            data: 1 to 4064 bytes, such as a key.
             context: what the data is bound to; not secret. Its canonical JSON has at most 2048
                 bytes, and no key is empty or ``format``.
 
@@ -51,7 +51,7 @@ class Kek(Facade):
             bound = blob_context(context)
             if not 1 <= len(data) <= MAX_DATA_SIZE:
                 raise DekSizeError(f"1 to {MAX_DATA_SIZE} bytes can be wrapped, not {len(data)}")
-            wrapped = self._kek.wrap_dek(bytes(data), bound)
+            wrapped = self._kek.wrap(bytes(data), bound)
             blob = encode_blob(self._kek.provider, wrapped)
             self._kek.prove_wrapped(wrapped, bound, bytes(data))
             return blob
@@ -75,13 +75,7 @@ class Kek(Facade):
             bound = blob_context(context)
             provider, wrapped = decode_blob(blob)
             self._kek.check_provider(provider)
-            data = self._kek.unwrap_dek(wrapped, bound)
-            if not 1 <= len(data) <= MAX_DATA_SIZE:
-                raise BackendContractError(
-                    f"{self._kek.distribution}: unwrap_dek returned {len(data)} bytes, which "
-                    "nobody wrapped; report it to the plugin's author"
-                )
-            return data
+            return self._kek.unwrap(wrapped, bound)
 
     @without_locals
     def check_health(self) -> None:

@@ -146,8 +146,8 @@ class GcpKek(KekSpec):
             if len(plaintext) + len(bound) <= _MAX_HSM_INPUT:
                 raise
             raise DekSizeError(
-                f"the KEK takes no DEK of {len(plaintext)} bytes: an HSM takes {_MAX_HSM_INPUT} "
-                "bytes with the context; ask for a smaller DEK, or use a software KEK"
+                f"the KEK takes no DEK of this size: an HSM takes {_MAX_HSM_INPUT} bytes with the "
+                "context; ask for a smaller DEK, or use a software KEK"
             ) from error
         _check(reply)
         if version not in {None, self._version_of(reply)}:

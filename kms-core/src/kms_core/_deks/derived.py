@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NoReturn
 
-from kms_core._deks.checks import check_unwrapped_size
 from kms_core._plugins.clients import DeriverClient
 from kms_core._values import DEFAULT_DEK_SIZE, check_dek_id
-from kms_core.errors import ConfigError
+from kms_core.errors import BackendContractError, ConfigError
 
 
 class DerivedDeks:
@@ -23,7 +22,11 @@ class DerivedDeks:
         check_dek_id(dek_id)
         size = size or DEFAULT_DEK_SIZE
         dek = self.kek.derive_dek(dek_id, size)
-        check_unwrapped_size(self.kek, dek, size)
+        if len(dek) != size:
+            raise BackendContractError(
+                f"{self.kek.backend} of {self.kek.distribution} returned a DEK of {len(dek)} bytes "
+                f"instead of {size}; report it to the plugin's author"
+            )
         return dek, False
 
     def create_dek(self, dek_id: str, size: int) -> NoReturn:  # noqa: ARG002 -- there is none to create

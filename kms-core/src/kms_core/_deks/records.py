@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from kms_core._deks.checks import check_unwrapped_size
 from kms_core._deks.record import CURE, Record, decode_record, record_context
 from kms_core._plugins.clients import KekClient, StorageClient
 from kms_core._values import KekInfo, WrappedDek
@@ -14,6 +13,7 @@ from kms_core.errors import (
     KekNotFoundError,
     KmsError,
     RecordError,
+    UnwrapError,
     show_name,
 )
 
@@ -46,10 +46,7 @@ class Records:
             OperationError: the KMS refused or failed.
         """
         context = record_context(dek_id, len(dek), created)
-        if newest is None:
-            wrapped = self.kek.wrap_dek(dek, context)
-        else:
-            wrapped = self.kek.wrap_dek_under(dek, context, newest)
+        wrapped = self.kek.wrap(dek, context, newest)
         data = self._encode(dek_id, len(dek), created, wrapped)
         self.kek.prove_wrapped(wrapped, context, dek)
         return data
@@ -64,7 +61,7 @@ class Records:
             OperationError: the KMS refused or failed.
         """
         self.kek.check_provider(record.kek.provider)
-        wrapped = self.kek.rewrap_dek(record.wrapped, record.context)
+        wrapped = self.kek.rewrap(record.wrapped, record.context)
         return self._encode(record.dek_id, record.size, record.created, wrapped)
 
     def read(self, dek_id: str, data: bytes) -> Record:
@@ -93,8 +90,9 @@ class Records:
         except (KekNotFoundError, DekSizeError) as error:
             self.locate(error, "load_record", record.dek_id)
             raise
-        dek = self.kek.unwrap_dek(record.wrapped, record.context)
-        check_unwrapped_size(self.kek, dek, record.size)
+        dek = self.kek.unwrap(record.wrapped, record.context)
+        if len(dek) != record.size:
+            raise UnwrapError
         return dek
 
     def locate(self, error: KmsError, operation: str, dek_id: str | None) -> KmsError:

@@ -133,7 +133,7 @@ class Upkeep:
 
     def _find_material(self, record: Record) -> str:
         self._kek.check_provider(record.kek.provider)
-        return self._kek.find_key_material(record.wrapped, record.context)
+        return self._kek.find_material(record.wrapped, record.context)
 
     def _wrap_again(self, record: Record, how: Rewrap) -> bytes:
         if how.verify == "kms":

@@ -10,15 +10,13 @@ from __future__ import annotations
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from typing import TypeAlias
 
 from kms_core._blob import blob_context, decode_blob
+from kms_core._commitment import Unwrap, unwrap_committed
 from kms_core._values import Context, WrappedDek
 from kms_core.backend.sealing import AUTH_KEY_SIZE, seal_dek, unseal_dek
 from kms_core.backend.secret import SecretBytes
 from kms_core.errors import BlobError, ConfigError, KekNotFoundError, UnwrapError
-
-Unwrap: TypeAlias = Callable[[WrappedDek, Context], bytes]
 
 AUTH_KEY_CONTEXT: Context = {"purpose": "kms-core authentication key"}
 """What an authentication key is wrapped under, as a blob."""
@@ -131,7 +129,7 @@ class Sealer:
 
     def _open(self, wrapped: WrappedDek) -> bytes:
         try:
-            return self._unwrap(wrapped, blob_context(AUTH_KEY_CONTEXT))
+            return unwrap_committed(wrapped, blob_context(AUTH_KEY_CONTEXT), self._unwrap)
         except (UnwrapError, KekNotFoundError) as error:
             raise ConfigError(
                 f"authKey is not of this KEK; it names {wrapped.kek_id!r}, version "

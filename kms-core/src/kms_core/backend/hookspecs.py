@@ -90,7 +90,7 @@ class KekSpec(BackendSpec):
         """Wrap a DEK under the newest version of the KEK.
 
         Args:
-            dek: 1 to 8160 bytes.
+            dek: 1 to 8192 bytes: 32 by which core knows it again, and the DEK itself.
             context: what the DEK is bound to. All of it is authenticated.
 
         Returns:

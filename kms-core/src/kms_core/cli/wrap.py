@@ -57,7 +57,7 @@ Examples:
 @_takes_context
 @click.pass_obj
 def wrap(session: Session, context: dict[str, str]) -> bytes:
-    """Wrap standard input, of 1 to 4096 bytes, and write the blob to standard output.
+    """Wrap standard input, of 1 to 4064 bytes, and write the blob to standard output.
 
     Keep the blob and the context: nothing is stored elsewhere. Neither of them is secret.
     """

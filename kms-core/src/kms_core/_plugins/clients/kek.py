@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
+from functools import partial
 
+from kms_core._commitment import split_commitment, unwrap_committed, wrap_committed
 from kms_core._plugins.clients.call import Client
 from kms_core._values import Context, KekInfo, WrappedDek
 from kms_core.backend.hookspecs import DeriverSpec, KekSpec
@@ -30,8 +33,41 @@ class KekClient(Client[KekSpec]):
                 "configured; open it with the KEK that wrapped it"
             )
 
+    def wrap(self, data: bytes, context: Context, newest: KekInfo | None = None) -> WrappedDek:
+        """Wrap a DEK or other data under the newest version of the KEK, and commit to it.
+
+        Args:
+            data: what to wrap.
+            context: what it is bound to.
+            newest: what the KMS said of the KEK a moment ago.
+        """
+        under = self.wrap_dek if newest is None else partial(self.wrap_dek_under, kek=newest)
+        return wrap_committed(data, context, under)
+
+    def unwrap(self, wrapped: WrappedDek, context: Context) -> bytes:
+        """Unwrap what :meth:`wrap` or :meth:`rewrap` returned, and nothing else.
+
+        Raises:
+            UnwrapError: the KEK returned other bytes than were wrapped.
+        """
+        try:
+            return unwrap_committed(wrapped, context, self.unwrap_dek)
+        except UnwrapError as error:
+            self._located(error, "unwrap_dek", context.get("dek_id"))
+            raise
+
+    def rewrap(self, wrapped: WrappedDek, context: Context) -> WrappedDek:
+        """Have the KMS wrap again what :meth:`wrap` returned, as :meth:`rewrap_dek` does."""
+        commitment, inner = split_commitment(wrapped)
+        again = self.rewrap_dek(inner, context)
+        return replace(again, ciphertext=commitment + again.ciphertext)
+
+    def find_material(self, wrapped: WrappedDek, context: Context) -> str:
+        """Which version wrapped what :meth:`wrap` returned; empty where the KMS does not say."""
+        return self.find_key_material(split_commitment(wrapped)[1], context)
+
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
-        """Wrap a DEK under the newest version of the KEK."""
+        """Call the hook."""
         hook, dek_id = self._hooks.wrap_dek, context.get("dek_id")
         return self._call("wrap_dek", hook, WrappedDek, dek_id, dek=dek, context=context)
 
@@ -54,7 +90,7 @@ class KekClient(Client[KekSpec]):
             UnavailableError: it does not unwrap to the same bytes.
         """
         try:
-            proven = hmac.compare_digest(self.unwrap_dek(wrapped, context), dek)
+            proven = hmac.compare_digest(self.unwrap(wrapped, context), dek)
         except (UnwrapError, KekNotFoundError):
             proven = False
         if not proven:
@@ -66,7 +102,7 @@ class KekClient(Client[KekSpec]):
             raise self._located(problem, "wrap_dek", context.get("dek_id")) from None
 
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
-        """Unwrap what the KEK wrapped under an equal context."""
+        """Call the hook."""
         hook, dek_id = self._hooks.unwrap_dek, context.get("dek_id")
         return self._call("unwrap_dek", hook, bytes, dek_id, wrapped=wrapped, context=context)
 
@@ -90,7 +126,7 @@ class KekClient(Client[KekSpec]):
         return self._call("rewrap_dek", hook, WrappedDek, dek_id, wrapped=wrapped, context=context)
 
     def find_key_material(self, wrapped: WrappedDek, context: Context) -> str:
-        """Which version wrapped, where a record does not say; empty where the KMS does not."""
+        """Call the hook, if there is one."""
         if not self.offers("find_key_material"):
             return ""
         hook, dek_id = self._hooks.find_key_material, context.get("dek_id")

@@ -9,7 +9,7 @@ from secrets import token_bytes
 
 import pytest
 
-from kms_core._values import MAX_DEK_SIZE, Context, KekInfo, WrappedDek
+from kms_core._values import MAX_DEK_SIZE, OPENING_SIZE, Context, KekInfo, WrappedDek
 from kms_core.backend.hookspecs import BackendSpec, KekSpec
 from kms_core.errors import DekSizeError, KekDisabledError, KekNotFoundError
 from kms_core.testing._harness.clauses import clause
@@ -52,12 +52,12 @@ class KekWrappingChecks:
 
     @clause(KekSpec.wrap_dek)
     def test_largest_dek(self, fresh: Fresh) -> None:
-        """Takes a DEK of 8160 bytes, or raises DekSizeError.
+        """Takes 8192 bytes, with which core wraps the longest DEK, or raises DekSizeError.
 
         Cure: raise DekSizeError with the largest size if the KMS refuses it; ``seal_dek``
         lifts the limit.
         """
-        dek = token_bytes(MAX_DEK_SIZE)
+        dek = token_bytes(OPENING_SIZE + MAX_DEK_SIZE)
         try:
             fresh().call("wrap_dek", dek=dek, context=CONTEXT)
         except DekSizeError:
