@@ -41,10 +41,10 @@ def bare_read(cloud: Cloud, bucket: str, key: str) -> Callable[[], bytes]:
         s3.get_object(Bucket=bucket, Key=name)["Body"].read()
         found: dict[str, Any] = kms.decrypt(
             KeyId=key,
-            CiphertextBlob=record.wrapped_dek,
+            CiphertextBlob=record.wrapped_dek[32:],  # behind the commitment
             EncryptionContext=record.context,
         )
-        dek: bytes = found["Plaintext"]
+        dek: bytes = found["Plaintext"][32:]
         return dek
 
     return read
