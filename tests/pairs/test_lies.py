@@ -34,9 +34,8 @@ QUICK: dict[str, Any] = {"connectTimeout": 5, "readTimeout": 5, "maxAttempts": 1
 
 
 @contextmanager
-def lie_to_aws(request: pytest.FixtureRequest, seed: int) -> Iterator[tuple[Pair, Pair, Liar]]:
+def lie_to_aws(request: pytest.FixtureRequest, liar: Liar) -> Iterator[tuple[Pair, Pair]]:
     cloud: Aws = request.getfixturevalue("moto")
-    liar = Liar(seed, honest=frozenset({"Decrypt"}))
     key, bucket = cloud.make_key(), cloud.make_bucket()
 
     def pair(cloud: Aws) -> Pair:
@@ -45,14 +44,13 @@ def lie_to_aws(request: pytest.FixtureRequest, seed: int) -> Iterator[tuple[Pair
 
     with start_aws(cloud) as proxy:
         proxy.choose = liar.choose_http
-        yield pair(proxy.cloud), pair(cloud), liar
+        yield pair(proxy.cloud), pair(cloud)
 
 
 @contextmanager
-def lie_to_azure(request: pytest.FixtureRequest, seed: int) -> Iterator[tuple[Pair, Pair, Liar]]:
+def lie_to_azure(request: pytest.FixtureRequest, liar: Liar) -> Iterator[tuple[Pair, Pair]]:
     cloud: Azure = request.getfixturevalue("azure")
     certificates: Certificates = request.getfixturevalue("certificates")
-    liar = Liar(seed, honest=frozenset({"challenge"}))
     key, container = cloud.vaults[VAULT].make_key("RSA"), cloud.make_container()
 
     def pair(cloud: Azure) -> Pair:
@@ -67,23 +65,23 @@ def lie_to_azure(request: pytest.FixtureRequest, seed: int) -> Iterator[tuple[Pa
         ):
             proxy = stack.enter_context(start_azure(url, certificates))
             proxy.choose, liars[name] = liar.choose_http, proxy.url
-        yield pair(cloud.reached_at(liars)), pair(cloud), liar
+        yield pair(cloud.reached_at(liars)), pair(cloud)
 
 
 @contextmanager
-def lie_to_gcp(request: pytest.FixtureRequest, seed: int) -> Iterator[tuple[Pair, Pair, Liar]]:
+def lie_to_gcp(request: pytest.FixtureRequest, liar: Liar) -> Iterator[tuple[Pair, Pair]]:
     cloud: Gcp = request.getfixturevalue("gcp")
-    liar = Liar(seed, honest=HONEST)
     kek = {"backend": "gcp", **cloud.kek_parameters(cloud.make_key(), **QUICK)}
     storage = {"backend": "gcp", **cloud.storage_parameters(cloud.make_bucket(), **QUICK)}
     cloud.front.choose, cloud.kms.choose = liar.choose_http, partial(choose_grpc, liar)
     try:
-        yield (kek, storage), (kek, storage), liar
+        yield (kek, storage), (kek, storage)
     finally:
         cloud.front.choose = cloud.kms.choose = lambda _: None
 
 
 CLOUDS = {"aws": lie_to_aws, "azure": lie_to_azure, "gcp": lie_to_gcp}
+HONESTLY = {"aws": frozenset({"Decrypt"}), "azure": frozenset({"challenge"}), "gcp": HONEST}
 
 
 @pytest.mark.timeout(7 * 24 * 3600)
@@ -94,7 +92,8 @@ def test_every_dek_that_was_returned_is_read_back(
     faults, seed = (request.config.getoption(name) for name in ("--faults", "--seed"))
     seed = secrets.randbits(32) if seed is None else seed
     print(f"--seed {seed}")  # noqa: T201 -- for who looks at a failure
-    with CLOUDS[cloud](request, seed) as (spoiled, clean, liar):
+    liar = Liar(seed, HONESTLY[cloud])
+    with CLOUDS[cloud](request, liar) as (spoiled, clean):
         returned = ask(spoiled, liar, Random(seed), faults)
         liar.stopped = True
         assert len(returned) > faults / 50, liar.told

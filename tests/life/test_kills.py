@@ -1,0 +1,26 @@
+"""``kill -9`` at each boundary of a hook: no DEK is lost, and the next run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kms_core.builtin.local.key_file import new_key_file
+from tests.core.test_upkeep import rotate
+from tests.life.kills import kill_at_each_boundary
+from tests.secret_files import write_private
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("operation", ["rewrap", "delete"])
+def test_killed_at_each_hook(operation: str, tmp_path: Path, *, long: bool) -> None:
+    key_file = write_private(tmp_path / "kek.toml", new_key_file())
+    kek = {"backend": "local", "keyFile": str(key_file)}
+    storage = {"backend": "file", "path": str(tmp_path / "deks"), "createFolder": True}
+    row = kill_at_each_boundary(
+        operation, kek, storage, lambda: rotate(key_file), step=1 if long else 4
+    )
+    assert row.kills >= (8 if long else 2)
+    assert (row.unreadable, row.unfinished) == (0, 0)
+    print(operation, row)  # noqa: T201 -- for the table of the page on interruptions
