@@ -28,7 +28,7 @@ import kms_core
 from kms_core import KekInfo
 from kms_core._deks.stored import StoredDeks
 from kms_core._events import Observer
-from kms_core._plugins.clients import bind
+from kms_core._plugins.clients import Keyset, bind
 from kms_core.backend import BackendConfig, Context, KekSpec, WrappedDek, hookimpl
 from kms_core.builtin.log import LogObserver
 from kms_core.builtin.memory import MemoryStorage
@@ -73,7 +73,7 @@ def open_noop(*observers: Observer) -> kms_core.Kms:
     kek: Any = bind("kms://noop", NoopKek(), "benchmarks", observers)
     memory = MemoryStorage(MemoryStorage.Config())
     storage: Any = bind("storage://memory", memory, "benchmarks", observers)
-    return kms_core.Kms(StoredDeks(kek, storage), ExitStack(), observers)
+    return kms_core.Kms(StoredDeks(Keyset([kek]), storage), ExitStack(), observers)
 
 
 def import_milliseconds(module: str) -> float:

@@ -225,7 +225,7 @@ def test_documented_config(page: Path, tmp_path: Path) -> None:
     config = tmp_path / "kms.toml"
     config.write_text(dedent(block))
     settings = load_choices(config=config)
-    assert read_parameters(AwsKekConfig, settings.kek).key_name == "alias/deks"
+    assert read_parameters(AwsKekConfig, settings.keks[0]).key_name == "alias/deks"
     assert read_parameters(AwsStorageConfig, settings.storage).bucket == "my-deks"
 
 

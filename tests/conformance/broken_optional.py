@@ -54,6 +54,49 @@ class RewrapsAnything(SmallKek):
             return self.wrap_dek(bytes(32), context)
 
 
+class RotatesNothing(SmallKek):
+    breaks = ("test_rotate",)
+
+    @hookimpl
+    def rotate_kek(self) -> KekInfo:
+        return self.describe_kek()
+
+
+class PromisesAVersion(SmallKek):
+    breaks = ("test_rotate",)
+
+    @hookimpl
+    def rotate_kek(self) -> KekInfo:
+        kek = self.describe_kek()
+        return replace(kek, kek_version=str(int(kek.kek_version) + 1))
+
+
+class RotatesAwayTheOld(SmallKek):
+    breaks = ("test_rotate",)
+
+    @hookimpl
+    def rotate_kek(self) -> KekInfo:
+        rotated = super().rotate_kek()
+        self.service.keks[self.name][0] = bytes(32)
+        return rotated
+
+
+class QuotesNoWord(SmallKek):
+    breaks = ("test_rotation_command",)
+
+    @hookimpl
+    def rotation_command(self) -> str:
+        return "small rotate 'my KEK"
+
+
+class GivesTwoCommands(SmallKek):
+    breaks = ("test_rotation_command",)
+
+    @hookimpl
+    def rotation_command(self) -> str:
+        return "small rotate one\nsmall restart"
+
+
 class TellsOtherKekAsAltered(SmallKek):
     breaks = ("test_other_kek", "test_name_of_the_other_kek", "test_other_field")
 

@@ -178,6 +178,17 @@ class SmallKek(SmallBackend, KekSpec):
         return f"material {wrapped.kek_version}"
 
     @hookimpl
+    def rotate_kek(self) -> KekInfo:
+        self._describe()
+        self.service.keks[self.name].append(os.urandom(32))
+        return self._describe()
+
+    @hookimpl
+    def rotation_command(self) -> str:
+        self._describe()
+        return f"small rotate {self.name}"
+
+    @hookimpl
     def check_health(self) -> None:
         self._describe()
 

@@ -12,7 +12,7 @@ import pytest
 from kms_core import Kms
 from kms_core._deks.stored import StoredDeks
 from kms_core._events import Observer
-from kms_core._plugins.clients import KekClient, StorageClient, bind
+from kms_core._plugins.clients import KekClient, Keyset, StorageClient, bind
 from kms_core.backend import Context, KekSpec, StorageSpec, StoredRecord, WrappedDek, hookimpl
 from kms_core.builtin.local.kek import LocalKek
 from kms_core.builtin.local.key_file import new_key_file
@@ -104,7 +104,7 @@ def open_with() -> Callable[[KekSpec, StorageSpec], Kms]:
         resources = ExitStack()
         resources.callback(bound_kek.close)
         resources.callback(bound_storage.close)
-        return Kms(StoredDeks(bound_kek, bound_storage), resources, observers or [])
+        return Kms(StoredDeks(Keyset([bound_kek]), bound_storage), resources, observers or [])
 
     return open_with
 

@@ -34,13 +34,13 @@ def config(tmp_path: Path) -> Path:
 
 def test_a_file(config: Path, tmp_path: Path) -> None:
     found = load_choices(config=config)
-    assert (found.kek.backend, dict(found.kek.parameters)) == (
+    assert (found.keks[0].backend, dict(found.keks[0].parameters)) == (
         "kms://local",
         {"keyFile": "kek.toml"},
     )
     assert found.storage.backend == "storage://file"
     assert [o.backend for o in found.observers] == ["observer://log"]
-    assert found.kek.folder == tmp_path
+    assert found.keks[0].folder == tmp_path
 
 
 def test_uris_in_a_file(tmp_path: Path) -> None:
@@ -52,9 +52,9 @@ def test_uris_in_a_file(tmp_path: Path) -> None:
 
 def test_an_argument_replaces_its_part_of_the_file(config: Path) -> None:
     found = load_choices(config=config, storage={"backend": "memory"})
-    assert (found.kek.name, found.storage.name) == ("local", "memory")
+    assert (found.keks[0].name, found.storage.name) == ("local", "memory")
     found = load_choices(config=config, kek="kms://cluster-kms", observers=[])
-    assert (found.kek.name, found.storage.name) == ("cluster-kms", "file")
+    assert (found.keks[0].name, found.storage.name) == ("cluster-kms", "file")
 
 
 def test_without_storage_there_is_none() -> None:
@@ -63,11 +63,11 @@ def test_without_storage_there_is_none() -> None:
 
 def test_the_environment(monkeypatch: pytest.MonkeyPatch, config: Path) -> None:
     monkeypatch.setenv("KMS_CONFIG", str(config))
-    assert load_choices().kek.name == "local"
+    assert load_choices().keks[0].name == "local"
     monkeypatch.setenv("KMS_KEK_URI", "kms://cluster-kms")
     monkeypatch.setenv("KMS_STORAGE_URI", "storage://memory")
     found = load_choices()
-    assert (found.kek.name, found.storage.name) == ("cluster-kms", "memory")
+    assert (found.keks[0].name, found.storage.name) == ("cluster-kms", "memory")
 
 
 def test_the_environment_adds_nothing_to_arguments(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from kms_core import BlobError, Kek, KekNotFoundError, Kms, RecordError, UnwrapError
-from kms_core._plugins.clients import KekClient, bind
+from kms_core._plugins.clients import KekClient, Keyset, bind
 from kms_core.backend import unseal_dek
 from kms_core.builtin.local.kek import LocalKek
 from tests.core.conftest import FaultyStorage
@@ -69,7 +69,7 @@ def read_all(vector_kek: LocalKek, storage: FaultyStorage, open_with: Callable[.
     """What each vector is to kms-core."""
     client = bind("kms://local", vector_kek, "kms-core test")
     assert isinstance(client, KekClient)
-    kek, kms = Kek(client, ExitStack()), open_with(vector_kek, storage)
+    kek, kms = Kek(Keyset([client]), ExitStack()), open_with(vector_kek, storage)
 
     def read_record(vector: dict[str, Any]) -> str:
         storage._put(vector["dek_id"], bytes.fromhex(vector["record"]))

@@ -82,7 +82,7 @@ def test_config_examples_load(text: str, tmp_path: Path) -> None:
     config = tmp_path / "kms.toml"
     config.write_text(text)
     settings = load_choices(config=config)
-    for backend in (settings.kek, settings.storage, *settings.observers):
+    for backend in (*settings.keks, settings.storage, *settings.observers):
         assert backend.parameters.keys() <= known_parameters(backend), backend
 
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from kms_core import Kms
 from kms_core._deks.stored import StoredDeks
-from kms_core._plugins.clients import KekClient, StorageClient, bind
+from kms_core._plugins.clients import KekClient, Keyset, StorageClient, bind
 from kms_core.backend import KekSpec, StorageSpec
 from kms_core.builtin.file.storage import FileStorage
 from kms_core.builtin.local.kek import LocalKek
@@ -29,7 +29,7 @@ def join(kek: KekSpec, name: str, storage: Lossy) -> tuple[Kms, Lossy]:
     bound, store = bind(name, kek, "a test"), bind("storage://lossy", storage, "a test")
     assert isinstance(bound, KekClient)
     assert isinstance(store, StorageClient)
-    return Kms(StoredDeks(bound, store), ExitStack()), storage
+    return Kms(StoredDeks(Keyset([bound]), store), ExitStack()), storage
 
 
 @contextmanager

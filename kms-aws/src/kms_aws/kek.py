@@ -5,6 +5,7 @@ it is told to rewrap inside the KMS, which is ReEncrypt.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,7 @@ class AwsKek(KekSpec):
 
     def __init__(self, config: AwsKekConfig) -> None:
         self._key_name = config.key_name
+        self._endpoint = config.endpoint
         self._key_arn = config.key_arn
         self._alias = config.key_name if config.call_by_alias else None
         self._client: AwsClient[KMSClient] = AwsClient("kms", config)
@@ -110,6 +112,17 @@ class AwsKek(KekSpec):
         if _ALGORITHM not in key.get("EncryptionAlgorithms", ()):
             raise ConfigError(f"{arn} is no symmetric KEK that encrypts and decrypts; use one")
         return KekInfo(arn, "", _ALGORITHM, key.get("CurrentKeyMaterialId", ""))
+
+    @hookimpl
+    def rotation_command(self) -> str:
+        key = self._describe(self._key_arn or self._key_name)
+        replicas = key.get("MultiRegionConfiguration") or {}  # which are rotated by their primary
+        arn = read_part(replicas.get("PrimaryKey") or key, "Arn", str)
+        *_, region = arn.split(":")[:4]
+        words = ["aws", "kms", "rotate-key-on-demand", "--key-id", arn, "--region", region]
+        if self._endpoint:
+            words += ["--endpoint-url", self._endpoint]
+        return shlex.join(words)
 
     @hookimpl
     def close(self) -> None:

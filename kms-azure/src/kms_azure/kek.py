@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import suppress
@@ -107,6 +108,12 @@ class AzureKek(KekSpec):
     @hookimpl
     def describe_kek(self) -> KekInfo:
         return self._describe()
+
+    @hookimpl
+    def rotation_command(self) -> str:
+        place = "--hsm-name" if self._config.is_hsm else "--vault-name"
+        words = [place, self._config.vault_name, "--name", self._config.key_name]
+        return shlex.join(["az", "keyvault", "key", "rotate", *words])
 
     @hookimpl
     def close(self) -> None:

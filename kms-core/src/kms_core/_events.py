@@ -92,6 +92,8 @@ def observe(
 
 
 def _is_answer(operation: str, error: BaseException) -> bool:
+    if isinstance(error, KmsError) and error.other_kek:
+        return operation == "unwrap_dek"
     if isinstance(error, AccessDeniedError):
         return operation == "load_record" and error.maybe_missing
     return isinstance(error, _ANSWERS.get(operation, ()))

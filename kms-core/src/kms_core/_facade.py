@@ -22,7 +22,7 @@ class Facade:
 
     @without_locals
     def describe_kek(self) -> KekInfo:
-        """Ask the KMS for the KEK: its name, its newest version and how it wraps.
+        """Ask the KMS for the KEK that wraps: its name, its newest version and how it wraps.
 
         Raises:
             OperationError: the KMS refused or failed, or has no such KEK.

@@ -16,6 +16,7 @@ from kms_core.kms import Kms
 if TYPE_CHECKING:
     from kms_core._config.choices import ChosenBackend
     from kms_core._events import Observer, Observers
+    from kms_core._plugins.clients import DeriverClient, Keyset
     from kms_core._values import Event
     from kms_core.backend.hookspecs import ObserverSpec
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 # `import kms_core`, which programs pay for even when they open none.
 @without_locals
 def open_kms(
-    kek: UriOrMapping | None = None,
+    kek: UriOrMapping | Sequence[UriOrMapping] | None = None,
     storage: UriOrMapping | None = None,
     *,
     observers: Sequence[ChosenObserver] = (),
@@ -39,7 +40,9 @@ def open_kms(
     ``KMS_KEK_URI``, ``KMS_STORAGE_URI``; otherwise it is not read for them.
 
     Args:
-        kek: a URI such as ``kms://local?keyFile=kek.toml``, or a mapping with ``backend``.
+        kek: a URI such as ``kms://local?keyFile=kek.toml``, or a mapping with ``backend``; or
+            several of these: the first wraps, and all of them unwrap. ``retiredVersions`` among
+            the parameters of a KEK lets none of these versions be used.
         storage: a URI such as ``storage://file?path=deks``, or a mapping with ``backend``. A KEK
             that derives its DEKs needs none, and opens none. ``createDeks=false`` among the
             parameters of any storage, or ``KMS_CREATE_DEKS=false`` in the environment, lets no
@@ -64,7 +67,7 @@ def open_kms(
     chosen = load_choices(kek=kek, storage=storage, observers=named, config=config)
     with ExitStack() as resources:
         told = [*_open_observers(chosen.observers, resources), *own]
-        opened = _open(chosen.kek, resources, told)
+        opened = _open_keks(chosen.keks, resources, told)
         if isinstance(opened, DeriverClient):
             return Kms(DerivedDeks(opened), resources.pop_all(), told)
         store = _open(chosen.storage, resources, told)
@@ -74,7 +77,7 @@ def open_kms(
 
 @without_locals
 def open_kek(
-    kek: UriOrMapping | None = None,
+    kek: UriOrMapping | Sequence[UriOrMapping] | None = None,
     *,
     observers: Sequence[ChosenObserver] = (),
     config: str | os.PathLike[str] | None = None,
@@ -98,10 +101,10 @@ def open_kek(
     chosen = load_choices(kek=kek, observers=named, config=config)
     with ExitStack() as resources:
         told = [*_open_observers(chosen.observers, resources), *own]
-        opened = _open(chosen.kek, resources, told)
+        opened = _open_keks(chosen.keks, resources, told)
         if isinstance(opened, DeriverClient):
             raise ConfigError(
-                f"{chosen.kek.backend} derives DEKs and wraps nothing; use it with open_kms"
+                f"{opened.backend} derives DEKs and wraps nothing; use it with open_kms"
             )
         return Kek(opened, resources.pop_all(), told)
 
@@ -130,6 +133,23 @@ def _sort_out(observers: Sequence[ChosenObserver]) -> tuple[list[UriOrMapping], 
 
 def _open_observers(chosen: Sequence[ChosenBackend], resources: ExitStack) -> list[Observer]:
     return [_open(observer, resources).hears for observer in chosen]
+
+
+def _open_keks(
+    chosen: Sequence[ChosenBackend], resources: ExitStack, observers: Observers
+) -> Keyset | DeriverClient:
+    from kms_core._plugins.clients import DeriverClient, Keyset
+    from kms_core._plugins.prepared import prepare_keks
+
+    clients: list[Any] = []
+    for kek in prepare_keks(chosen):
+        client: Any = kek.open(observers)
+        resources.callback(client.close)
+        if isinstance(client, DeriverClient):
+            return client
+        client.retired = kek.chosen.retired_versions
+        clients.append(client)
+    return Keyset(clients)
 
 
 def _open(chosen: ChosenBackend, resources: ExitStack, observers: Observers = ()) -> Any:

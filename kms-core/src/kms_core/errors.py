@@ -22,9 +22,12 @@ class KmsError(Exception):
         operation: the hook that failed, such as ``wrap_dek``, or ``open``.
         dek_id: the DEK concerned, if one was.
         retryable: whether the same call may succeed later without anybody's help.
+        other_kek: whether it says that another KEK wrapped, so that core asks the others that are
+            configured.
     """
 
     retryable: bool = False
+    other_kek: bool = False
     backend: str | None = None
     operation: str | None = None
     dek_id: str | None = None
@@ -97,7 +100,17 @@ class AuthenticationError(AccessDeniedError):
 
 
 class KekNotFoundError(OperationError):
-    """The KEK or a version of it does not exist, or another KEK wrapped than is configured."""
+    """The KEK or a version of it does not exist, or another KEK wrapped than is configured.
+
+    Args:
+        message: which KEK is missing, and what to do.
+        configured: the name of the configured KEK, where another one wrapped.
+    """
+
+    def __init__(self, message: str, *, configured: str | None = None) -> None:
+        super().__init__(message)
+        self.configured = configured
+        self.other_kek = configured is not None
 
 
 class KekDisabledError(OperationError):

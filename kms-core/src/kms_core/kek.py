@@ -10,11 +10,11 @@ from kms_core._blob import blob_context, decode_blob, encode_blob
 from kms_core._events import Observers, observe
 from kms_core._facade import Facade
 from kms_core._tracebacks import without_locals
-from kms_core._values import MAX_DATA_SIZE
+from kms_core._values import MAX_DATA_SIZE, KekInfo
 from kms_core.errors import DekSizeError
 
 if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
-    from kms_core._plugins.clients import KekClient
+    from kms_core._plugins.clients import Keyset
 
 
 class Kek(Facade):
@@ -24,9 +24,10 @@ class Kek(Facade):
     :class:`~kms_core.KmsError`, and carries no local variables of the frames below the caller's.
     """
 
-    def __init__(self, kek: KekClient, resources: ExitStack, observers: Observers = ()) -> None:
-        super().__init__(kek, resources)
-        self._kek = kek
+    def __init__(self, keks: Keyset, resources: ExitStack, observers: Observers = ()) -> None:
+        super().__init__(keks.first, resources)
+        self._keks = keks
+        self._kek = keks.first
         self._observers = observers
 
     @without_locals
@@ -58,15 +59,16 @@ class Kek(Facade):
 
     @without_locals
     def unwrap(self, blob: bytes, context: Mapping[str, str]) -> bytes:
-        """Unwrap what :meth:`wrap` returned, by this KEK and under an equal context.
+        """Unwrap what :meth:`wrap` returned, by the KEK that wrapped it, under an equal context.
 
         Args:
-            blob: may come from anybody; a KEK that it names is compared, and never followed.
+            blob: may come from anybody; the KEK that it names is looked for among those that are
+                configured, and never followed.
             context: equal to the one under which it was wrapped.
 
         Raises:
             BlobError: it is not a blob of ours, or of an unknown version.
-            KekNotFoundError: another KEK wrapped it, or a version that is gone.
+            KekNotFoundError: a KEK wrapped it that is not configured, or a version that is gone.
             UnwrapError: it was altered, or the context is another.
             ContextError: the context is not one.
             OperationError: the KMS refused or failed; see ``retryable``.
@@ -74,17 +76,43 @@ class Kek(Facade):
         with observe(self._observers, "unwrap", self._kek.backend, None):
             bound = blob_context(context)
             provider, wrapped = decode_blob(blob)
-            self._kek.check_provider(provider)
-            return self._kek.unwrap(wrapped, bound)
+            return self._keks.unwrap(provider, wrapped, bound)
+
+    @without_locals
+    def rotate(self) -> KekInfo:
+        """Make a new version of the KEK that wraps, where kms-core can.
+
+        Back it up before anything is wrapped by it. Other programs go on with the version that they
+        know until they open the KEK again, or meet what the new version wrapped.
+
+        Returns:
+            The KEK with its new version, which wraps from now on.
+
+        Raises:
+            ConfigError: kms-core cannot; the message has the command that rotates the KEK.
+            OperationError: it failed; see ``retryable``.
+        """
+        return self._kek.rotate_kek()
+
+    @without_locals
+    def rotation_command(self) -> str | None:
+        """The command by which an admin rotates the KEK that wraps, if there is one.
+
+        It is one line for a POSIX shell. None says that :meth:`rotate` may rotate it.
+
+        Raises:
+            OperationError: the KMS refused or failed; see ``retryable``.
+        """
+        return self._kek.rotation_command()
 
     @without_locals
     def check_health(self) -> None:
         """Ask the KMS whether it would serve a call now. Nothing is changed.
 
         Raises:
-            OperationError: it would not; see ``retryable``.
+            OperationError: one of its KEKs would not be used; see ``retryable``.
         """
-        self._kek.check_health()
+        self._keks.check_health()
 
     def __repr__(self) -> str:
         return f"<Kek {self._kek.backend}>"

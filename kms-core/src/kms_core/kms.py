@@ -34,7 +34,9 @@ class Kms(Lifecycle):
             DekNotFoundError: there is none, and ``create`` or the configuration lets none be made.
             DekSizeError: the size is out of range, or the stored DEK has another one.
             DekIdError: the dek_id is not one.
-            KekNotFoundError: the DEK was wrapped by another KEK, or by a version that is gone.
+            KekNotFoundError: a KEK wrapped the DEK that is not configured, or a version that is
+                gone.
+            KekDisabledError: the KEK may not be used, or the configuration retired its version.
             UnwrapError: the record was altered.
             RecordError: what is stored is not a record of this DEK; it is left as it is.
             OperationError: the KMS or the store refused or failed; see ``retryable``.
@@ -91,7 +93,7 @@ class Kms(Lifecycle):
 
     @without_locals
     def check_health(self) -> None:
-        """Ask the KMS and the store whether they would serve a call now. Nothing is changed.
+        """Ask each KMS and the store whether they would serve a call now. Nothing is changed.
 
         Raises:
             OperationError: one of them would not; see ``retryable``.

@@ -6,6 +6,7 @@ received is checked at both ends, as Google's data integrity guidelines say.
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -126,6 +127,18 @@ class GcpKek(KekSpec):
         if found.algorithm.name not in {_INSIDE, _OUTSIDE}:
             raise ConfigError(f"{name} is {found.algorithm.name}; use an ENCRYPT_DECRYPT key")
         return KekInfo(self._key, version, found.algorithm.name)
+
+    @hookimpl
+    def rotation_command(self) -> str:
+        config = self._config
+        key = {
+            "key": config.key_name,
+            "keyring": config.key_ring,
+            "location": config.location,
+            "project": config.project_id,
+        }
+        named = (f"--{name}={value}" for name, value in key.items())
+        return shlex.join([*["gcloud", "kms", "keys", "versions", "create"], *named, "--primary"])
 
     @hookimpl
     def close(self) -> None:

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from kms_core._config.environment import environment_may_create, read_environment, read_switch
 from kms_core._config.unknown import refuse_unknown
@@ -20,18 +21,33 @@ from kms_core.errors import ConfigError
 CREATE_DEKS = "createDeks"
 """What may stand beside the parameters of any storage: whether DEKs may be made in it."""
 
+RETIRED_VERSIONS = "retiredVersions"
+"""What may stand beside the parameters of any KEK: versions that may not be used any more."""
+
+UriOrMappings: TypeAlias = UriOrMapping | Sequence[UriOrMapping]
+"""One backend, or several."""
+
 _PLACE = re.compile(r"\(at [^()]*\)\Z")
 """Where a text is not TOML, at the end of tomllib's message."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenBackend:
-    """One backend with its parameters, which may be secret and stay out of the repr."""
+    """One backend with its parameters, which may be secret and stay out of the repr.
+
+    Attributes:
+        scheme: ``kms``, ``storage`` or ``observer``.
+        name: the backend's.
+        parameters: what its ``Config`` takes.
+        folder: where a relative path starts.
+        retired_versions: those of a KEK that may not be used any more.
+    """
 
     scheme: str
     name: str
     parameters: Mapping[str, object] = field(repr=False)
     folder: Path = Path()
+    retired_versions: tuple[str, ...] = ()
 
     @property
     def backend(self) -> str:
@@ -41,9 +57,12 @@ class ChosenBackend:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The backends of one :class:`~kms_core.Kms`, and whether it may make DEKs."""
+    """The backends of one :class:`~kms_core.Kms`, and whether it may make DEKs.
 
-    kek: ChosenBackend
+    The first KEK wraps, and all of them unwrap.
+    """
+
+    keks: tuple[ChosenBackend, ...]
     storage: ChosenBackend
     observers: tuple[ChosenBackend, ...] = ()
     may_create: bool = True
@@ -51,14 +70,14 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    kek: ChosenBackend | None = None
+    keks: tuple[ChosenBackend, ...] = ()
     storage: ChosenBackend | None = None
     observers: tuple[ChosenBackend, ...] = ()
 
 
 def load_choices(
     *,
-    kek: UriOrMapping | None = None,
+    kek: UriOrMappings | None = None,
     storage: UriOrMapping | None = None,
     observers: Sequence[UriOrMapping] = (),
     config: str | os.PathLike[str] | None = None,
@@ -74,12 +93,12 @@ def load_choices(
         kek, storage, config = (given.get(part) for part in ("kek", "storage", "config"))
     base = _Part() if config is None else _read_file(config)
     if kek is not None:
-        base = replace(base, kek=_backend(kek, "kms", Path()))
+        base = replace(base, keks=_keks(kek, Path()))
     if storage is not None:
         base = replace(base, storage=_backend(storage, "storage", Path()))
     if observers:
         base = replace(base, observers=_observers(observers, Path()))
-    if base.kek is None:
+    if not base.keks:
         raise ConfigError(
             "no KEK is configured; run `kms init`, or name one by config=, kek= or the "
             "environment variables KMS_CONFIG or KMS_KEK_URI"
@@ -88,7 +107,7 @@ def load_choices(
     said = chosen.parameters.get(CREATE_DEKS, True)
     may_create = read_switch(said, f"{chosen.backend}: {CREATE_DEKS}") and environment_may_create()
     others = {name: value for name, value in chosen.parameters.items() if name != CREATE_DEKS}
-    return Choices(base.kek, replace(chosen, parameters=others), base.observers, may_create)
+    return Choices(base.keks, replace(chosen, parameters=others), base.observers, may_create)
 
 
 def _read_file(config: str | os.PathLike[str]) -> _Part:
@@ -121,9 +140,38 @@ def _parse(document: Mapping[str, object], path: Path) -> _Part:
     folder = path.absolute().parent
     kek, storage = document.get("kek"), document.get("storage")
     return _Part(
-        kek=None if kek is None else _backend(kek, "kms", folder),
+        keks=() if kek is None else _keks(kek, folder),
         storage=None if storage is None else _backend(storage, "storage", folder),
         observers=_observers(document.get("observers", ()), folder),
+    )
+
+
+def _keks(value: object, folder: Path) -> tuple[ChosenBackend, ...]:
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    values = tuple(value) if several else (value,)  # type: ignore[arg-type] # mypy forgets which
+    if not values:
+        raise ConfigError("the list of KEKs is empty; name one at least, the one that wraps first")
+    return tuple(choose_kek(v, folder) for v in values)
+
+
+def choose_kek(value: object, folder: Path = Path()) -> ChosenBackend:
+    """Read what the user wrote of one KEK.
+
+    Raises:
+        ConfigError: it is malformed.
+    """
+    chosen = _backend(value, "kms", folder)
+    others = dict(chosen.parameters)
+    retired = others.pop(RETIRED_VERSIONS, ())
+    return replace(chosen, parameters=others, retired_versions=_versions(retired, chosen.backend))
+
+
+def _versions(value: object, backend: str) -> tuple[str, ...]:
+    versions = value.split(",") if isinstance(value, str) else value
+    if isinstance(versions, Sequence) and all(isinstance(v, str) and v for v in versions):
+        return tuple(versions)
+    raise ConfigError(
+        f'{backend}: {RETIRED_VERSIONS} is a list of texts, such as ["1", "2"], and in a URI 1,2'
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from kms_core._deks.record import CURE, Record, decode_record, record_context
-from kms_core._plugins.clients import KekClient, StorageClient
+from kms_core._plugins.clients import Keyset, StorageClient
 from kms_core._values import KekInfo, WrappedDek
 from kms_core.errors import (
     BackendContractError,
@@ -21,15 +21,16 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Records:
-    """Makes and opens the records of one store under one KEK.
+    """Makes and opens the records of one store.
 
     Args:
-        kek: wraps the DEKs.
+        keks: the first wraps the DEKs, all of them unwrap.
         storage: keeps the records.
     """
 
-    def __init__(self, kek: KekClient, storage: StorageClient) -> None:
-        self.kek = kek
+    def __init__(self, keks: Keyset, storage: StorageClient) -> None:
+        self.keks = keks
+        self.kek = keks.first
         self.storage = storage
 
     def make(self, dek_id: str, dek: bytes, created: str, newest: KekInfo | None = None) -> bytes:
@@ -81,7 +82,7 @@ class Records:
 
         Raises:
             DekSizeError: it does not have the size, where one is given.
-            KekNotFoundError: another KEK wrapped it.
+            KekNotFoundError: a KEK wrapped it that is not configured.
             UnwrapError: it was altered.
             OperationError: the KMS refused or failed.
         """
@@ -90,7 +91,7 @@ class Records:
         except (KekNotFoundError, DekSizeError) as error:
             self.locate(error, "load_record", record.dek_id)
             raise
-        dek = self.kek.unwrap(record.wrapped, record.context)
+        dek = self.keks.unwrap(record.kek.provider, record.wrapped, record.context)
         if len(dek) != record.size:
             raise UnwrapError
         return dek
@@ -112,7 +113,7 @@ class Records:
         return data
 
     def _check(self, record: Record, size: int | None) -> None:
-        self.kek.check_provider(record.kek.provider)
+        self.keks.check_provider(record.kek.provider)
         if size is not None and record.size != size:
             raise DekSizeError(
                 f"it has {record.size} bytes, not the {size} asked for; "

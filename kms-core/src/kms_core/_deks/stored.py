@@ -8,7 +8,7 @@ from functools import partial
 
 from kms_core._deks.records import Records, now
 from kms_core._deks.single_flight import SingleFlight
-from kms_core._plugins.clients import KekClient, StorageClient
+from kms_core._plugins.clients import Keyset, StorageClient
 from kms_core._values import DEFAULT_DEK_SIZE, check_dek_id
 from kms_core.errors import (
     AccessDeniedError,
@@ -28,14 +28,14 @@ class StoredDeks:
     """Reads and creates DEKs so that all callers, in all processes, get the one that is stored.
 
     Args:
-        kek: wraps them.
+        keks: the first wraps them, all of them unwrap.
         storage: keeps their records.
         may_create: whether the configuration lets a DEK be made.
     """
 
-    def __init__(self, kek: KekClient, storage: StorageClient, *, may_create: bool = True) -> None:
-        self.records = Records(kek, storage)
-        self.kek = kek
+    def __init__(self, keks: Keyset, storage: StorageClient, *, may_create: bool = True) -> None:
+        self.records = Records(keks, storage)
+        self.kek = keks.first
         self.storage = storage
         self._may_create = may_create
         self._flights: SingleFlight[tuple[bytes, bool]] = SingleFlight()
@@ -75,7 +75,7 @@ class StoredDeks:
 
     def check_health(self) -> None:
         """Ask the KMS and the store whether they would serve a call now."""
-        self.kek.check_health()
+        self.records.keks.check_health()
         self.storage.check_health()
 
     def _get(self, dek_id: str, size: int | None) -> tuple[bytes, bool]:

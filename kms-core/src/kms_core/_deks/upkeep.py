@@ -132,8 +132,8 @@ class Upkeep:
         return material != newest.key_material and how.only_kek_version in {None, material}
 
     def _find_material(self, record: Record) -> str:
-        self._kek.check_provider(record.kek.provider)
-        return self._kek.find_material(record.wrapped, record.context)
+        provider, wrapped = record.kek.provider, record.wrapped
+        return self._records.keks.find_material(provider, wrapped, record.context)
 
     def _wrap_again(self, record: Record, how: Rewrap) -> bytes:
         if how.verify == "kms":

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 
 from msgspec.structs import fields
 
-from kms_core._config.choices import CREATE_DEKS, ChosenBackend
+from kms_core._config.choices import CREATE_DEKS, RETIRED_VERSIONS, ChosenBackend
 from kms_core._config.unknown import refuse_unknown
 from kms_core.backend.parameters import BackendConfig, locate_path
 from kms_core.backend.secret import Secret
@@ -18,6 +18,9 @@ from kms_core.backend.secret_file import read_secret_file
 from kms_core.errors import AccessDeniedError, ConfigError
 
 _ENVIRONMENT_NAME = {"kms": "KEK", "storage": "STORAGE", "observer": "OBSERVER"}
+
+_OF_CORE = {"kms": [RETIRED_VERSIONS], "storage": [CREATE_DEKS]}
+"""What core itself takes among the parameters of a backend."""
 
 ConfigT = TypeVar("ConfigT", bound=BackendConfig)
 
@@ -31,8 +34,8 @@ def read_parameters(model: type[ConfigT], chosen: ChosenBackend) -> ConfigT:
     """
     parameters = dict(chosen.parameters)
     secrets = secret_kinds(model)
-    also = [CREATE_DEKS] if chosen.scheme == "storage" else []  # which core itself takes
-    refuse_unknown(chosen.backend, "parameter", parameters, known_names(model, secrets) + also)
+    known = known_names(model, secrets) + _OF_CORE.get(chosen.scheme, [])
+    refuse_unknown(chosen.backend, "parameter", parameters, known)
     for name, kind in secrets.items():
         _find_secret(name, kind, parameters, chosen)
     try:

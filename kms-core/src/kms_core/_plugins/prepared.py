@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from abc import ABCMeta
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import pluggy
 
-from kms_core._config.choices import ChosenBackend
+from kms_core._config.choices import RETIRED_VERSIONS, ChosenBackend
 from kms_core._events import Observers
 from kms_core._interrupts import find_interrupt
 from kms_core._plugins.clients import CLIENTS, AnyClient
@@ -21,9 +22,9 @@ from kms_core._plugins.contract import register_class, register_object, spec_of
 from kms_core._plugins.loader import load_backend
 from kms_core._plugins.parameters import read_parameters
 from kms_core._plugins.registry import FoundBackend
-from kms_core.backend.hookspecs import BackendSpec
+from kms_core.backend.hookspecs import BackendSpec, DeriverSpec
 from kms_core.backend.parameters import BackendConfig, ServiceConfig
-from kms_core.errors import BackendContractError, KmsError
+from kms_core.errors import BackendContractError, ConfigError, KmsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,23 @@ def prepare(chosen: ChosenBackend) -> PreparedBackend:
     spec = spec_of(chosen.scheme, implementation)
     config = _configure(implementation, chosen, found)
     return PreparedBackend(found, chosen, spec, implementation, config)
+
+
+def prepare_keks(chosen: Sequence[ChosenBackend]) -> list[PreparedBackend]:
+    """Prepare the KEKs of one store.
+
+    Raises:
+        BackendError: one is not installed, broken or ambiguous.
+        ConfigError: a parameter is wrong, or a deriver is told of several KEKs or versions.
+    """
+    keks = [prepare(kek) for kek in chosen]
+    for kek in keks:
+        if kek.spec is DeriverSpec and (len(keks) > 1 or kek.chosen.retired_versions):
+            raise ConfigError(
+                f"{kek.found.backend} derives its DEKs, so it stands alone: without another KEK, "
+                f"and without {RETIRED_VERSIONS}; open it apart"
+            )
+    return keks
 
 
 def check_backend(scheme: str, name: str) -> None:

@@ -16,7 +16,7 @@ from kms_core._commitment import Unwrap, unwrap_committed
 from kms_core._values import Context, WrappedDek
 from kms_core.backend.sealing import AUTH_KEY_SIZE, seal_dek, unseal_dek
 from kms_core.backend.secret import SecretBytes
-from kms_core.errors import BlobError, ConfigError, KekNotFoundError, UnwrapError
+from kms_core.errors import BlobError, ConfigError, KekNotFoundError, KmsError, UnwrapError
 
 AUTH_KEY_CONTEXT: Context = {"purpose": "kms-core authentication key"}
 """What an authentication key is wrapped under, as a blob."""
@@ -111,14 +111,16 @@ class Sealer:
             ConfigError: one is in it, and none is configured.
         """
         marked = algorithm.endswith(_MARK)
-        if marked and self._pinned is None:
-            raise ConfigError("it was wrapped with an authKey, and none is configured; set it")
-        if not marked and self._pinned is not None:
-            raise UnwrapError(
-                "it was wrapped without an authKey, so anybody may have made it, and one is "
-                "configured; restore the record that was made with it"
-            )
-        return algorithm.removesuffix(_MARK)
+        if marked == (self._pinned is not None):
+            return algorithm.removesuffix(_MARK)
+        problem: KmsError = UnwrapError(
+            "it was wrapped without an authKey, so anybody may have made it, and one is "
+            "configured; restore the record that was made with it"
+        )
+        if marked:
+            problem = ConfigError("it was wrapped with an authKey, and none is configured; set it")
+        problem.other_kek = True  # the same KEK may be configured the other way as well
+        raise problem
 
     def _auth_key(self) -> bytes | None:
         if self._pinned is None:

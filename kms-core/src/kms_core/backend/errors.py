@@ -120,7 +120,8 @@ def check_kek(
     if wrapped.kek_id != kek_id:
         raise KekNotFoundError(
             f"it is wrapped by the KEK {show_name(wrapped.kek_id)}, and {kek_id!r} is configured; "
-            "configure the KEK that wrapped it"
+            "configure the KEK that wrapped it",
+            configured=kek_id,
         )
     if algorithm not in {None, wrapped.algorithm}:
         raise UnwrapError

@@ -219,6 +219,43 @@ class KekSpec(BackendSpec):
         raise NotImplementedError
 
     @hookspec(firstresult=True)
+    def rotate_kek(self) -> KekInfo:
+        """Make a new version of the KEK.
+
+        Optional, for a KEK that is this program's own, such as one in a file. Where an admin
+        rotates it, by a permission that users of DEKs need not have, leave it out.
+
+        Returns:
+            The KEK as ``describe_kek`` describes it from now on.
+
+        Guarantees:
+            The new version is durable before it wraps, in this client and in fresh ones. What older
+            versions wrapped unwraps. Of two that rotate at once, each makes a version.
+
+        Raises:
+            KekNotFoundError: the KEK is not there any more.
+            KekDisabledError: the KEK may not be used.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def rotation_command(self) -> str:
+        """Say by which command an admin rotates the configured KEK.
+
+        Optional, in place of ``rotate_kek``. ``kms kek rotate`` shows it.
+
+        Returns:
+            One line for a POSIX shell, as ``shlex.join`` quotes it, without a credential.
+
+        Guarantees:
+            Nothing is changed, and no permission is needed but that of ``describe_kek``.
+
+        Raises:
+            KekNotFoundError: the KMS has no such KEK.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
     def check_health(self) -> None:
         """Ask whether the KMS would serve a call now.
 

@@ -38,7 +38,7 @@ def auth_key(session: Session, output: Path | None) -> None:
 def _check_takes_one(sources: Sources) -> None:
     from kms_core._plugins.prepared import prepare
 
-    chosen = sources.choices().kek
+    chosen = sources.choices().keks[0]
     config = prepare(chosen).config
     if not hasattr(config, "auth_key"):
         raise ConfigError(f"{chosen.backend} takes no authKey: it needs none")

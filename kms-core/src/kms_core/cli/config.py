@@ -13,6 +13,7 @@ from kms_core.cli.session import Session, Sources
 
 if TYPE_CHECKING:
     from kms_core._config.choices import ChosenBackend
+    from kms_core._plugins.prepared import PreparedBackend
 
 _EXAMPLES = """\b
 Examples:
@@ -39,30 +40,30 @@ def show(session: Session) -> None:
 
 def _sections(sources: Sources) -> Iterator[str]:
     from kms_core._config.choices import CREATE_DEKS
-    from kms_core._plugins.contract import spec_of
-    from kms_core._plugins.loader import load_backend
+    from kms_core._plugins.prepared import prepare, prepare_keks
     from kms_core.backend import DeriverSpec
 
-    chosen = sources.choices()
-    kek, _ = load_backend("kms", chosen.kek.name)
-    yield from _section("[kek]", sources.origin("kek"), chosen.kek)
-    storage = chosen.storage
-    if spec_of("kms", kek) is DeriverSpec:
-        yield f"\n# {storage.backend} is not used: {chosen.kek.backend} derives its DEKs"
+    chosen, storage = sources.choices(), sources.choices().storage
+    keks = prepare_keks(chosen.keks)
+    for number, kek in enumerate(keks):
+        header = "[kek]" if len(keks) == 1 else "[[kek]]"
+        yield from _section("\n" * bool(number) + header, sources.origin("kek"), kek)
+    if keks[0].spec is DeriverSpec:
+        yield f"\n# {storage.backend} is not used: {keks[0].found.backend} derives its DEKs"
     else:
-        yield from _section("\n[storage]", sources.origin("storage"), storage)
+        yield from _section("\n[storage]", sources.origin("storage"), prepare(storage))
         if not chosen.may_create:
             yield f"{CREATE_DEKS} = false"
     for observer in chosen.observers:
-        yield from _section("\n[[observers]]", sources.origin("observers"), observer)
+        yield from _section("\n[[observers]]", sources.origin("observers"), prepare(observer))
 
 
-def _section(header: str, origin: str, chosen: ChosenBackend) -> Iterator[str]:
+def _section(header: str, origin: str, prepared: PreparedBackend) -> Iterator[str]:
     from msgspec.structs import fields
 
-    from kms_core._plugins.prepared import prepare
+    from kms_core._config.choices import RETIRED_VERSIONS
 
-    parameters = prepare(chosen).config
+    parameters, chosen = prepared.config, prepared.chosen
     yield f"{header}  # {origin}"
     yield f"backend = {json.dumps(chosen.name)}"
     for field in fields(parameters):
@@ -71,6 +72,8 @@ def _section(header: str, origin: str, chosen: ChosenBackend) -> Iterator[str]:
             elsewhere = _origin(field.encode_name, value, chosen)
             shown = f"{field.encode_name} = {_show(value)}"
             yield shown + (f"  # {elsewhere}" if elsewhere else "")
+    if chosen.retired_versions:
+        yield f"{RETIRED_VERSIONS} = {_show(chosen.retired_versions)}"
 
 
 def _origin(name: str, value: object, chosen: ChosenBackend) -> str:

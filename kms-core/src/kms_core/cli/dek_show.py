@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 
@@ -10,6 +9,7 @@ import click
 
 from kms_core import DekInfo, RecordError
 from kms_core.cli.failures import one_line
+from kms_core.cli.output import json_option, write_fields
 from kms_core.cli.session import Session
 
 _SHOW_EXAMPLES = """\b
@@ -21,7 +21,7 @@ Examples:
 
 @click.command(epilog=_SHOW_EXAMPLES)
 @click.argument("dek_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+@json_option
 @click.pass_obj
 def show(session: Session, dek_id: str, *, as_json: bool) -> None:
     """Write what the record of a DEK says: size, time, KEK. The KMS is not asked.
@@ -30,11 +30,7 @@ def show(session: Session, dek_id: str, *, as_json: bool) -> None:
     """
     with session.sources().open() as kms:
         fields = as_fields(kms.describe_dek(dek_id))
-    if as_json:
-        click.echo(json.dumps(fields, ensure_ascii=False))
-        return
-    for name, value in fields.items():
-        click.echo(f"{name:<12} {value}")
+    write_fields(fields, as_json=as_json)
 
 
 def as_fields(info: DekInfo) -> dict[str, str | int]:

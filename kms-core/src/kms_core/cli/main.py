@@ -13,6 +13,7 @@ from kms_core.cli.session import Session
 _PLACES = {
     "init": "init:init",
     "dek": "dek:dek",
+    "kek": "kek:kek",
     "wrap": "wrap:wrap",
     "unwrap": "wrap:unwrap",
     "auth-key": "auth_key:auth_key",
@@ -36,8 +37,10 @@ Examples:
 @click.option(
     "--kek",
     metavar="URI",
-    help="The KEK, in place of the config file's. Other users of the machine can see a command "
-    "line (ps): a secret belongs in a file or in the environment, not in this URI.",
+    multiple=True,
+    help="The KEK, in place of the config file's. Given more than once, the first wraps, and all "
+    "unwrap. Other users of the machine can see a command line (ps): a secret belongs in a "
+    "file or in the environment, not in this URI.",
 )
 @click.option(
     "--storage", metavar="URI", help="The storage, in place of the config file's. As for --kek."
@@ -46,7 +49,12 @@ Examples:
 @click.version_option(package_name="kms-core", message="%(prog)s %(version)s")
 @click.pass_obj
 def kms(
-    session: Session, config_file: str | None, kek: str | None, storage: str | None, *, debug: bool
+    session: Session,
+    config_file: str | None,
+    kek: tuple[str, ...],
+    storage: str | None,
+    *,
+    debug: bool,
 ) -> None:
     """Get data encryption keys (DEKs) that a key encryption key (KEK) protects.
 
@@ -54,7 +62,7 @@ def kms(
     KMS_KEK_URI and KMS_STORAGE_URI. Where it does not either, ./kms.toml is read.
     """
     session.debug = debug
-    session.options = {"config": config_file, "kek": kek, "storage": storage}
+    session.options = {"config": config_file, "kek": kek or None, "storage": storage}
 
 
 def main() -> None:

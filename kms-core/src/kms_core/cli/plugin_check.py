@@ -65,7 +65,7 @@ def check(context: click.Context, uri: str, other: str | None, *, pages: bool) -
 
 
 def _prepare(uri: str) -> PreparedBackend:
-    from kms_core._config.choices import ChosenBackend
+    from kms_core._config.choices import ChosenBackend, choose_kek
     from kms_core._plugins.prepared import prepare
     from kms_core._plugins.registry import GROUPS
 
@@ -73,6 +73,8 @@ def _prepare(uri: str) -> PreparedBackend:
     if scheme not in GROUPS:
         known = ", ".join(GROUPS)
         raise click.UsageError(f"the scheme of a backend's URI is one of {known}")
+    if scheme == "kms":
+        return prepare(choose_kek(uri))
     name, parameters = parse_uri(uri, scheme)
     return prepare(ChosenBackend(scheme, name, parameters))
 

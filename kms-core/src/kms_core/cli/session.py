@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kms_core import ConfigError, Kek, Kms, open_kek, open_kms
 from kms_core._config.choices import Choices, load_choices
@@ -23,7 +24,7 @@ class Sources:
         kind: who gave them: ``option``, ``environment`` or ``default``.
     """
 
-    values: Mapping[str, str] = field(repr=False)
+    values: Mapping[str, Any] = field(repr=False)
     kind: str
 
     @property
@@ -38,11 +39,11 @@ class Sources:
         return f"option --{part}" if self.kind == "option" else f"environment {VARIABLES[part]}"
 
     def open(self) -> Kms:
-        """Open the KEK and the storage that they name."""
+        """Open the KEKs and the storage that they name."""
         return open_kms(**self.values)
 
     def open_kek(self) -> Kek:
-        """Open the KEK alone."""
+        """Open the KEKs alone."""
         return open_kek(**{part: v for part, v in self.values.items() if part != "storage"})
 
     def choices(self) -> Choices:
@@ -55,7 +56,7 @@ class Session:
     """The options of the group, for its commands."""
 
     debug: bool = False
-    options: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def sources(self) -> Sources:
         """The options; or else the environment; or else ./kms.toml if it is there."""
@@ -73,7 +74,7 @@ def environment() -> Sources:
     return Sources({"config": CONFIG_FILE} if os.path.lexists(CONFIG_FILE) else {}, "default")
 
 
-def _checked(values: Mapping[str, str], kind: str) -> Sources:
+def _checked(values: Mapping[str, Any], kind: str) -> Sources:
     if "://" in values.get("config", ""):  # as a path, its secrets would stand in error messages
         raise ConfigError("the config is a path, not a URI; give a URI by --kek or --storage")
     return Sources(values, kind)

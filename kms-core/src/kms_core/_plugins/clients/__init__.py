@@ -11,6 +11,7 @@ from typing import TypeAlias
 from kms_core._events import Observers
 from kms_core._plugins.clients.call import Client
 from kms_core._plugins.clients.kek import DeriverClient, KekClient
+from kms_core._plugins.clients.keyset import Keyset
 from kms_core._plugins.clients.observer import ObserverClient
 from kms_core._plugins.clients.storage import StorageClient
 from kms_core._plugins.contract import register_class, register_object, spec_of
@@ -28,6 +29,7 @@ __all__ = [
     "Client",
     "DeriverClient",
     "KekClient",
+    "Keyset",
     "ObserverClient",
     "StorageClient",
     "bind",

@@ -29,6 +29,8 @@ Operation: TypeAlias = Literal[
     "describe_kek",
     "rewrap_dek",
     "find_key_material",
+    "rotate_kek",
+    "rotation_command",
     "check_health",
     "load_record",
     "create_record",

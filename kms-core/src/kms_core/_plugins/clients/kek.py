@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from functools import partial
 
 from kms_core._commitment import split_commitment, unwrap_committed, wrap_committed
-from kms_core._plugins.clients.call import Client
+from kms_core._plugins.clients.call import Client, Operation
 from kms_core._values import Context, KekInfo, WrappedDek
 from kms_core.backend.hookspecs import DeriverSpec, KekSpec
-from kms_core.errors import ConfigError, KekNotFoundError, UnavailableError, UnwrapError, show_name
+from kms_core.errors import (
+    ConfigError,
+    KekDisabledError,
+    KekNotFoundError,
+    KmsError,
+    UnavailableError,
+    UnwrapError,
+    show_name,
+)
 
 
 class KekClient(Client[KekSpec]):
     """An opened KEK."""
+
+    retired: Collection[str] = ()
+    """The versions that the configuration has retired: nothing is wrapped or unwrapped by them."""
 
     @property
     def provider(self) -> str:
@@ -28,10 +40,7 @@ class KekClient(Client[KekSpec]):
             KekNotFoundError: it names another provider.
         """
         if provider != self.provider:
-            raise KekNotFoundError(
-                f"it is wrapped by a KEK of {show_name(provider)}, and {self.backend} is "
-                "configured; open it with the KEK that wrapped it"
-            )
+            raise wrapped_elsewhere(provider, [self.backend])
 
     def wrap(self, data: bytes, context: Context, newest: KekInfo | None = None) -> WrappedDek:
         """Wrap a DEK or other data under the newest version of the KEK, and commit to it.
@@ -69,16 +78,20 @@ class KekClient(Client[KekSpec]):
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
         """Call the hook."""
         hook, dek_id = self._hooks.wrap_dek, context.get("dek_id")
-        return self._call("wrap_dek", hook, WrappedDek, dek_id, dek=dek, context=context)
+        wrapped = self._call("wrap_dek", hook, WrappedDek, dek_id, dek=dek, context=context)
+        self._refuse_retired(wrapped, "wrap_dek", dek_id)
+        return wrapped
 
     def wrap_dek_under(self, dek: bytes, context: Context, kek: KekInfo) -> WrappedDek:
         """Wrap a DEK under the version that was described, if the backend need not ask again."""
         if not self.offers("wrap_dek_under"):
             return self.wrap_dek(dek, context)
         hook, dek_id = self._hooks.wrap_dek_under, context.get("dek_id")
-        return self._call(
+        wrapped = self._call(
             "wrap_dek_under", hook, WrappedDek, dek_id, dek=dek, context=context, kek=kek
         )
+        self._refuse_retired(wrapped, "wrap_dek_under", dek_id)
+        return wrapped
 
     def prove_wrapped(self, wrapped: WrappedDek, context: Context, dek: bytes) -> None:
         """Have the KEK unwrap what it has just wrapped, before anybody relies on it.
@@ -104,6 +117,7 @@ class KekClient(Client[KekSpec]):
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         """Call the hook."""
         hook, dek_id = self._hooks.unwrap_dek, context.get("dek_id")
+        self._refuse_retired(wrapped, "unwrap_dek", dek_id)
         return self._call("unwrap_dek", hook, bytes, dek_id, wrapped=wrapped, context=context)
 
     def describe_kek(self) -> KekInfo:
@@ -122,8 +136,13 @@ class KekClient(Client[KekSpec]):
                 f"{self.backend} cannot wrap again inside the KMS; rewrap with verify=unwrap"
             )
             raise self._located(problem, "rewrap_dek", dek_id)
+        self._refuse_retired(wrapped, "rewrap_dek", dek_id)
         hook = self._hooks.rewrap_dek
-        return self._call("rewrap_dek", hook, WrappedDek, dek_id, wrapped=wrapped, context=context)
+        rewrapped = self._call(
+            "rewrap_dek", hook, WrappedDek, dek_id, wrapped=wrapped, context=context
+        )
+        self._refuse_retired(rewrapped, "rewrap_dek", dek_id)
+        return rewrapped
 
     def find_key_material(self, wrapped: WrappedDek, context: Context) -> str:
         """Call the hook, if there is one."""
@@ -132,12 +151,55 @@ class KekClient(Client[KekSpec]):
         hook, dek_id = self._hooks.find_key_material, context.get("dek_id")
         return self._call("find_key_material", hook, str, dek_id, wrapped=wrapped, context=context)
 
+    def rotate_kek(self) -> KekInfo:
+        """Make a new version of the KEK, if the backend can."""
+        if not self.offers("rotate_kek"):
+            command = self.rotation_command()
+            cure = f"run: {command}" if command else "rotate it with the tools of its KMS"
+            problem = ConfigError(f"kms-core does not rotate this KEK; {cure}")
+            raise self._located(problem, "rotate_kek", None)
+        return self._call("rotate_kek", self._hooks.rotate_kek, KekInfo, None)
+
+    def rotation_command(self) -> str | None:
+        """The command by which an admin rotates the KEK, if the backend knows one."""
+        if not self.offers("rotation_command"):
+            return None
+        return self._call("rotation_command", self._hooks.rotation_command, str, None)
+
     def check_health(self) -> None:
         """Ask whether the KMS would serve a call now."""
         if not self.offers("check_health"):
             self.describe_kek()
             return
         self._call("check_health", self._hooks.check_health, type(None), None)
+
+    def _refuse_retired(
+        self, wrapped: WrappedDek, operation: Operation, dek_id: str | None
+    ) -> None:
+        """Refuse what a retired version wrapped, before it is unwrapped or stored."""
+        if not self.retired:
+            return
+        if not wrapped.kek_version:
+            problem: KmsError = ConfigError(
+                "this KMS names no version, so retiredVersions has no effect; leave it out"
+            )
+        elif wrapped.kek_version in self.retired:
+            problem = KekDisabledError(
+                f"version {show_name(wrapped.kek_version)} of the KEK is among retiredVersions; "
+                "rewrap the DEK by a configuration that does not retire it, or rotate the KEK if "
+                "this version still wraps"
+            )
+        else:
+            return
+        raise self._located(problem, operation, dek_id)
+
+
+def wrapped_elsewhere(provider: str, configured: Iterable[str]) -> KekNotFoundError:
+    """The error of what a KEK of another provider wrapped than of the configured ones."""
+    return KekNotFoundError(
+        f"it is wrapped by a KEK of {show_name(provider)}, and {', '.join(configured)} is "
+        "configured; configure the KEK that wrapped it too"
+    )
 
 
 class DeriverClient(Client[DeriverSpec]):

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ _ERRORS: dict[int | None, tuple[type[OperationError], str]] = {
     errno.ENAMETOOLONG: (OperationError, "use a shorter name or path"),
     errno.ENOTDIR: (OperationError, _FILE_IN_THE_WAY),
     errno.EEXIST: (OperationError, _FILE_IN_THE_WAY),
+    errno.EBUSY: (OperationError, "it is mounted by itself; change it where it is mounted from"),
     errno.EISDIR: (OperationError, "a folder stands where a file should be; move it away"),
     errno.ENOSPC: (UnavailableError, "free some space"),
     errno.EDQUOT: (UnavailableError, "free some space or raise the quota"),
@@ -60,13 +62,20 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
 
 
-def write_temporary(folder: Path, data: bytes) -> Path:
-    """Write a durable file of mode 0600 under a name that nothing takes for a record."""
+def write_temporary(folder: Path, data: bytes, like: Path | None = None) -> Path:
+    """Write a durable file under a name that nothing takes for a record.
+
+    It has mode 0600, or the owner, mode and access control list of the file that it is like.
+    """
     path = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
     with _opened(path, _NEW_FILE) as descriptor:
         try:
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(data)
+            if like is not None:
+                os.fchown(descriptor, like.stat().st_uid, like.stat().st_gid)
+                shutil.copystat(like, path)
+                os.utime(path)
             os.fsync(descriptor)
         except BaseException:
             path.unlink()
@@ -113,11 +122,14 @@ def read_published(path: Path, limit: int, durable: set[tuple[str, int, int]]) -
 
 
 @contextmanager
-def lock_file(path: Path) -> Iterator[None]:
-    """Hold a lock on the file among all threads and processes; it ends with its holder."""
-    with _opened(path, os.O_RDWR | os.O_CREAT) as descriptor:
+def lock_file(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
+    """Hold a lock on the file among all threads and processes; it ends with its holder.
+
+    Yields the descriptor of the file that is locked, which may have lost its name meanwhile.
+    """
+    with _opened(path, flags) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
 
 
 @contextmanager

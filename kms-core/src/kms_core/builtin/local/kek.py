@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from kms_core import KekInfo, UnwrapError
+from kms_core import KekInfo, KekNotFoundError, UnwrapError
 from kms_core.backend import (
     BackendConfig,
     Context,
@@ -23,6 +23,7 @@ from kms_core.backend import (
     hookimpl,
 )
 from kms_core.builtin.local.key_file import read_key_file
+from kms_core.builtin.local.rotation import rotate_key_file
 
 _ALGORITHM = "AES-256-GCM"
 _NONCE_SIZE = 12
@@ -60,6 +61,15 @@ class LocalKek(KekSpec):
 
     @hookimpl
     def describe_kek(self) -> KekInfo:
+        return KekInfo(self._key_file.kek_id, self._key_file.newest, _ALGORITHM)
+
+    @hookimpl
+    def rotate_kek(self) -> KekInfo:
+        if read_key_file(self._path).kek_id != self._key_file.kek_id:
+            raise KekNotFoundError(
+                f"key file {str(self._path)!r} is another KEK's by now; open the KEK again"
+            )
+        self._key_file = rotate_key_file(self._path)
         return KekInfo(self._key_file.kek_id, self._key_file.newest, _ALGORITHM)
 
     @hookimpl

@@ -5,7 +5,7 @@
     [keys]                  # version = 32 bytes in base64; the highest wraps, all of them unwrap
     1 = "…"
 
-Adding a version to ``keys`` rotates the KEK.
+Another version among ``keys`` rotates the KEK.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def new_key_file() -> str:
         "# that it wrapped can be read again.\n"
         f'kek_id = "{secrets.token_hex(16)}"\n\n'
         "# version = 32 random bytes in base64. The highest version wraps, every one unwraps:\n"
-        "# add a version to rotate the KEK, and remove none that a DEK may need.\n"
+        "# `kms kek rotate` adds a version. Remove none that a DEK may need.\n"
         f'[keys]\n1 = "{key}"\n'
     )
 
@@ -61,7 +61,7 @@ def read_key_file(path: Path) -> KeyFile:
     text = _read_text(path)
     problem = "it is not TOML"
     try:
-        return _parse(tomllib.loads(text))
+        return parse_document(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, RecursionError):
         pass
     except (KeyError, TypeError, AttributeError, ValueError):
@@ -87,7 +87,12 @@ def _read_text(path: Path) -> str:
     raise ConfigError(f"key file {str(path)!r}: it is not UTF-8 text; {_CURE}")
 
 
-def _parse(document: dict[str, object]) -> KeyFile:
+def parse_document(document: dict[str, object]) -> KeyFile:
+    """What a key file says, once it is read as TOML.
+
+    Raises:
+        KeyError, TypeError, AttributeError, ValueError: it is not a key file.
+    """
     kek_id, table = document["kek_id"], document["keys"]
     if not isinstance(kek_id, str) or not kek_id or not isinstance(table, dict) or not table:
         raise ValueError

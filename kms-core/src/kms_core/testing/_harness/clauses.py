@@ -23,6 +23,8 @@ ONLY_MAINTENANCE = frozenset(
         "rewrap_dek",
         "wrap_dek_under",
         "find_key_material",
+        "rotate_kek",
+        "rotation_command",
         "check_health",
     }
 )

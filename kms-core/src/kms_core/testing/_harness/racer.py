@@ -46,7 +46,7 @@ def main() -> None:
     plan = json.load(sys.stdin)
     kek, storage = plan["sources"]
     settings = load_choices(kek=kek, storage=storage)
-    for backend in (settings.kek, settings.storage):
+    for backend in (*settings.keks, settings.storage):
         load_backend(backend.scheme, backend.name)
     if plan["around"]:
         import_module(plan["around"].partition(":")[0])

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from kms_core._deks.record import decode_record, record_context
 from kms_core._deks.stored import StoredDeks
+from kms_core._plugins.clients import Keyset
 from kms_core._values import Context, StoredRecord, WrappedDek
 from kms_core.backend.hookspecs import KekSpec
 from kms_core.builtin.memory import MemoryStorage
@@ -169,7 +170,7 @@ def copy_record(client: Client) -> tuple[bytes, KmsError]:
     with warnings.catch_warnings():  # that it loses every DEK is what is wanted here
         warnings.simplefilter("ignore")
         store = Client(MemoryStorage(MemoryStorage.Config()), "storage")
-    kms = Kms(StoredDeks(client.bound, store.bound), ExitStack())
+    kms = Kms(StoredDeks(Keyset([client.bound]), store.bound), ExitStack())
     dek = answered("wrap_dek through Kms.create_dek", partial(kms.create_dek, "original"))
     stored: StoredRecord = store.call("load_record", dek_id="original")
     copy = structs.replace(decode_record(stored.data, "original"), dek_id="copy")

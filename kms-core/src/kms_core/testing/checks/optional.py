@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from secrets import token_bytes
 
@@ -56,8 +57,8 @@ class KekOptionalChecks:
         skip_without("rotate", harness.rotate)()
         client = fresh()
         again: WrappedDek = client.answer("rewrap_dek", wrapped=wrapped, context=CONTEXT)
-        if again.ciphertext == wrapped.ciphertext:
-            pytest.fail("rewrap_dek after a rotation returned what it was given")
+        changed = again.ciphertext != wrapped.ciphertext
+        expect("rewrap_dek after a rotation: whether it wraps anew", expected=True, seen=changed)
         said = (again.kek_id, again.kek_version, again.algorithm)
         expect("rewrap_dek: names", _names(client.answer("describe_kek")), said)
         for name, one in {"rewrap_dek returned": again, "was there before": wrapped}.items():
@@ -104,8 +105,41 @@ class KekOptionalChecks:
         expect("find_key_material of what was just wrapped", before, find())
         skip_without("rotate", harness.rotate)()
         expect("find_key_material after a rotation", before, find("after a rotation"))
-        if fresh().answer("describe_kek").key_material == before:
-            pytest.fail("describe_kek tells the same key_material after a rotation")
+        changed = fresh().answer("describe_kek").key_material != before
+        expect("describe_kek after a rotation: another key_material", expected=True, seen=changed)
+
+    @clause(KekSpec.rotate_kek)
+    def test_rotate(self, fresh: Fresh, harness: KekHarness) -> None:
+        """The version that it returns is a new one and wraps; the older ones unwrap.
+
+        Cure: make the version durable first, and use it in this client too.
+        """
+        client, dek = fresh(), token_bytes(32)
+        _skip_unless_offered(client, "rotate_kek")
+        skip_without("rotate", harness.rotate)  # or it may be a KEK that is in use
+        old: WrappedDek = client.answer("wrap_dek", dek=dek, context=CONTEXT)
+        rotated = client.answer("rotate_kek")
+        changed = old.kek_version != rotated.kek_version
+        expect("rotate_kek: whether it changes kek_version", expected=True, seen=changed)
+        for one in (client, fresh()):
+            expect("describe_kek after rotate_kek", rotated, one.answer("describe_kek"))
+            new: WrappedDek = one.answer("wrap_dek", dek=dek, context=CONTEXT)
+            expect("wrap_dek after rotate_kek: kek_version", rotated.kek_version, new.kek_version)
+            for wrapped in (old, new):
+                seen = one.answer("unwrap_dek", wrapped=wrapped, context=CONTEXT)
+                expect("unwrap_dek after rotate_kek", dek, seen)
+
+    @clause(KekSpec.rotation_command)
+    def test_rotation_command(self, fresh: Fresh) -> None:
+        """Is one line that a POSIX shell can read.
+
+        Cure: join the words by ``shlex.join``.
+        """
+        client = fresh()
+        _skip_unless_offered(client, "rotation_command")
+        command: str = client.answer("rotation_command")
+        expect("rotation_command: its lines", 1, len(command.splitlines()))
+        expect("rotation_command: whether its quotes end", expected=True, seen=_is_closed(command))
 
     @clause(KekSpec.check_health)
     def test_health(self, fresh: Fresh) -> None:
@@ -116,6 +150,13 @@ class KekOptionalChecks:
         client = fresh()
         _skip_unless_offered(client, "check_health")
         client.answer("check_health")
+
+
+def _is_closed(command: str) -> bool:
+    try:
+        return bool(shlex.split(command))
+    except ValueError:
+        return False
 
 
 class StorageOptionalChecks:
