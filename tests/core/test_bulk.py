@@ -17,7 +17,7 @@ import pytest
 import kms_core
 from kms_core import Bulk, Kms
 from kms_core._deks import pace
-from kms_core._deks.bulk import run_each
+from kms_core._deks.bulk import in_threads, run_each
 from kms_core._deks.pace import Pace
 from kms_core.backend import Context, WrappedDek, hookimpl
 from kms_core.builtin.local.kek import LocalKek
@@ -92,6 +92,11 @@ def test_who_stops_early_leaves_nothing_behind(
     assert {dek_id: kms.get_dek(dek_id) for dek_id in IDS} == deks
 
 
+def test_some_ids_without_a_listing(deks: dict[str, bytes], kms: Kms) -> None:
+    outcomes = list(kms.describe_deks("volume-", dek_ids=["volume-7", "none", "volume-none"]))
+    assert {o.dek_id: o.outcome for o in outcomes} == {"volume-7": "done", "volume-none": "gone"}
+
+
 def test_an_executor_of_the_caller(deks: dict[str, bytes], kms: Kms) -> None:
     with ThreadPoolExecutor(2, "mine") as executor:
         assert count(kms.describe_deks(bulk=Bulk(executor=executor))) == {"done": 100}
@@ -107,7 +112,7 @@ def test_items_are_taken_as_they_are_needed() -> None:
             yield number
 
     with ThreadPoolExecutor(4) as executor:
-        results = run_each(items(), lambda number: -number, executor, 8)
+        results = run_each(items(), in_threads(executor, lambda number: -number), 8)
         assert {next(results) for _ in range(100)} <= {-number for number in taken}
         assert len(taken) <= 108
         results.close()  # type: ignore[attr-defined] # it is a generator
@@ -117,7 +122,8 @@ def test_the_callers_context_is_seen() -> None:
     variable: ContextVar[str] = ContextVar("variable", default="")
     variable.set("seen")
     with ThreadPoolExecutor(2) as executor:
-        assert set(run_each(range(10), lambda _: variable.get(), executor, 4)) == {"seen"}
+        see = in_threads(executor, lambda _: variable.get())
+        assert set(run_each(range(10), see, 4)) == {"seen"}
 
 
 @pytest.mark.parametrize(

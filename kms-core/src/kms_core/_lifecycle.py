@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -104,6 +104,7 @@ class Lifecycle(Facade):
         self,
         prefix: str = "",
         *,
+        dek_ids: Iterable[str] | None = None,
         deep: bool = False,
         bulk: Bulk = AS_USUAL,
     ) -> Iterator[Outcome]:
@@ -111,6 +112,7 @@ class Lifecycle(Facade):
 
         Args:
             prefix: only of ids that start with this.
+            dek_ids: only of these, without a listing.
             deep: also find which version of the KEK wrapped where a record does not say; that is
                 one call of the KMS for each DEK.
             bulk: how many at once, and how fast.
@@ -123,13 +125,14 @@ class Lifecycle(Facade):
         def describe(upkeep: Upkeep, dek_id: str) -> tuple[bool, DekInfo]:
             return True, upkeep.describe(dek_id, deep=deep)
 
-        return self._run("describe_dek", describe, prefix, bulk)
+        return self._run("describe_dek", describe, self._ids(prefix, dek_ids), bulk)
 
     @without_locals
     def rewrap_deks(  # noqa: PLR0913 -- each is a choice of its own
         self,
         prefix: str = "",
         *,
+        dek_ids: Iterable[str] | None = None,
         only_kek_version: str | None = None,
         older_than: timedelta | None = None,
         dry_run: bool = False,
@@ -143,6 +146,7 @@ class Lifecycle(Facade):
 
         Args:
             prefix: only ids that start with this.
+            dek_ids: only these, without a listing.
             only_kek_version: only what this version wrapped.
             older_than: only DEKs that were made longer ago.
             dry_run: change nothing, and say what would be done.
@@ -159,7 +163,7 @@ class Lifecycle(Facade):
         def rewrap(upkeep: Upkeep, dek_id: str) -> tuple[bool, DekInfo]:
             return upkeep.rewrap(dek_id, plan)
 
-        return self._run("rewrap_dek", rewrap, prefix, bulk)
+        return self._run("rewrap_dek", rewrap, self._ids(prefix, dek_ids), bulk)
 
     def _plan(
         self,
@@ -183,7 +187,7 @@ class Lifecycle(Facade):
         self,
         operation: str,
         call: Callable[[Upkeep, str], tuple[bool, DekInfo]],
-        prefix: str,
+        dek_ids: Iterable[str],
         bulk: Bulk,
     ) -> Iterator[Outcome]:
         upkeep = self._upkeep()
@@ -192,8 +196,12 @@ class Lifecycle(Facade):
             with observe(self._observers, operation, self._described.backend, dek_id):
                 return call(upkeep, dek_id)
 
-        dek_ids = self._deks.list_dek_ids(prefix)
         return IteratorWithoutLocals(_outcomes(dek_ids, observed, bulk))
+
+    def _ids(self, prefix: str, dek_ids: Iterable[str] | None) -> Iterable[str]:
+        if dek_ids is None:
+            return self._deks.list_dek_ids(prefix)
+        return (dek_id for dek_id in dek_ids if dek_id.startswith(prefix))
 
     def _upkeep(self) -> Upkeep:
         from kms_core._deks.stored import StoredDeks
@@ -205,14 +213,14 @@ class Lifecycle(Facade):
 
 
 def _outcomes(
-    dek_ids: Iterator[str], call: Callable[[str], tuple[bool, DekInfo]], bulk: Bulk
+    dek_ids: Iterable[str], call: Callable[[str], tuple[bool, DekInfo]], bulk: Bulk
 ) -> Iterator[Outcome]:
     from concurrent.futures import ThreadPoolExecutor
 
-    from kms_core._deks.bulk import attempt, run_each
+    from kms_core._deks.bulk import attempt, in_threads, run_each
     from kms_core._deks.pace import Pace
 
     one = partial(attempt, call=call, pace=Pace(bulk.rate))
     with ExitStack() as resources:
         executor = bulk.executor or resources.enter_context(ThreadPoolExecutor(bulk.concurrency))
-        yield from run_each(dek_ids, one, executor, 2 * bulk.concurrency)
+        yield from run_each(dek_ids, in_threads(executor, one), 2 * bulk.concurrency)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextvars import copy_context
+from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 from typing import TypeVar
@@ -21,19 +22,16 @@ _ATTEMPTS = 10
 """How often a call that the service refused for its rate is made, each time at a slower one."""
 
 
-def run_each(
-    items: Iterable[T], call: Callable[[T], R], executor: Executor, under_way: int
-) -> Iterator[R]:
-    """Yield what the call returns of each item, as soon as it does, in any order.
+def run_each(items: Iterable[T], submit: Callable[[T], Future[R]], under_way: int) -> Iterator[R]:
+    """Yield the result of each item, as soon as it is there, in any order.
 
     Items are taken as they are needed, so a million of them need no more memory than a few. When
     the caller stops, calls that have not begun are dropped, and those under way are waited for.
 
     Args:
         items: what to call with.
-        call: raises nothing.
-        executor: runs the calls.
-        under_way: how many are given to it at most.
+        submit: begins the call of an item, which raises nothing.
+        under_way: how many are begun and not ended at most.
     """
     ended: SimpleQueue[Future[R]] = SimpleQueue()
     running: set[Future[R]] = set()
@@ -41,7 +39,7 @@ def run_each(
 
     def begin(count: int) -> None:
         for item in islice(rest, count):
-            future = executor.submit(copy_context().run, call, item)
+            future = submit(item)
             running.add(future)
             future.add_done_callback(ended.put)
 
@@ -56,6 +54,15 @@ def run_each(
         waited = [future for future in running if not future.cancel()]
         for future in waited:
             future.exception()
+
+
+def in_threads(executor: Executor, call: Callable[[T], R]) -> Callable[[T], Future[R]]:
+    """Begins calls in an executor's threads, each in the context of whoever begins it."""
+
+    def submit(item: T) -> Future[R]:
+        return executor.submit(partial(copy_context().run, call, item))
+
+    return submit
 
 
 def attempt(dek_id: str, call: Callable[[str], tuple[bool, DekInfo | None]], pace: Pace) -> Outcome:

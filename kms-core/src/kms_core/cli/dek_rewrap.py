@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Literal
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
 import click
 
-from kms_core import Bulk
+from kms_core import Bulk, ConfigError, Kms, Outcome
 from kms_core.cli.bulk import Report, bulk_options, with_progress
-from kms_core.cli.session import Session
+from kms_core.cli.session import Session, Sources
 
 _AGE = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -51,6 +54,12 @@ def _read_age(_context: object, _option: object, text: str | None) -> timedelta 
     help="unwrap each DEK, before and after, and compare; or let the KMS rewrap inside, where it "
     "can (AWS), so that no DEK leaves it.",
 )
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Let the workers of this Dask scheduler do it, such as tcp://scheduler:8786. Each reads "
+    "the config file for itself, at the same path. Needs kms-core[dask].",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write the report as one JSON object.")
 @click.pass_obj
 def rewrap(  # noqa: PLR0913 -- an argument for each option
@@ -61,6 +70,7 @@ def rewrap(  # noqa: PLR0913 -- an argument for each option
     older_than: timedelta | None,
     dry_run: bool,
     verify: Literal["unwrap", "kms"],
+    dask: str | None,
     concurrency: int,
     rate: float | None,
     progress: str,
@@ -71,18 +81,38 @@ def rewrap(  # noqa: PLR0913 -- an argument for each option
     No DEK changes, and each can be read at every moment. A run that is interrupted may be begun
     again: it goes on where it was. Exit code 1 if any DEK failed; the others are done.
     """
-    report = Report()
-    with session.sources().open() as kms:
-        outcomes = kms.rewrap_deks(
-            prefix,
-            only_kek_version=only_kek_version,
-            older_than=older_than,
-            dry_run=dry_run,
-            verify=verify,
-            bulk=Bulk(concurrency, rate),
-        )
+    report, sources = Report(), session.sources()
+    how = partial(
+        _on_dask(dask, sources) if dask else Kms.rewrap_deks,
+        only_kek_version=only_kek_version,
+        older_than=older_than,
+        dry_run=dry_run,
+        verify=verify,
+        bulk=Bulk(concurrency, rate),
+    )
+    with sources.open() as kms:
+        outcomes = how(kms, prefix)
         for _ in report.take(with_progress(outcomes, kms, prefix, progress)):
             pass
     done = "would be rewrapped" if dry_run else "rewrapped"
     click.echo(report.as_json(dry_run=dry_run) if as_json else report.as_line(done))
     sys.exit(report.code)
+
+
+def _on_dask(scheduler: str, sources: Sources) -> Callable[..., Iterator[Outcome]]:
+    """As Kms.rewrap_deks, elsewhere."""
+    try:
+        from kms_core._on_dask import rewrap_on_dask
+    except ImportError as error:
+        raise ConfigError("Dask is not installed; pip install 'kms-core[dask]'") from error
+    if sources.kind == "option" and set(sources.values) != {"config"}:
+        raise click.UsageError(
+            "--dask takes no --kek and no --storage: a URI may hold a secret, which must not "
+            "travel; write a config file that each worker has at the same path"
+        )
+    config = None if sources.kind == "environment" else str(Path(sources.config or "").absolute())
+
+    def rewrap_there(kms: Kms, prefix: str, **options: Any) -> Iterator[Outcome]:
+        return rewrap_on_dask(scheduler, config, kms.list_dek_ids(prefix), **options)
+
+    return rewrap_there
