@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, field
 
-from kms_core.backend import Endpoint, RecordPrefix, ServiceConfig
+from kms_core.backend import AnyEndpoint, Endpoint, RecordPrefix, ServiceConfig
 
 
-class Host(Endpoint):
+class AnyHost(AnyEndpoint):
     """An endpoint without a path, which the SDK would not put before its own."""
 
     __slots__ = ()
@@ -21,6 +21,12 @@ class Host(Endpoint):
         if urlsplit(host).path:
             raise ValueError("is not https://HOST or https://HOST:PORT, without a path")
         return host
+
+
+class Host(AnyHost, Endpoint):
+    """Such an endpoint by https, or by plain http to this machine."""
+
+    __slots__ = ()
 
 
 ProjectId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]*\Z")]
@@ -34,10 +40,10 @@ class GcpConfig(ServiceConfig):
     Attributes:
         project_id: the project's id, not its number.
         credentials_path: a file of Google credentials. Without it, application default credentials.
-        anonymous: no credentials, for an emulator on this machine.
+        anonymous: no credentials, for an emulator.
         quota_project: the project that is billed, and whose quota counts, if not the credentials'.
         universe_domain: what the names of the services end in; a sovereign cloud has its own.
-        endpoint: in place of the public service; plain http is for this machine only.
+        endpoint: in place of the public service.
     """
 
     project_id: ProjectId = field(name="projectID")
@@ -45,14 +51,19 @@ class GcpConfig(ServiceConfig):
     anonymous: bool = False
     quota_project: ProjectId | None = None
     universe_domain: DomainName = "googleapis.com"
-    endpoint: Host | None = None
+    endpoint: AnyHost | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.anonymous and not (self.endpoint and self.endpoint.is_local):
+        if self.anonymous and not (self.endpoint and (self.endpoint.is_local or self._is_near)):
             raise ValueError("anonymous=true is for an emulator on this machine; give its endpoint")
         if self.anonymous and (self.credentials_path or self.quota_project):
             raise ValueError("anonymous=true takes no credentialsPath and no quotaProject")
+
+    @property
+    def _is_near(self) -> bool:
+        """Whether the endpoint is in a network of the user's, as a container by its name is."""
+        return False
 
 
 class GcpKekConfig(GcpConfig):
@@ -65,6 +76,7 @@ class GcpKekConfig(GcpConfig):
         key_version: the version that wraps; the key's primary version if it is not given.
     """
 
+    endpoint: Host | None = None  # DEKs go to it in the clear, so never by plain http
     location: Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z")]
     key_ring: KmsName
     key_name: KmsName
@@ -98,17 +110,28 @@ class GcpStorageConfig(GcpConfig):
         prefix: a folder for the records; none by default.
         create_bucket: create the bucket when the storage is opened and it is missing.
         location: where it is created; where Cloud Storage does by default if it is not given.
+        allow_http: let ``endpoint`` be plain http to another machine; an emulator's, without token.
         project_number: the project's number; with ``createBucket``, the bucket must be its own.
     """
 
     bucket: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]\Z")]
     prefix: RecordPrefix | None = None
+    allow_http: bool = False
     create_bucket: bool = False
     location: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+\Z")] | None = None
     project_number: Annotated[int, Meta(ge=0)] | None = None
 
+    @property
+    def _is_near(self) -> bool:
+        return self.allow_http and self.endpoint is not None and self.endpoint.is_plain
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.endpoint and self.endpoint.is_plain and not (self.anonymous and self.allow_http):
+            raise ValueError(
+                "endpoint is plain http to another machine; use https, or allowHttp=true and "
+                "anonymous=true for an emulator in a network of yours"
+            )
         if self.create_bucket and self.project_number is None:
             raise ValueError(
                 "createBucket needs projectNumber, to tell the project's own bucket from "

@@ -6,6 +6,7 @@ received is checked at both ends, as Google's data integrity guidelines say.
 
 from __future__ import annotations
 
+import hmac
 import shlex
 from functools import partial
 from typing import Any
@@ -53,7 +54,7 @@ _SCOPE = "https://www.googleapis.com/auth/cloudkms"
 _INSIDE, _OUTSIDE = "GOOGLE_SYMMETRIC_ENCRYPTION", "EXTERNAL_SYMMETRIC_ENCRYPTION"
 _EXTERNAL = {ProtectionLevel.EXTERNAL, ProtectionLevel.EXTERNAL_VPC}
 _MAX_HSM_INPUT = 8192
-_FIRST_VERSION = "1"
+_TAG_SIZE = 32
 _OWN = ("grpc.use_local_subchannel_pool", 1)  # or a new channel gets an old one's connection
 _PERMISSIONS = {
     "encrypt": "cloudkms.cryptoKeyVersions.useToEncrypt",
@@ -64,11 +65,11 @@ _PROBE = b"kms-core asks for the primary version"
 
 
 class GcpKek(KekSpec):
-    """Wraps with the context, and the version that wraps, as additional authenticated data.
+    """Wraps with the context as additional authenticated data.
 
-    Decrypt does not say which version unwrapped, so a version that is only written in the record
-    could be altered there. Which version is primary shows in the reply to Encrypt alone: a wrap
-    expects the primary version that was seen last, and wraps once more if it is another by now.
+    Which version is primary shows in the reply to Encrypt alone, and Decrypt does not say which one
+    unwrapped. So the version is authenticated here: in front of Google's ciphertext stands
+    HMAC-SHA256 of it under what was wrapped, which begins with 32 random bytes of core's.
     """
 
     Config = GcpKekConfig
@@ -79,30 +80,26 @@ class GcpKek(KekSpec):
         open_token = partial(Token, config, _SCOPE, signs=True)
         self._client = GcpClient(open_token, partial(_open, config), _close)
         self._pinned = str(config.key_version) if config.key_version else None
-        self._version = self._pinned or _FIRST_VERSION
 
     @hookimpl
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
-        expected = self._version
-        reply = self._encrypt(self._pinned, dek, _bind(context, expected))
+        reply = self._encrypt(self._pinned, dek, encode_context(context))
         version = self._version_of(reply)
-        if version != expected:
-            # By its name: for hours after a rotation, now one answers as primary, now the other.
-            reply = self._encrypt(version, dek, _bind(context, version))
-        self._version = version
-        return WrappedDek(reply.ciphertext, self._key, version, _algorithm(reply.protection_level))
+        ciphertext = _tag(dek, version) + reply.ciphertext
+        return WrappedDek(ciphertext, self._key, version, _algorithm(reply.protection_level))
 
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
         version = wrapped.kek_version
         check_kek(wrapped, self._key)
-        if not (wrapped.ciphertext and version.isascii() and version.isdigit()):
+        tag, ciphertext = wrapped.ciphertext[:_TAG_SIZE], wrapped.ciphertext[_TAG_SIZE:]
+        if not (ciphertext and version.isascii() and version.isdigit()):
             raise UnwrapError
-        bound = _bind(context, version)
+        bound = encode_context(context)
         request = DecryptRequest(
             name=self._key,
-            ciphertext=wrapped.ciphertext,
-            ciphertext_crc32c=crc32c(wrapped.ciphertext),
+            ciphertext=ciphertext,
+            ciphertext_crc32c=crc32c(ciphertext),
             additional_authenticated_data=bound,
             additional_authenticated_data_crc32c=crc32c(bound),
         )
@@ -111,8 +108,8 @@ class GcpKek(KekSpec):
             raise _damaged("Decrypt", "the CRC32C of the plaintext differs")
         if wrapped.algorithm != _algorithm(reply.protection_level):
             raise UnwrapError
-        if reply.used_primary and not self._pinned:
-            self._version = version
+        if not hmac.compare_digest(tag, _tag(reply.plaintext, version)):
+            raise UnwrapError
         return reply.plaintext
 
     @hookimpl
@@ -187,9 +184,8 @@ class GcpKek(KekSpec):
         return version
 
 
-def _bind(context: Context, version: str) -> bytes:
-    """The context's canonical bytes end in a brace, so what stands behind it is the version."""
-    return encode_context(context) + version.encode()
+def _tag(dek: bytes, version: str) -> bytes:
+    return hmac.digest(dek, version.encode(), "sha256")
 
 
 def _check(reply: EncryptResponse) -> None:
