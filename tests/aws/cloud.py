@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from secrets import token_hex
 from typing import Any
 
@@ -15,6 +15,7 @@ from kms_aws.config import AwsKekConfig, AwsStorageConfig
 from kms_aws.kek import AwsKek
 from kms_aws.storage import AwsStorage
 from tests.fakes.aws.faults import Call
+from tests.fakes.aws.materials import Materials
 from tests.fakes.aws.servers import ACCESS_KEY, ACCESS_KEY_ID
 from tests.fakes.live.aws import AwsForm
 from tests.fakes.process import Server
@@ -31,7 +32,8 @@ class Cloud:
     access_key_id: str = ACCESS_KEY_ID
     access_key: str = ACCESS_KEY
     wire: str | None = None
-    """Where backends reach it, if not at the server itself; an admin always does."""
+    """Where backends reach it, if not at the server itself; an admin does, but to rotate."""
+    materials: Materials = field(default_factory=Materials)
 
     @property
     def endpoint(self) -> str:
@@ -48,13 +50,13 @@ class Cloud:
             "accessKey": self.access_key,
         }
 
-    def admin(self, service: str, region: str = REGION) -> Any:
+    def admin(self, service: str, region: str = REGION, *, url: str = "") -> Any:
         """A client of boto3 itself, as an admin uses it."""
         open_client: Any = boto3.client  # each service has a type of its own
         return open_client(
             service,
             region_name=region,
-            endpoint_url=self.server.url,
+            endpoint_url=url or self.server.url,
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.access_key,
         )
@@ -64,12 +66,21 @@ class Cloud:
         arn: str = self.admin("kms").create_key(**settings)["KeyMetadata"]["Arn"]
         return arn
 
+    def rotate(self, key: str) -> None:
+        """Give the key new material, as it is seen through the wire."""
+        self.admin("kms", url=self.endpoint).rotate_key_on_demand(KeyId=key)
+
     def make_bucket(self) -> str:
         """The name of a new bucket."""
         name = f"deks-{token_hex(6)}"
         where = {"LocationConstraint": REGION}
         self.admin("s3").create_bucket(Bucket=name, CreateBucketConfiguration=where)
         return name
+
+    def keep_versions(self, bucket: str) -> None:
+        """Turn the bucket's versioning on."""
+        on = {"Status": "Enabled"}
+        self.admin("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration=on)
 
     def make_user(self, policy: Mapping[str, object]) -> Cloud:
         """The same server for a new user who may do what the policy says."""
@@ -105,7 +116,7 @@ class FaultProxy(Proxy):
 @contextmanager
 def start_proxy(cloud: Cloud) -> Iterator[FaultProxy]:
     """A proxy in front of the cloud's server, whose answers take the form of AWS's own."""
-    proxy = FaultProxy(cloud.server.url, live=AwsForm(), cloud=cloud)
+    proxy = FaultProxy(cloud.server.url, live=AwsForm(cloud.materials), cloud=cloud)
     with run_proxy(proxy, Call):
         proxy.cloud = replace(cloud, wire=proxy.url)
         yield proxy

@@ -32,8 +32,9 @@ def test_the_documentation_lists_the_calls(moto: Cloud, calls: list[str]) -> Non
     storage = moto.open_storage(moto.make_bucket(), createBucket=True)
     storage.delete_record("id", storage.create_record("id", b"data"))
     assert list(storage.list_dek_ids("")) == []
+    assert storage.count_old_records("") == 0
     kek = moto.open_kek(moto.make_key())
-    kek.unwrap_dek(kek.wrap_dek(bytes(32), {}), {})
+    kek.unwrap_dek(kek.rewrap_dek(kek.wrap_dek(bytes(32), {}), {}), {})
     kek.describe_kek()
     rows = PERMISSION.finditer((DOCS / "providers" / "aws.md").read_text("utf-8"))
     assert {f"{row['service']}:{row['call']}" for row in rows} == PROMISED == set(calls)

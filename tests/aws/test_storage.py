@@ -6,10 +6,18 @@ from typing import Any
 
 import pytest
 
-from kms_core import ConfigError, DekExistsError, KmsError, RecordError, open_kms
+from kms_core import (
+    ConfigError,
+    DekExistsError,
+    KmsError,
+    OperationError,
+    RecordError,
+    open_kms,
+)
 from kms_core.backend import MAX_RECORD_SIZE
 from kms_core.testing import STRANGE_IDS
 from tests.aws.cloud import REGION, Cloud, start_proxy
+from tests.fakes.aws.faults import s3_error
 from tests.fakes.proxy import Exchange
 
 
@@ -48,6 +56,34 @@ def test_object(cloud: Cloud, bucket: str) -> None:
     assert found["ContentType"] == "application/json"
     if cloud.server.name == "MiniStack":  # moto keeps no checksum that it did not make
         assert "ChecksumSHA256" in found
+
+
+def test_old_records(cloud: Cloud, bucket: str) -> None:
+    """Versions that are not the latest: those behind a delete marker, and no marker."""
+    folder, other = (cloud.open_storage(bucket, prefix=prefix) for prefix in ("one", "one-2"))
+    revision = folder.create_record("a", b"data")
+    cloud.keep_versions(bucket)
+    folder.delete_record("a", folder.replace_record("a", b"more", revision))
+    other.delete_record("a", other.create_record("a", b"data"))
+    assert [folder.count_old_records(prefix) for prefix in ("", "a", "b")] == [2, 2, 0]
+
+
+def test_old_records_of_many_pages(moto: Cloud) -> None:
+    """moto lists a hundred at a time, and several versions of one object."""
+    bucket = moto.make_bucket()
+    moto.keep_versions(bucket)
+    put = moto.admin("s3").put_object
+    for number in range(205):
+        put(Bucket=bucket, Key=f"id-{number % 3}.json", Body=str(number).encode())
+    assert moto.open_storage(bucket).count_old_records("id-") == 202
+
+
+def test_store_that_tells_of_no_versions(moto: Cloud) -> None:
+    with start_proxy(moto) as proxy:
+        storage = proxy.cloud.open_storage(moto.make_bucket())
+        proxy.spoil("GET", s3_error("NotImplemented", 501))
+        with pytest.raises(OperationError, match="does not tell which old versions it keeps"):
+            storage.count_old_records("")
 
 
 def test_tags(cloud: Cloud, bucket: str) -> None:

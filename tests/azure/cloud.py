@@ -13,6 +13,7 @@ from kms_azure.kek import AzureKek
 from kms_azure.storage import AzureStorage
 from tests.fakes.azure.key_vault import KeyVault
 from tests.fakes.azure.servers import ACCOUNT, ACCOUNT_KEY, CLIENT_SECRET, TENANT
+from tests.fakes.azure.versions import BlobStore
 from tests.fakes.process import Server
 
 VAULT = "our-vault"
@@ -29,6 +30,8 @@ class Cloud:
     vaults: dict[str, KeyVault]
     blobs: Server
     tokens: Server
+    store: BlobStore
+    """What stands before ``blobs``."""
     client_id: str = "app"
     endpoints: dict[str, str] = field(default_factory=dict)
     """Where backends reach ``azurite``, ``tokens`` or a type of vaults."""

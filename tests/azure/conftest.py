@@ -14,9 +14,10 @@ from tests.fakes.azure.faults import start_issuer, start_proxy
 from tests.fakes.azure.key_vault import KeyVault, serve_vault
 from tests.fakes.azure.recording import PROMISED, record_calls
 from tests.fakes.azure.servers import TENANT, install_servers, start_azurite, start_tokens
+from tests.fakes.azure.versions import start_store
 from tests.fakes.certificates import Certificates, make_certificates
-from tests.fakes.live.azure import blob_form, vault_form
-from tests.fakes.proxy import Exchange, Proxy, run_proxy
+from tests.fakes.live.azure import vault_form
+from tests.fakes.proxy import Proxy
 
 
 @pytest.fixture(scope="session")
@@ -41,10 +42,10 @@ def servers(certificates: Certificates) -> Iterator[Cloud]:
                 authority=f"{tokens.url}/{TENANT}",
             )
             vaults[vault_type] = stack.enter_context(serve_vault(vault))
-        wire = Proxy(blobs.url, certificates, live=blob_form())
-        stack.enter_context(run_proxy(wire, Exchange))
+        wire = stack.enter_context(start_store(blobs.url, certificates))
         issuer = stack.enter_context(start_issuer(tokens, certificates))
-        yield Cloud(vaults, blobs, tokens, endpoints={"azurite": wire.url, "tokens": issuer.url})
+        endpoints = {"azurite": wire.url, "tokens": issuer.url}
+        yield Cloud(vaults, blobs, tokens, endpoints=endpoints, store=wire)
 
 
 @pytest.fixture

@@ -91,5 +91,6 @@ class TestBlobStorage(StorageConformance):
             ),
             plant_record=lambda dek_id, data: put(encode_object_name(dek_id), data),
             plant_name=lambda name: put(name, b"foreign"),
+            keep_old_records=lambda: cloud.store.keeping.add(container),
             secrets=[CLIENT_SECRET],
         )

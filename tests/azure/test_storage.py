@@ -12,6 +12,7 @@ from kms_core.backend import MAX_RECORD_SIZE
 from tests.azure.cloud import Cloud
 from tests.fakes.azure.faults import blob_error, start_proxy
 from tests.fakes.certificates import Certificates
+from tests.fakes.proxy import say
 
 DENIED = blob_error(403, "AuthorizationPermissionMismatch")
 
@@ -39,6 +40,32 @@ def test_prefix(cloud: Cloud, container: str) -> None:
     assert one.describe_storage().location == url
     names = set(cloud.admin(container).list_blob_names())
     assert names == {"my/deks/id.json", "my/deks-2/id.json"}
+
+
+def test_old_records(cloud: Cloud, container: str) -> None:
+    """A snapshot is Azurite's own; a version and a deleted blob are as our server tells them."""
+    storage = cloud.open_storage(container, prefix="folder")
+    storage.create_record("a", b"data")
+    cloud.admin(container).get_blob_client("folder/a.json").create_snapshot()
+    assert [storage.count_old_records(prefix) for prefix in ("", "a", "b")] == [1, 1, 0]
+    assert list(storage.list_dek_ids("")) == ["a"]
+    cloud.store.keeping.add(container)
+    storage.replace_record("a", b"more", storage.load_record("a").revision)
+    assert storage.count_old_records("") == 2
+
+
+DELETED = b"""<?xml version="1.0"?><EnumerationResults><Blobs><Blob><Name>a.json</Name>
+<Deleted>true</Deleted><Properties><Last-Modified>Thu, 01 Jan 2026 00:00:00 GMT</Last-Modified>
+<BlobType>BlockBlob</BlobType></Properties></Blob><Blob><Name>a.json</Name><VersionId>2</VersionId>
+<IsCurrentVersion>true</IsCurrentVersion><Properties><BlobType>BlockBlob</BlobType></Properties>
+</Blob></Blobs><NextMarker/></EnumerationResults>"""
+
+
+def test_deleted_blobs(cloud: Cloud, container: str, certificates: Certificates) -> None:
+    with start_proxy(cloud.endpoints["azurite"], certificates) as proxy:
+        proxy.spoil("GET container", say(200, DELETED, Content_Type="application/xml"))
+        behind = cloud.reached_at({"azurite": proxy.url}).open_storage(container)
+        assert behind.count_old_records("") == 1
 
 
 def test_blob(cloud: Cloud, container: str) -> None:

@@ -142,6 +142,27 @@ class BeginsAgain(SmallStorage):
         return super().list_records(prefix, after if after in self.service.records else "")
 
 
+class CountsWhatIsThere(SmallStorage):
+    breaks = ("test_no_old_records", "test_old_records")
+
+    def count_old(self, prefix: str) -> int:
+        return super().count_old(prefix) + sum(1 for _ in self.ids(prefix))
+
+
+class CountsOldOfAllIds(SmallStorage):
+    breaks = ("test_old_records",)
+
+    def count_old(self, prefix: str) -> int:
+        return super().count_old("")
+
+
+class CountsNoDeleted(SmallStorage):
+    breaks = ("test_old_records",)
+
+    def remove(self, dek_id: str) -> None:
+        del self.service.records[self.key(dek_id)]
+
+
 class ProbesByWriting(SmallStorage):
     breaks = ("test_health",)
 

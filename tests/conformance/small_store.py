@@ -18,6 +18,8 @@ class SmallStore(Service):
         self.records: dict[str, StoredRecord] = {}
         self.foreign: set[str] = set()
         self.lock = RLock()
+        self.old: list[str] = []
+        self.keeps_old = False
         self.writes = 0
         self.missing = False
 
@@ -66,6 +68,14 @@ class SmallStorage(SmallBackend, StorageSpec):
         return (self.listed(dek_id) for dek_id in ids)
 
     @hookimpl
+    def count_old_records(self, prefix: str) -> int:
+        self.reach()
+        return self.count_old(prefix)
+
+    def count_old(self, prefix: str) -> int:
+        return sum(dek_id.startswith(prefix) for dek_id in self.service.old)
+
+    @hookimpl
     def check_health(self) -> None:
         self.reach()
 
@@ -97,11 +107,17 @@ class SmallStorage(SmallBackend, StorageSpec):
     def put(self, dek_id: str, data: bytes) -> str:
         with self.service.lock:
             self.service.writes += 1
+            self.keep_old(dek_id)
             record = StoredRecord(data, f"r{self.service.writes}")
             self.service.records[self.key(dek_id)] = record
         return record.revision
 
+    def keep_old(self, dek_id: str) -> None:
+        if self.service.keeps_old and self.key(dek_id) in self.service.records:
+            self.service.old.append(dek_id)
+
     def remove(self, dek_id: str) -> None:
+        self.keep_old(dek_id)
         del self.service.records[self.key(dek_id)]
 
     def ids(self, prefix: str) -> Iterator[str]:

@@ -121,6 +121,7 @@ class StorageSuite(WithEcho, StorageConformance):
             open_at=lambda url: backend(behind(request, service, url)),
             plant_record=lambda i, data: service.records.update({i: StoredRecord(data, "planted")}),
             plant_name=service.foreign.add,
+            keep_old_records=lambda: setattr(service, "keeps_old", True),
             secrets=[service.credential],
         )
 

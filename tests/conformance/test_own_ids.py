@@ -12,6 +12,8 @@ from tests.conformance.small_store import SmallStorage, SmallStore
 def test_optional_hooks_are_checked_where_they_are() -> None:
     store = SmallStorage(SmallStore())
     store.create_record("foreign", b"data")
+    store.service.keeps_old = True
+    store.put("foreign", b"more")
     seen = Client(on_own_ids(store, OwnIds()), "storage")
     for dek_id in ("a", "b"):
         seen.answer("create_record", dek_id=dek_id, data=dek_id.encode())
@@ -19,6 +21,8 @@ def test_optional_hooks_are_checked_where_they_are() -> None:
     [listed] = seen.finish("list_records", prefix="", after="a")
     assert isinstance(listed, ListedRecord)
     assert (listed.dek_id, listed.data) == ("b", b"b")
+    store.put(next(iter(store.list_dek_ids("kms-check-"))), b"more")
+    assert seen.answer("count_old_records", prefix="") == 1
     assert seen.bound.offers("check_health")
     assert seen.bound.offers("list_records")
 

@@ -90,6 +90,17 @@ def test_deletion_of_what_is_no_record(kms: Kms, storage: FaultyStorage) -> None
     assert list(kms.list_dek_ids()) == []
 
 
+class KeepsOld(MemoryStorage):
+    @hookimpl
+    def count_old_records(self, prefix: str) -> int:
+        return len(prefix)
+
+
+def test_old_records(kek: FaultyKek, kms: Kms, open_with: Open) -> None:
+    assert open_with(kek, KeepsOld(MemoryStorage.Config())).count_old_records("abc") == 3
+    assert kms.count_old_records() is None, "a storage that cannot tell"
+
+
 class LosesAnswers(MemoryStorage):
     """Does what it is told, and then raises what is next in its list."""
 

@@ -67,5 +67,6 @@ class TestStorage(StorageConformance):
             open_at=lambda url: cloud.open_storage(bucket, endpoint=url, **HANGING),
             plant_record=lambda dek_id, data: put(bucket, f"{dek_id}.json", data),
             plant_name=lambda name: put(bucket, name, b"foreign"),
+            keep_old_records=lambda: cloud.front.keep_versions(bucket),
             secrets=[cloud.account.private_key],
         )

@@ -13,6 +13,7 @@ from kms_core import (
     ConflictError,
     DekNotFoundError,
     Kms,
+    OperationError,
     UnavailableError,
 )
 from kms_gcp.storage import GcpStorage
@@ -41,6 +42,24 @@ def test_one_token_and_one_client_for_all_calls(cloud: Cloud, storage: GcpStorag
 def object_names(cloud: Cloud, bucket: str) -> list[str]:
     reply = cloud.front.send("GET", f"/storage/v1/b/{bucket}/o")
     return [item["name"] for item in json.loads(reply.body).get("items", [])]
+
+
+def test_old_records_of_a_bucket_that_keeps_deleted_ones(
+    cloud: Cloud, bucket: str, storage: GcpStorage
+) -> None:
+    assert storage.count_old_records("") == 0, "a bucket without the policy refuses to tell"
+    cloud.front.soft_deleting.add(bucket)
+    for dek_id in ("a", "ab"):
+        storage.delete_record(dek_id, storage.create_record(dek_id, b"data"))
+    cloud.front.keep_versions(bucket)
+    storage.replace_record("b", b"more", storage.create_record("b", b"data"))
+    counts = [storage.count_old_records(prefix) for prefix in ("", "a", "ab", "b", "c")]
+    assert counts == [3, 2, 1, 1, 0]
+
+
+def test_other_refusals_of_a_listing_are_no_count(cloud: Cloud, storage: GcpStorage) -> None:
+    cloud.front.spoil("storage.objects.list", say(400))
+    fails(OperationError, lambda: storage.count_old_records(""))
 
 
 def test_object_names(cloud: Cloud, bucket: str, storage: GcpStorage) -> None:

@@ -234,6 +234,10 @@ _STALE = Meaning(ConflictError, _CHANGED)
 REPLACE = CALL.but({"404": _MISSING, "PreconditionFailed": _STALE, 412: _STALE})
 """Writing or deleting an object that has to be at a revision."""
 
+_UNTOLD = Meaning(OperationError, "the store does not tell which old versions it keeps; ask it")
+VERSIONS = CALL.but({"NotImplemented": _UNTOLD, 501: _UNTOLD})
+"""Listing old versions, which not every S3-compatible store has."""
+
 _NOT_GIVEN = Meaning(AccessDeniedError, _ROLE)
 CREDENTIALS = ErrorTable(_ERRORS, {**_STATUS, **_SHARED, **_FAILURES}, _find_clues).but(
     {"AccessDenied": _NOT_GIVEN, "AccessDeniedException": _NOT_GIVEN, 403: _NOT_GIVEN}

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from hashlib import md5, sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from botocore.exceptions import ChecksumError
@@ -15,7 +15,7 @@ from botocore.response import StreamingBody
 from kms_aws.bucket import create_bucket
 from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsStorageConfig
-from kms_aws.errors import CALL, LOAD, REPLACE
+from kms_aws.errors import CALL, LOAD, REPLACE, VERSIONS
 from kms_aws.probe import Probe
 from kms_core import ConflictError, DekNotFoundError, StorageInfo, UnavailableError
 from kms_core.backend import (
@@ -35,6 +35,23 @@ if TYPE_CHECKING:  # stubs, which only type checkers need
     from mypy_boto3_s3 import S3Client
 
 _RIGHTS = {"ACL": "s3:PutObjectAcl", "Tagging": "s3:PutObjectTagging"}
+
+
+class _Listing(NamedTuple):
+    call: str
+    action: str
+    errors: ErrorTable
+    part: str
+    mark: str
+    """What a page has that is not the last one."""
+
+
+_RECORDS = _Listing(
+    "list_objects_v2", "s3:ListBucket", CALL, "Contents", mark="NextContinuationToken"
+)
+_VERSIONS = _Listing(
+    "list_object_versions", "s3:ListBucketVersions", VERSIONS, "Versions", mark="NextKeyMarker"
+)
 
 
 class AwsStorage(StorageSpec):
@@ -90,21 +107,12 @@ class AwsStorage(StorageSpec):
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        start = self._key(encode_object_prefix(prefix))
-        pages = self._client.get().get_paginator("list_objects_v2")
-        replies = iter(pages.paginate(**self._place, Prefix=start))
-        while True:
-            self._client.get()  # a listing may outlive its credentials
-            with muted(), translate_errors(CALL, "s3:ListBucket", self._arn):
-                reply = next(replies, None)
-            if reply is None:
-                return
-            if read_part(reply, "IsTruncated", bool):  # a page that lacks it is no answer of S3's
-                read_part(reply, "NextContinuationToken", str)  # or the rest would be missing
-            for found in read_part({"Contents": [], **reply}, "Contents", list):
-                dek_id = self._find_id(read_part(found, "Key", str))
-                if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
-                    yield dek_id
+        return (dek_id for dek_id, _ in self._list(_RECORDS, prefix))
+
+    @hookimpl
+    def count_old_records(self, prefix: str) -> int:
+        found = self._list(_VERSIONS, prefix)
+        return sum(not read_part(version, "IsLatest", bool) for _, version in found)
 
     @hookimpl
     def describe_storage(self) -> StorageInfo:
@@ -126,6 +134,25 @@ class AwsStorage(StorageSpec):
         if not key.startswith(self._prefix):  # not every store looks at what is asked for
             return None
         return decode_object_name(key.removeprefix(self._prefix))
+
+    def _list(self, listing: _Listing, prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Each dek_id with the prefix, and what the store lists of it."""
+        client: Any = self._client.get()
+        pages = client.get_paginator(listing.call)
+        start = self._key(encode_object_prefix(prefix))
+        replies = iter(pages.paginate(**self._place, Prefix=start))
+        while True:
+            self._client.get()  # a listing may outlive its credentials
+            with muted(), translate_errors(listing.errors, listing.action, self._arn):
+                reply = next(replies, None)
+            if reply is None:
+                return
+            if read_part(reply, "IsTruncated", bool):  # a page that lacks it is no answer of S3's
+                read_part(reply, listing.mark, str)  # or the rest would be missing
+            for found in read_part({listing.part: [], **reply}, listing.part, list):
+                dek_id = self._find_id(read_part(found, "Key", str))
+                if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
+                    yield dek_id, found
 
     def _store(self, dek_id: str, data: bytes, table: ErrorTable, **condition: str) -> str:
         """Write, and do not believe that it was done before the store has shown the bytes."""

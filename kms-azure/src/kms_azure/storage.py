@@ -10,7 +10,7 @@ from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
+from azure.storage.blob import BlobClient, BlobProperties, ContainerClient, ContentSettings
 
 from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureStorageConfig
@@ -32,6 +32,7 @@ _SCOPE = "https://storage.azure.com/.default"  # in every cloud
 _ERRORS = call_table("Storage Blob Data Contributor")
 _ENOUGH = MAX_RECORD_SIZE + 1  # to see that it is too long
 _PAGE_SIZE = 1000
+_OLD = ["snapshots", "versions", "deleted"]
 _PROBE = "kms-core.container-probe"  # no record's name: those end in .json
 _NO_BLOB, _NO_CONTAINER = "BlobNotFound", "ContainerNotFound"
 _CONTAINER_EXISTS = "ContainerAlreadyExists"
@@ -104,23 +105,13 @@ class AzureStorage(StorageSpec):
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        folder = self._prefix
-        pages = self._container.list_blob_names(
-            name_starts_with=folder + encode_object_prefix(prefix),
-            results_per_page=_PAGE_SIZE,
-            raw_response_hook=_require_listing,
-        ).by_page()
-        while True:
-            with self._translated("blobs/read"):
-                page = next(pages, None)
-                if page is None:
-                    return
-                names = [*page]
-            for found in names:
-                name = read_part({"Name": found}, "Name", str)
-                dek_id = decode_object_name(name.removeprefix(folder))
-                if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
-                    yield dek_id
+        found = self._list(self._container.list_blob_names, prefix)
+        return self._find_ids(found, prefix)
+
+    @hookimpl
+    def count_old_records(self, prefix: str) -> int:
+        found = self._list(self._container.list_blobs, prefix, include=_OLD)
+        return sum(1 for _ in self._find_ids((b.name for b in found if _is_old(b)), prefix))
 
     @hookimpl
     def describe_storage(self) -> StorageInfo:
@@ -133,6 +124,29 @@ class AzureStorage(StorageSpec):
 
     def _blob(self, name: str) -> BlobClient:
         return self._container.get_blob_client(self._prefix + name)
+
+    def _list(self, call: Callable[..., Any], prefix: str, **what: Any) -> Iterator[Any]:
+        """What the call lists, page by page."""
+        pages = call(
+            name_starts_with=self._prefix + encode_object_prefix(prefix),
+            results_per_page=_PAGE_SIZE,
+            raw_response_hook=_require_listing,
+            **what,
+        ).by_page()
+        while True:
+            with self._translated("blobs/read"):
+                page = next(pages, None)
+                if page is None:
+                    return
+                found = [*page]
+            yield from found
+
+    def _find_ids(self, names: Iterator[Any], prefix: str) -> Iterator[str]:
+        for found in names:
+            name = read_part({"Name": found}, "Name", str)
+            dek_id = decode_object_name(name.removeprefix(self._prefix))
+            if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
+                yield dek_id
 
     def _create_container(self) -> None:
         """Create the container if it is missing, which a look at any blob of it tells."""
@@ -168,6 +182,11 @@ def _check_kept(reply: dict[str, Any], data: bytes) -> str:
 def _check_md5(data: bytes, told: bytearray | None) -> None:
     if told is not None and told != md5(data, usedforsecurity=False).digest():
         raise UnavailableError("the record was altered on its way; check the proxy, or try again")
+
+
+def _is_old(blob: BlobProperties) -> bool:
+    is_version = blob.version_id is not None and not blob.is_current_version
+    return bool(blob.deleted or blob.snapshot or is_version)
 
 
 def _require_listing(reply: Any) -> None:

@@ -165,6 +165,27 @@ class Lifecycle(Facade):
 
         return self._run("rewrap_dek", rewrap, self._ids(prefix, dek_ids), bulk)
 
+    @without_locals
+    def count_old_records(self, prefix: str = "") -> int | None:
+        """Count what the store still keeps of records that were replaced or deleted.
+
+        Such an old record, as object versions and soft delete keep it, needs the version of the KEK
+        that wrapped it as long as somebody may want to restore it. A rewrap leaves one behind.
+
+        Args:
+            prefix: only of ids that start with this.
+
+        Returns:
+            How many there are; None if the storage has no way to tell.
+
+        Raises:
+            AccessDeniedError: the credentials may not list them; the message names the permission.
+            ConfigError: the KEK derives its DEKs, so none is stored.
+            OperationError: the store refused or failed.
+        """
+        with observe(self._observers, "count_old_records", self._described.backend, None):
+            return self._upkeep().count_old(prefix)
+
     def _plan(
         self,
         only_kek_version: str | None = None,

@@ -6,8 +6,10 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
+from itertools import chain
 from typing import Any
 
+from google.api_core.exceptions import BadRequest
 from google.cloud.storage import Blob
 from google_crc32c import value as crc32c
 
@@ -29,6 +31,7 @@ from kms_gcp.config import GcpStorageConfig
 from kms_gcp.errors import DELETE, METADATA, RECORD, REPLACE, STORAGE
 
 _MISSING = "0"  # the generation of an object that is not there
+_NO_SOFT_DELETE = "Soft delete policy is required"  # what a bucket without one answers to a listing
 
 
 class GcpStorage(StorageSpec):
@@ -85,23 +88,13 @@ class GcpStorage(StorageSpec):
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        start = self._prefix + encode_object_prefix(prefix)
-        client = self._client.get()
-        found = client.list_blobs(
-            find_bucket(client, self._config),
-            prefix=start,
-            fields="items(name),nextPageToken",
-            **call_arguments(self._config),
-        )
-        blobs = iter(found)
-        while True:
-            with muted(), translate_errors(STORAGE, "storage.objects.list", self._place):
-                blob = next(blobs, None)
-            if blob is None:
-                return
-            dek_id = decode_object_name(blob.name.removeprefix(self._prefix))
-            if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
-                yield dek_id
+        return (dek_id for dek_id, _ in self._list(prefix))
+
+    @hookimpl
+    def count_old_records(self, prefix: str) -> int:
+        noncurrent = self._list(prefix, "timeDeleted", versions=True)
+        deleted = self._list(prefix, "softDeleteTime", soft_deleted=True)
+        return sum(time is not None for _, time in chain(noncurrent, deleted))
 
     @hookimpl
     def describe_storage(self) -> StorageInfo:
@@ -115,6 +108,26 @@ class GcpStorage(StorageSpec):
     def _blob(self, dek_id: str) -> Blob:
         bucket = find_bucket(self._client.get(), self._config)
         return bucket.blob(self._prefix + encode_object_name(dek_id))
+
+    def _list(self, prefix: str, field: str = "name", **which: bool) -> Iterator[tuple[str, Any]]:
+        """Each dek_id with the prefix, and this field of its object."""
+        client = self._client.get()
+        found = client.list_blobs(
+            find_bucket(client, self._config),
+            prefix=self._prefix + encode_object_prefix(prefix),
+            fields=f"items(name,{field}),nextPageToken",
+            **which,
+            **call_arguments(self._config),
+        )
+        blobs = iter(found)
+        while True:
+            with muted(), translate_errors(STORAGE, "storage.objects.list", self._place):
+                blob = _next(blobs)
+            if blob is None:
+                return
+            dek_id = decode_object_name(blob.name.removeprefix(self._prefix))
+            if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
+                yield dek_id, blob._properties.get(field)  # noqa: SLF001 -- its own name parses times
 
     def _upload(
         self, dek_id: str, data: bytes, revision: str, table: ErrorTable, action: str
@@ -134,6 +147,15 @@ class GcpStorage(StorageSpec):
             raise UnavailableError("the record was stored under another name; try again")
         _check(blob, data)
         return _generation(blob)
+
+
+def _next(blobs: Iterator[Blob]) -> Blob | None:
+    try:
+        return next(blobs, None)
+    except BadRequest as error:
+        if _NO_SOFT_DELETE in str(error):
+            return None
+        raise
 
 
 class _SinkIsFullError(Exception):

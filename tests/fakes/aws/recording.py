@@ -13,8 +13,9 @@ from kms_aws.config import AwsConfig
 
 PROMISED = frozenset(
     {
-        *("kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"),
+        *("kms:DescribeKey", "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt"),
         *("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListObjectsV2"),
+        "s3:ListObjectVersions",
         "s3:CreateBucket",
     }
 )

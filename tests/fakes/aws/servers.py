@@ -61,7 +61,10 @@ def build_versitygw() -> None:
 def start_versitygw(folder: Path, region: str) -> Iterator[Server]:
     """versitygw over a folder: the strictest store, whose conditions on PUT are atomic."""
     options = f"--port 127.0.0.1:0 --access {ACCESS_KEY_ID} --secret {ACCESS_KEY}".split()
-    command = [str(BUILT / "versitygw"), *options, "--region", region, "posix", str(folder)]
+    (records := folder / "records").mkdir()
+    (versions := folder / "versions").mkdir()
+    kept = ["posix", "--versioning-dir", str(versions), str(records)]
+    command = [str(BUILT / "versitygw"), *options, "--region", region, *kept]
     with run_server("versitygw", command) as server:
         yield server
 

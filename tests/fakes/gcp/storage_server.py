@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import files
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tests.fakes.gcp.accounts import PROJECT, Accounts
 from tests.fakes.gcp.token_server import TokenServer
@@ -37,7 +37,37 @@ class _Call(Exchange):
         front = self.proxy
         assert isinstance(front, Front)
         headers = {**self.headers, "Host": urlsplit(front.upstream).netloc}
-        return self._refusal(front) or front.send(self.command, self.path, self.body, headers)
+        self.path = self.path.replace("=True", "=true")  # Python's, which the service takes too
+        refusal = self._refusal(front) or self._list_soft_deleted(front)
+        if refusal:
+            return refusal
+        gone = self._find_deleted(front)
+        reply = front.send(self.command, self.path, self.body, headers)
+        if reply.status in {200, 204}:
+            front.soft_deleted += gone
+        return reply
+
+    def _list_soft_deleted(self, front: Front) -> Reply | None:
+        parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
+        if query.get("softDeleted") != ["true"]:
+            return None
+        bucket = parts.path.split("/")[4]
+        if bucket not in front.soft_deleting:
+            problem = "Soft delete policy is required to list soft-deleted versions"
+            return error(400, problem, "invalid")
+        prefix = query.get("prefix", [""])[0]
+        names = [name for b, name in front.soft_deleted if b == bucket and name.startswith(prefix)]
+        items = [{"name": name, "softDeleteTime": "2026-01-01T00:00:00Z"} for name in names]
+        return Reply(
+            200, json.dumps({"items": items}).encode(), [("Content-Type", "application/json")]
+        )
+
+    def _find_deleted(self, front: Front) -> list[tuple[str, str]]:
+        """What this call leaves to the soft delete policy of its bucket."""
+        path = urlsplit(self.path).path.split("/")
+        is_one = self.command == "DELETE" and "o" in path
+        return [(path[4], unquote(path[6]))] if is_one and path[4] in front.soft_deleting else []
 
     def names(self) -> set[str]:
         """The permissions that the real service asks for, by its reference of the JSON API."""
@@ -84,6 +114,15 @@ class Front(Proxy):
 
     tokens: TokenServer
     accounts: Accounts
+    soft_deleting: set[str] = field(default_factory=set)
+    """The buckets that have a soft delete policy."""
+    soft_deleted: list[tuple[str, str]] = field(default_factory=list)
+    """The bucket and the name of each object that such a policy keeps."""
+
+    def keep_versions(self, bucket: str) -> None:
+        """Turn the bucket's versioning on."""
+        body, headers = b'{"versioning": {"enabled": true}}', {"Content-Type": "application/json"}
+        assert self.send("PATCH", f"/storage/v1/b/{bucket}", body, headers).status == 200
 
     def make_bucket(self, name: str) -> None:
         """As its admin does."""

@@ -8,12 +8,17 @@ from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree as ET
 
+from tests.fakes.aws.materials import Materials
 from tests.fakes.live.form import LiveForm
 from tests.fakes.live.table import read_table
 from tests.fakes.proxy import Exchange, Reply
 
 _PROLOG = b'<?xml version="1.0" encoding="UTF-8"?>\n'
-_BUCKET_CALLS = {("GET", True): "ListObjectsV2", ("PUT", False): "CreateBucket"}
+_BUCKET_CALLS = {
+    ("GET", "list-type"): "ListObjectsV2",
+    ("GET", "versions"): "ListObjectVersions",
+    ("PUT", ""): "CreateBucket",
+}
 _CODE = re.compile(rb"<Code>(.*?)</Code>")
 _REFUSALS = {
     b"AccessDenied": "AccessDeniedException",
@@ -28,12 +33,19 @@ ET.register_namespace("", "http://s3.amazonaws.com/doc/2006-03-01/")
 class AwsForm:
     """Of both services, as the test servers have both at one address."""
 
-    def __init__(self) -> None:
+    def __init__(self, materials: Materials) -> None:
+        self._materials = materials
         self._kms = LiveForm(read_table("aws-kms"), name_kms_call, _rewrite_kms)
         self._s3 = LiveForm(read_table("s3"), name_s3_call, finish=_finish_s3)
 
     def __call__(self, exchange: Exchange, reply: Reply) -> Reply:
-        return (self._kms if _TARGET in exchange.headers else self._s3)(exchange, reply)
+        if _TARGET not in exchange.headers:
+            return self._s3(exchange, reply)
+        if reply.status == HTTPStatus.OK and reply.body:
+            body = json.loads(reply.body)
+            self._materials.tell(name_kms_call(exchange), json.loads(exchange.body), body)
+            reply.body = json.dumps(body).encode()
+        return self._kms(exchange, reply)
 
 
 def name_kms_call(exchange: Exchange) -> str:
@@ -47,8 +59,9 @@ def name_s3_call(exchange: Exchange) -> str:
     parts = urlsplit(exchange.path)
     if "/" in parts.path.strip("/"):
         return f"{exchange.command.title()}Object"
-    lists = "list-type" in parse_qs(parts.query)
-    return _BUCKET_CALLS.get((exchange.command, lists), f"{exchange.command} of a bucket")
+    asked = parse_qs(parts.query, keep_blank_values=True)
+    kind = next((name for name in ("list-type", "versions") if name in asked), "")
+    return _BUCKET_CALLS.get((exchange.command, kind), f"{exchange.command} of a bucket")
 
 
 def _finish_s3(call: str, reply: Reply, turn: int) -> None:
@@ -69,5 +82,5 @@ def _rewrite_kms(call: str, reply: Reply, turn: int) -> None:
         if body["__type"] == "AccessDeniedException" and "message" in body:
             body["Message"] = body.pop("message")
     elif call == "Decrypt":
-        body |= {"KeyMaterialId": "0" * 64, "KeyOrigin": "AWS_KMS"}
+        body["KeyOrigin"] = "AWS_KMS"
     reply.body = json.dumps(body).encode()

@@ -70,6 +70,10 @@ class Upkeep:
             if self._may_be_there(dek_id):
                 raise failure from failure.__cause__
 
+    def count_old(self, prefix: str) -> int | None:
+        """How many earlier states of records the store keeps; None if it does not tell."""
+        return self._storage.count_old_records(prefix)
+
     def rewrap(self, dek_id: str, how: Rewrap) -> tuple[bool, DekInfo]:
         """Wrap the DEK again if the newest version did not.
 

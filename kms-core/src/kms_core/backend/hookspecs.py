@@ -467,6 +467,28 @@ class StorageSpec(BackendSpec):
         raise NotImplementedError
 
     @hookspec(firstresult=True)
+    def count_old_records(self, prefix: str) -> int:
+        """Count what the store still keeps of records that were replaced or deleted.
+
+        Optional, for a store that keeps old versions, or deleted objects for a while. Without it
+        nobody can say which version of the KEK these still need.
+
+        Args:
+            prefix: as for ``list_dek_ids``.
+
+        Returns:
+            How many earlier states there are of records whose dek_id starts with the prefix.
+
+        Guarantees:
+            Whatever can still be restored is counted, and no record as it is now. Memory does not
+            grow with the store.
+
+        Raises:
+            OperationError: the store does not tell.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
     def check_health(self) -> None:
         """Ask whether the store would serve a call now.
 

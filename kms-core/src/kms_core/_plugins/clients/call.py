@@ -38,6 +38,7 @@ Operation: TypeAlias = Literal[
     "delete_record",
     "list_dek_ids",
     "list_records",
+    "count_old_records",
     "describe_storage",
     "observe_start",
     "observe",

@@ -93,6 +93,13 @@ class StorageClient(Client[StorageSpec]):
                     raise self._wrong_type(item, kind, operation, None)
             yield item
 
+    def count_old_records(self, prefix: str) -> int | None:
+        """How many earlier states of records the store keeps; None if it does not tell."""
+        if not self.offers("count_old_records"):
+            return None
+        hook = self._hooks.count_old_records
+        return self._call("count_old_records", hook, int, None, prefix=prefix)
+
     def check_health(self) -> None:
         """Ask whether the store would serve a call now."""
         if self.offers("check_health"):

@@ -20,6 +20,7 @@ ONLY_MAINTENANCE = frozenset(
         "delete_record",
         "list_dek_ids",
         "list_records",
+        "count_old_records",
         "rewrap_dek",
         "wrap_dek_under",
         "find_key_material",

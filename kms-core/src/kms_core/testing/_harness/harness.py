@@ -87,6 +87,7 @@ class StorageHarness:
             give it time limits as short as the service allows, and few attempts.
         plant_record: stores a record behind the backend's back, of this dek_id with this data.
         plant_name: stores something of this name among the records, as another program would.
+        keep_old_records: has the store keep what is replaced or deleted, as its admin would.
     """
 
     open: Callable[[], StorageSpec]
@@ -99,6 +100,7 @@ class StorageHarness:
     open_at: OpenAt | None = None
     plant_record: PlantRecord | None = None
     plant_name: Callable[[str], object] | None = None
+    keep_old_records: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,6 +113,13 @@ class _Lists(OwnIdsStorage):
             yield ListedRecord(self._ids.given(found.dek_id), found.revision, found.data)
 
 
+class _CountsOld(OwnIdsStorage):
+    @hookimpl
+    def count_old_records(self, prefix: str) -> int:
+        """Count the earlier states of the records of the ids with the prefix, and no others."""
+        return self._store.count_old_records(prefix=self._ids.prefix + prefix)
+
+
 class _TellsHealth(OwnIdsStorage):
     @hookimpl
     def check_health(self) -> None:
@@ -120,7 +127,11 @@ class _TellsHealth(OwnIdsStorage):
         self._store.check_health()
 
 
-_OPTIONAL = {"list_records": _Lists, "check_health": _TellsHealth}
+_OPTIONAL = {
+    "list_records": _Lists,
+    "count_old_records": _CountsOld,
+    "check_health": _TellsHealth,
+}
 
 
 def on_own_ids(store: StorageSpec, ids: OwnIds) -> OwnIdsStorage:

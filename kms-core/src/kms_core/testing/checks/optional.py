@@ -13,7 +13,7 @@ from kms_core.backend.hookspecs import KekSpec, StorageSpec
 from kms_core.errors import UnwrapError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, answered, expect, skip_without
-from kms_core.testing._harness.harness import KekHarness
+from kms_core.testing._harness.harness import KekHarness, StorageHarness
 from kms_core.testing.checks.kek_integrity import CONTEXT
 
 
@@ -200,6 +200,38 @@ class StorageOptionalChecks:
         client.answer("delete_record", dek_id=order[3], revision=listed[3].revision)
         rest = [record.dek_id for record in _list(client, "page/", order[3])]
         expect("list_records behind an id that was deleted", order[4:], rest)
+
+    @clause(StorageSpec.count_old_records)
+    def test_no_old_records(self, fresh: Fresh) -> None:
+        """Of records that nobody has replaced or deleted counts none.
+
+        Cure: count no state of a record that ``load_record`` would return.
+        """
+        client = fresh()
+        _skip_unless_offered(client, "count_old_records")
+        for dek_id in _IDS:
+            client.answer("create_record", dek_id=dek_id, data=b"data")
+        expect("count_old_records of new records", 0, client.answer("count_old_records", prefix=""))
+
+    @clause(StorageSpec.count_old_records)
+    def test_old_records(self, fresh: Fresh, harness: StorageHarness) -> None:
+        """Counts each state that was replaced, and each that was deleted.
+
+        Cure: ask the service for old and for deleted versions too, on every page, and count those
+        that are not current.
+        """
+        client = fresh()
+        _skip_unless_offered(client, "count_old_records")
+        skip_without("keep_old_records", harness.keep_old_records)()
+        made = {i: client.answer("create_record", dek_id=i, data=b"1") for i in (*_IDS, "other")}
+        client.answer("delete_record", dek_id=_IDS[0], revision=made.pop(_IDS[0]))
+        for data in (b"2", b"3"):
+            for i, revision in made.items():
+                made[i] = client.answer("replace_record", dek_id=i, data=data, revision=revision)
+        count = partial(client.answer, "count_old_records")
+        expect("count_old_records with prefix ''", 1 + 2 * len(_IDS), count(prefix=""))
+        expect("count_old_records with prefix 'page/'", 2 * len(_IDS) - 1, count(prefix="page/"))
+        expect("list_dek_ids where old records are kept", sorted(made), sorted(client.list_ids()))
 
     @clause(StorageSpec.check_health)
     def test_health(self, fresh: Fresh) -> None:

@@ -73,6 +73,7 @@ class StorageConformance(
             "load_record": there,
             "list_dek_ids": {"prefix": ""},
             "list_records": {"prefix": "", "after": ""},
+            "count_old_records": {"prefix": ""},
             "check_health": {},
             "create_record": {"dek_id": "new", "data": b"data"},
             "replace_record": {**there, "data": b"data", "revision": revision},

@@ -43,6 +43,7 @@ _WRITERS = {
     "unwrap_dek",
     "rewrap_dek",
     "wrap_dek_under",
+    "count_old_records",
 }
 _OF_GATEWAYS: tuple[Fault, ...] = ("answers HTTP 403", "answers HTTP 404", "answers HTTP 410")
 _OF_WHAT_IS_STORED = (
