@@ -164,13 +164,14 @@ def test_storage(
         fails(kind, lambda: storage.delete_record("there", revision), retryable=retryable)
 
 
+@pytest.mark.parametrize("name", ["innererror", "innerError"])
 @pytest.mark.parametrize("case", OF_VAULT)
 def test_codes_of_key_vault(
-    vault_proxy: Proxy, kek: AzureKek, case: tuple[int, str, str, type[KmsError], bool]
+    vault_proxy: Proxy, kek: AzureKek, case: tuple[int, str, str, type[KmsError], bool], name: str
 ) -> None:
     status, code, inner, kind, retryable = case
     wrapped = kek.wrap_dek(bytes(32), CONTEXT)
-    vault_proxy.spoil("POST unwrapkey", vault_error(status, code, inner))
+    vault_proxy.spoil("POST unwrapkey", vault_error(status, code, inner, name))
     error = fails(kind, lambda: kek.unwrap_dek(wrapped, CONTEXT), retryable=retryable)
     if kind is not UnwrapError:
         assert f"keys/unwrapKey on {wrapped.kek_id}: {inner or code}: " in str(error)

@@ -5,6 +5,7 @@ Messages are ours alone: the text of a service or of the SDK may repeat what was
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from ssl import SSLCertVerificationError, SSLError
@@ -174,9 +175,18 @@ def _find_clues_of_credentials(error: BaseException) -> Iterator[Clue]:
     yield from type(error).__mro__
 
 
+def _inner_error(error: HttpResponseError) -> Any:
+    """Key Vault writes ``innererror``, or ``innerError``, which the SDK does not read."""
+    details = getattr(error, "error", None)
+    if details is None or error.response is None:
+        return None
+    document = json.loads(error.response.text())  # as the SDK has, or there would be no details
+    return details.innererror or document.get("error", document).get("innerError")
+
+
 def _codes(error: HttpResponseError) -> Iterator[str]:
     details = getattr(error, "error", None)
-    inner = getattr(details, "innererror", None)
+    inner = _inner_error(error)
     special = inner.get("code") if isinstance(inner, Mapping) else None
     codes = (special, getattr(error, "error_code", None), getattr(details, "code", None))
     yield from (str(getattr(code, "value", code)) for code in codes if code)

@@ -45,11 +45,11 @@ def start_issuer(tokens: Server, certificates: Certificates) -> Iterator[Proxy]:
         yield proxy
 
 
-def vault_error(status: int, code: str, inner: str = "") -> Fault:
-    """Key Vault answers with this error."""
+def vault_error(status: int, code: str, inner: str = "", name: str = "innererror") -> Fault:
+    """Key Vault answers with this error; the inner one has either of two names."""
     error: dict[str, Any] = {"code": code, "message": "from the test"}
     if inner:
-        error["innererror"] = {"code": inner}
+        error[name] = {"code": inner}
     return say(status, json.dumps({"error": error}).encode(), Content_Type="application/json")
 
 
