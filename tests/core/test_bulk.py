@@ -157,16 +157,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_a_rate_is_kept(clock: Clock) -> None:
     pace = Pace(20)
     for _ in range(101):
-        pace.wait()
-        pace.went_well()
+        pace.went_well(pace.wait())
     assert clock.now == pytest.approx(105)
 
 
 def test_a_refusal_slows_all_down_once(clock: Clock) -> None:
     pace = Pace(100)
     tickets = [pace.wait() for _ in range(50)]
-    for _ in range(50):
-        pace.went_well()
+    for ticket in tickets:
+        pace.went_well(ticket)
     for ticket in tickets:  # all of them had begun before anybody knew
         pace.slow_down(ticket)
     before = clock.now

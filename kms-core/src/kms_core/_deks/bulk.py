@@ -80,7 +80,7 @@ def attempt(dek_id: str, call: Callable[[str], tuple[bool, DekInfo | None]], pac
         except KmsError as error:
             return _failed(dek_id, error)
         else:
-            pace.went_well()
+            pace.went_well(ticket)
             return Outcome(dek_id, "done" if changed else "unchanged", dek)
     raise AssertionError  # the last attempt returns
 
