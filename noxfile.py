@@ -20,8 +20,7 @@ SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Tests that have a session of their own, because they need more than the distributions.
 PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/pairs")
-# The proof of the kit is long and the same on each interpreter: `packaging` runs it, on the wheels.
-ELSEWHERE = ("tests/packaging", "tests/typing", "tests/conformance/test_kit_catches.py", *PROVIDERS)
+ELSEWHERE = ("tests/packaging", "tests/typing", *PROVIDERS)
 ON_WHEELS = ("tests/core", "tests/cli", "tests/cluster", "tests/conformance")
 # Neighbours share fixtures, such as servers, so each process begins with a run of them; who is done
 # takes over from the others.
@@ -84,11 +83,13 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def rest(session: nox.Session) -> None:
-    """Run what the default sessions leave out: the other interpreters, the oldest dependencies."""
-    # The one that runs nox has run most of the tests in `packaging`, on the wheels.
+    """Run what the default sessions leave out: other interpreters, wheels, older dependencies."""
+    # The one that runs nox runs most of the tests on the wheels.
     others = [f"tests-{version}" for version in OTHERS if version != CURRENT]
     for name in (*others, "lowest"):
         session.notify(name)
+    session.notify("packaging", ON_WHEELS)
+    session.notify(f"providers-{NEWEST}", ("-m", "rest"))
 
 
 @nox.session
@@ -141,14 +142,11 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def packaging(session: nox.Session) -> None:
-    """Build wheels and sdists, install the wheels, and test them with src/ out of reach.
-
-    Besides what only wheels can show, the tests of core, the command line and the kit run on them.
-    """
+    """Build wheels and sdists, install the wheels, and test them with src/ out of reach."""
     dist = Path(session.create_tmp(), "dist")
     for folder in (*DISTRIBUTIONS, *EXAMPLES):
-        # Both from the source: a test then checks that the sdist makes the same wheel.
-        options = ("--sdist", "--wheel", "--out-dir", str(dist), "--build-constraint", CONSTRAINTS)
+        # The wheel from the sdist: where the one is whole, so is the other.
+        options = ("--out-dir", str(dist), "--build-constraint", CONSTRAINTS)
         session.run("uv", "build", "-q", *options, folder)
     wheels = [
         str(wheel)
@@ -156,10 +154,10 @@ def packaging(session: nox.Session) -> None:
         for wheel in dist.glob(f"{name.replace('-', '_')}-*.whl")
     ]
     session.install("-c", CONSTRAINTS, *_group("packaging"), *wheels)
-    what = session.posargs or ["tests/packaging", *ON_WHEELS]
+    what = session.posargs or ["tests/packaging"]
     # Not in a folder of this project: ruff would obey its .gitignore, and check nothing.
     outside = {"TMPDIR": gettempdir()}
-    session.run("pytest", "-n", "auto", "--dist=loadfile", f"--built={dist}", *what, env=outside)
+    session.run("pytest", *SHARED_OUT, f"--built={dist}", *what, env=outside)
 
 
 @nox.session

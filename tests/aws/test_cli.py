@@ -14,19 +14,19 @@ from tests.secret_files import write_private
 
 
 @pytest.fixture
-def config(cloud: Cloud, tmp_path: Path) -> Path:
-    write_private(tmp_path / "secret", cloud.access_key)
+def config(moto: Cloud, tmp_path: Path) -> Path:
+    write_private(tmp_path / "secret", moto.access_key)
     aws = f"""
 backend = "aws"
 region = "{REGION}"
-endpoint = "{cloud.endpoint}"
-accessKeyID = "{cloud.access_key_id}"
+endpoint = "{moto.endpoint}"
+accessKeyID = "{moto.access_key_id}"
 accessKeyFile = "secret"
 """
     config = tmp_path / "kms.toml"
     config.write_text(
-        f'[kek]{aws}keyName = "{cloud.make_key()}"\n'
-        f'[storage]{aws}bucket = "{cloud.make_bucket()}"\ntags = {{ team = "storage" }}\n'
+        f'[kek]{aws}keyName = "{moto.make_key()}"\n'
+        f'[storage]{aws}bucket = "{moto.make_bucket()}"\ntags = {{ team = "storage" }}\n'
     )
     return config
 
@@ -44,7 +44,7 @@ def dek(*arguments: object, **environment: str) -> bytes:
     return bytes.fromhex(done.stdout)
 
 
-def test_kek_and_storage_on_aws(cloud: Cloud, config: Path) -> None:
+def test_kek_and_storage_on_aws(moto: Cloud, config: Path) -> None:
     options = ("--config", config)
     made = dek(*options, "dek", "get", "--create", "volume-42")
     assert len(made) == 32
@@ -53,10 +53,10 @@ def test_kek_and_storage_on_aws(cloud: Cloud, config: Path) -> None:
     assert kms(*options, "dek", "list").stdout == "volume-42\n"
     shown = kms(*options, "config", "show")
     assert shown.returncode == 0
-    assert cloud.access_key not in shown.stdout + shown.stderr
+    assert moto.access_key not in shown.stdout + shown.stderr
 
 
-def test_kek_on_aws_over_a_folder(cloud: Cloud, config: Path) -> None:
+def test_kek_on_aws_over_a_folder(moto: Cloud, config: Path) -> None:
     options = (
         "--config",
         config,
@@ -70,14 +70,14 @@ def test_kek_on_aws_over_a_folder(cloud: Cloud, config: Path) -> None:
     assert (bucket.returncode, bucket.stdout) == (0, "")
 
 
-def test_error_says_what_to_do(cloud: Cloud, config: Path) -> None:
+def test_error_says_what_to_do(moto: Cloud, config: Path) -> None:
     options = (
         "--storage",
-        f"storage://aws?region={REGION}&bucket=gone&endpoint={cloud.endpoint}",
+        f"storage://aws?region={REGION}&bucket=gone&endpoint={moto.endpoint}",
     )
     credentials = {
-        "AWS_ACCESS_KEY_ID": cloud.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": cloud.access_key,
+        "AWS_ACCESS_KEY_ID": moto.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": moto.access_key,
     }
     done = kms("--config", config, *options, "dek", "get", "--create", "volume-42", **credentials)
     assert (done.returncode, done.stdout) == (2, "")  # a ConfigError

@@ -129,6 +129,7 @@ class TestStorageOnMoto(AwsStorageConformance):
     page_size = 100  # MOTO_S3_DEFAULT_MAX_KEYS
 
 
+@pytest.mark.rest
 class TestStorageOnMiniStack(AwsStorageConformance):
     server = "ministack"
     wired = False
@@ -137,6 +138,7 @@ class TestStorageOnMiniStack(AwsStorageConformance):
     }
 
 
+@pytest.mark.rest
 class TestStorageOnVersitygw(AwsStorageConformance):
     server = "versitygw"
     wired = False

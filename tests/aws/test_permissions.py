@@ -154,6 +154,7 @@ def test_unknown_access_key(enforced: Cloud, key: str, bucket: str) -> None:
         unknown.open_storage(bucket).load_record("id")
 
 
+@pytest.mark.rest
 class TestKekWithLeastPolicy(OnServer, KekConformance):
     server = "enforced"
     faults: ClassVar = {
@@ -176,6 +177,7 @@ class TestKekWithLeastPolicy(OnServer, KekConformance):
         )
 
 
+@pytest.mark.rest
 class TestStorageWithLeastPolicy(OnServer, StorageConformance):
     """With what listing and deleting need besides, which the test above shows to be denied."""
 

@@ -12,9 +12,9 @@ from tests.fakes.aws.recording import PROMISED
 
 
 @pytest.fixture
-def config(cloud: Cloud) -> dict[str, Any]:
-    more = {"backend": "aws", **cloud.parameters, "connectTimeout": 60, "readTimeout": 60}
-    kek, storage = {"keyName": cloud.make_key()}, {"bucket": cloud.make_bucket()}
+def config(moto: Cloud) -> dict[str, Any]:
+    more = {"backend": "aws", **moto.parameters, "connectTimeout": 60, "readTimeout": 60}
+    kek, storage = {"keyName": moto.make_key()}, {"bucket": moto.make_bucket()}
     return {"kek": more | kek, "storage": more | storage}
 
 

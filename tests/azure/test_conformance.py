@@ -64,6 +64,7 @@ class TestKeyVaultRsaWithAuthKey(AzureKekConformance):
             return {"authKey": make_auth_key(kek.wrap)}
 
 
+@pytest.mark.rest
 class TestManagedHsmRsa(AzureKekConformance):
     vault_type, kty = "managedhsm.azure.net", "RSA-HSM"
 

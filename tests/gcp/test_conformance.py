@@ -44,6 +44,7 @@ class TestSoftwareKek(GcpKekConformance):
     wired = True
 
 
+@pytest.mark.rest
 class TestHsmKek(GcpKekConformance):
     level = Level.HSM
 

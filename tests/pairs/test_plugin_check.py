@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
+
 from kms_core import open_kms
 from kms_core.builtin.local.key_file import new_key_file
 from tests.cli.running import Done, run_command
+
+# The kit's clauses, as tests/*/test_conformance.py has them, and the command, as tests/aws has it.
+pytestmark = pytest.mark.rest
 
 # moto finds the key in the ciphertext, and refuses access where there is none; whether it finds one
 # varies by chance. It joins the context's names and values with nothing between them.
