@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from kms_core import Kms
 from kms_core._config.choices import ChosenBackend
 from kms_core._plugins.prepared import prepare
 from kms_core.backend import KekSpec, StorageSpec
+from tests.aws.cloud import Cloud as Aws
+from tests.aws.cloud import start_proxy
 from tests.life.machine import Life, Lossy
 from tests.life.test_life import join
 from tests.pairs.conftest import CLOUDS
@@ -20,11 +23,10 @@ from tests.pairs.conftest import CLOUDS
 def make(cloud: str, request: pytest.FixtureRequest) -> tuple[Any, Any, Any]:
     """What the config says of a new KEK and a new storage, and what rotates the KEK."""
     if cloud == "aws":
-        aws = request.getfixturevalue("moto")
-        key, kms = aws.make_key(), aws.admin("kms")
-        kek, storage = {"keyName": key}, {"bucket": aws.make_bucket()}
-        shared = aws.parameters
-        return kek | shared, storage | shared, lambda: kms.rotate_key_on_demand(KeyId=key)
+        aws = request.getfixturevalue("wired")
+        key, shared = aws.make_key(), aws.parameters
+        storage = {"bucket": aws.make_bucket()}
+        return {"keyName": key} | shared, storage | shared, lambda: aws.rotate(key)
     if cloud == "azure":
         azure = request.getfixturevalue("azure")
         vault = azure.vaults["vault.azure.net"]
@@ -35,6 +37,13 @@ def make(cloud: str, request: pytest.FixtureRequest) -> tuple[Any, Any, Any]:
     key = gcp.make_key()
     storage = gcp.storage_parameters(gcp.make_bucket())
     return gcp.kek_parameters(key), storage, gcp.key(key).rotate
+
+
+@pytest.fixture
+def wired(moto: Aws) -> Iterator[Aws]:
+    """Told of key material, as the live service does and moto does not."""
+    with start_proxy(moto) as proxy:
+        yield proxy.cloud
 
 
 @pytest.mark.timeout(7200)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from kms_core import Bulk, ConfigError, DekInfo, Outcome
+from kms_core import Bulk, ConfigError, DekInfo, Kms, KmsError, Outcome
 from kms_core.cli.bulk import Report, bulk_options, with_progress
+from kms_core.cli.failures import one_line
 from kms_core.cli.output import write_output
 from kms_core.cli.session import Session
 
@@ -124,9 +125,11 @@ def inventory(  # noqa: PLR0913 -- an argument for each option
         for outcome in report.take(with_progress(outcomes, kms, prefix, progress)):
             if outcome.dek is not None:
                 found.add(outcome.dek)
+        old = _count_old(kms, prefix)
     if as_json:
-        click.echo(report.as_json(keks=[_as_json(*row) for row in found.rows()]))
-    _show(found, report, html, quiet=as_json)
+        keks = [_as_json(*row) for row in found.rows()]
+        click.echo(report.as_json(keks=keks, old_records=old if isinstance(old, int) else None))
+    _show(found, report, html, old, quiet=as_json)
     if needs_kek_version is not None:
         needing = found.needing(needs_kek_version)
         click.echo(f"kms: {needing} DEKs need version {needs_kek_version!r}", err=True)
@@ -139,7 +142,18 @@ def _as_json(wrapper: Wrapper, group: Group) -> dict[str, Any]:
     return {**wrapper._asdict(), "deks": group.count, **times}
 
 
-def _show(found: Inventory, report: Report, html: Path | None, *, quiet: bool) -> None:
+def _count_old(kms: Kms, prefix: str) -> int | str:
+    """How many older records the store keeps, or why nobody knows."""
+    try:
+        count = kms.count_old_records(prefix)
+    except KmsError as error:
+        return f"not known: {one_line(str(error))}"
+    return "not known: this storage does not tell" if count is None else count
+
+
+def _show(
+    found: Inventory, report: Report, html: Path | None, old: int | str, *, quiet: bool
+) -> None:
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _WIDTH
@@ -147,6 +161,7 @@ def _show(found: Inventory, report: Report, html: Path | None, *, quiet: bool) -
     console.print(_table(found))
     unreadable = len(report.failures)
     console.print(f"{report.counts['done']} DEKs, {unreadable} unreadable")
+    console.print(f"older records that the store keeps: {old}")
     if html is not None:
         write_output(console.export_html().encode(), html)
 

@@ -91,6 +91,10 @@ class FileStorage(StorageSpec):
             yield from (i for i in walk_names(str(self._folder)) if i.startswith(prefix))
 
     @hookimpl
+    def count_old_records(self, prefix: str) -> int:  # noqa: ARG002 -- of no prefix are there any
+        return 0  # what is replaced or deleted is gone, but for backups
+
+    @hookimpl
     def describe_storage(self) -> StorageInfo:
         return StorageInfo(str(self._folder))
 
