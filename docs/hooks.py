@@ -17,6 +17,8 @@ from textwrap import dedent
 from types import FunctionType
 from typing import Any, get_type_hints
 
+import msgspec
+
 import kms_core.testing
 from kms_core import backend
 from kms_core.backend import (
@@ -155,11 +157,25 @@ def _entry(name: str, value: Any, home: str) -> Iterator[str]:
     if not (inspect.isclass(value) and issubclass(value, backend.BackendConfig)):
         yield f"```text\n{name}{_signature(value)}\n```\n"
     yield f"{_markdown(_doc(value))}\n"
+    yield from _parameters(value)
     for method, function in vars(value).items() if inspect.isclass(value) else ():
         function = getattr(function, "__func__", function)  # noqa: PLW2901 -- of a classmethod
         if inspect.isfunction(function) and _doc(function) and not method.startswith("_"):
             yield f"```text\n{name}.{method}{_signature(function)}\n```\n"
             yield f"{_markdown(_doc(function))}\n"
+
+
+def _parameters(value: Any) -> Iterator[str]:
+    """What the configuration calls each field, its type and its default."""
+    if not (inspect.isclass(value) and issubclass(value, backend.BackendConfig)):
+        return
+    known = msgspec.structs.fields(value)
+    if known:
+        yield "| Parameter | Type | Default |\n|---|---|---|"
+        for field in known:
+            kind = _without_modules(str(inspect.get_annotations(value)[field.name]))
+            yield f"| `{field.encode_name}` | `{kind}` | {field.default} |"
+        yield ""
 
 
 def _data_of(source: Any) -> dict[str, tuple[str, str]]:

@@ -45,6 +45,7 @@ class AzureKekConformance(KekConformance):
             open_forbidden=lambda: cloud.as_client("nobody").open_kek(key, self.vault_type, **more),
             endpoint=vault.url,
             open_at=open_at if self.wired else None,
+            attempts=HANGING["maxAttempts"],
             disable=lambda: setattr(version, "enabled", False),
             rotate=lambda: vault.rotate(key),
             secrets=[CLIENT_SECRET],
@@ -90,6 +91,7 @@ class TestBlobStorage(StorageConformance):
             open_at=lambda url: cloud.reached_at({"azurite": url}).open_storage(
                 container, **HANGING
             ),
+            attempts=HANGING["maxAttempts"],
             plant_record=lambda dek_id, data: put(encode_object_name(dek_id), data),
             plant_name=lambda name: put(name, b"foreign"),
             keep_old_records=lambda: cloud.store.keeping.add(container),

@@ -345,6 +345,8 @@ def test_what_get_dek_does_without_need_not_be_allowed(tmp_path: Path) -> None:
     for warning in warnings:
         assert warning.startswith("kms: warning: ")
         assert "records of kms-check-" in warning
+        assert re.search("removed: 'kms-check-.*?': allow store:Delete", warning)
+    assert any(warning.endswith(" more") for warning in warnings)
 
 
 def test_all_clients_are_closed(tmp_path: Path, folder: Path) -> None:

@@ -9,6 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlencode
 
 from kms_core import UnwrapError
@@ -179,3 +180,24 @@ class CutsContext(SmallKek):
 
     def aad(self, context: Context) -> bytes:
         return encode_context(context)[:128]
+
+
+class KeepsTheLastDek(SmallKek):
+    """As the last request of an SDK does."""
+
+    breaks = ("test_no_dek_is_kept",)
+
+    @hookimpl
+    def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
+        self.last = {"request": {"plaintext": dek.hex()}}
+        return super().wrap_dek(dek, context)
+
+
+class AppendsDeksToAFile(SmallKek):
+    breaks = ("test_logs_show_no_secret",)
+
+    @hookimpl
+    def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
+        with Path("deks").open("ab") as file:
+            file.write(dek)
+        return super().wrap_dek(dek, context)

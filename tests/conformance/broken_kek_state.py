@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from kms_core import KekInfo
 from kms_core.backend import Context, WrappedDek, hookimpl
 from tests.conformance.small_kms import SmallKek
 
@@ -25,3 +26,12 @@ class TakesFromTheContext(SmallKek):
         encoded = super().aad(context)
         context.pop("size", None)  # type: ignore[attr-defined] # the defect
         return encoded
+
+
+class DescribesWhatItSawFirst(SmallKek):
+    breaks = ("test_rotation",)
+
+    @hookimpl
+    def describe_kek(self) -> KekInfo:
+        self.first = getattr(self, "first", None) or super().describe_kek()
+        return self.first

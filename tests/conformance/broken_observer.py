@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
+from tempfile import TemporaryFile
+from typing import IO
 
 from kms_core import UnavailableError
 from kms_core.backend import CallStart, Event
-from tests.conformance.small_observer import SmallObserver
+from tests.conformance.small_observer import CountsOnly, SmallObserver
 
 
 class BeginsSomeOperations(SmallObserver):
@@ -72,6 +75,15 @@ class ShowsAsText(SmallObserver):
         return self.service.credential
 
 
+class LeavesItsFileOpen(SmallObserver):
+    breaks = ("test_close_frees_all",)
+    file: IO[bytes] | None = None
+
+    def note(self, event: Event) -> None:
+        super().note(event)
+        self.file = self.file or TemporaryFile()  # noqa: SIM115 -- the defect
+
+
 class LogsItsCredential(SmallObserver):
     breaks = ("test_logs_show_no_secret",)
 
@@ -85,6 +97,43 @@ class DividesByDuration(SmallObserver):
     def note(self, event: Event) -> None:
         self.rate = 1 / event.seconds
         super().note(event)
+
+
+class TellsDeclinedAsFailed(SmallObserver):
+    breaks = ("test_declined",)
+
+    def note(self, event: Event) -> None:
+        super().note(replace(event, outcome="failed") if event.error else event)
+
+
+class AddsFailures(CountsOnly):
+    breaks = ("test_declined",)
+
+    def note(self, event: Event) -> None:
+        super().note(replace(event, outcome="failed") if event.error else event)
+
+
+class CutsSeconds(SmallObserver):
+    breaks = ("test_seconds",)
+
+    def note(self, event: Event) -> None:
+        super().note(replace(event, seconds=int(event.seconds)))
+
+
+class CutsSecondsOfSums(CountsOnly):
+    breaks = ("test_seconds",)
+
+    def note(self, event: Event) -> None:
+        super().note(replace(event, seconds=round(event.seconds)))
+
+
+class LosesCounts(CountsOnly):
+    breaks = ("test_threads",)
+
+    def add(self, series: str, value: float) -> None:
+        total = self.service.totals[series]
+        time.sleep(0.01)
+        self.service.totals[series] = total + value
 
 
 class KnowsTwoOutcomes(SmallObserver):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from urllib.request import Request, urlopen
 
 from kms_core import AccessDeniedError
@@ -28,14 +27,3 @@ class FollowsRedirects(SmallBackend):
             answer: str = response.read().decode()
         self.check_answer(text, answer)
         return answer
-
-
-class LeavesItsConnectionOpen(SmallBackend):
-    breaks = ("test_close_ends_connections",)
-    connection: socket.socket | None = None
-
-    def get(self, text: str) -> str:
-        assert self.service.address
-        if self.connection is None:
-            self.connection = socket.create_connection(self.service.address)
-        return super().get(text)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import os
+import subprocess
+import warnings
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from kms_core import AccessDeniedError, ConfigError, KmsError, UnavailableError
-from kms_core.backend import hookimpl
+from kms_core.backend import BackendConfig, hookimpl
 from tests.conformance.small_kms import Service, SmallBackend
 
 
@@ -18,7 +22,7 @@ class ForgetsHookimpl(SmallBackend):
 
 class HasNoModel(SmallBackend):
     breaks = ("test_hookspec_is_kept",)
-    Config = dict  # type: ignore[assignment] # the defect
+    Config = dict
 
 
 class CannotClose(SmallBackend):
@@ -43,6 +47,26 @@ class ClosesTheService(SmallBackend):
     @hookimpl
     def close(self) -> None:
         self.service.closed = True
+
+
+class LeavesItsFileOpen(SmallBackend):
+    breaks = ("test_close_frees_all",)
+    file: IO[bytes] | None = None
+
+    def reach(self) -> None:
+        super().reach()
+        self.file = self.file or TemporaryFile()  # noqa: SIM115 -- the defect
+
+
+class HoldsItsCredentialAsText(SmallBackend):
+    breaks = ("test_description_shows_no_secret",)
+
+    class Config(BackendConfig):
+        password: str
+
+    def __init__(self, service: Service, *more: Any) -> None:
+        super().__init__(service, *more)
+        self.config = self.Config(password=service.credential)
 
 
 class BlamesAnother(SmallBackend):
@@ -96,6 +120,39 @@ class PrintsCredential(SmallBackend):
 
     def error(self, error: KmsError) -> KmsError:
         print(self.service.credential)  # noqa: T201 -- the defect
+        return error
+
+
+class LogsHalfOfIt(SmallBackend):
+    breaks = ("test_logs_show_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        half = self.service.credential[: len(self.service.credential) // 2]
+        logging.getLogger("small.sdk").debug("sent %s…", half)
+        return error
+
+
+class WarnsWithItsCredential(SmallBackend):
+    breaks = ("test_logs_show_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        warnings.warn(f"{self.service.credential} may not do this", stacklevel=2)
+        return error
+
+
+class GivesItsCredentialToACommand(SmallBackend):
+    breaks = ("test_logs_show_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        subprocess.run(["true", "--token", self.service.credential], check=False)
+        return error
+
+
+class SetsItsCredentialForAll(SmallBackend):
+    breaks = ("test_logs_show_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        os.environ["SMALL_CREDENTIAL"] = self.service.credential
         return error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from kms_core import ConflictError, StorageInfo, UnavailableError
+from kms_core import ConflictError, DekExistsError, StorageInfo, UnavailableError
 from kms_core.backend import StoredRecord, hookimpl
 from tests.conformance.small_store import SmallStorage, SmallStore
 
@@ -35,6 +35,31 @@ class Overwrites(SmallStorage):
     breaks = ("test_create_existing",)
 
     def refuse_existing(self, dek_id: str) -> None: ...
+
+
+class OverwritesWhatIsEmpty(SmallStorage):
+    breaks = ("test_create_existing",)
+
+    def refuse_existing(self, dek_id: str) -> None:
+        if self.service.records.get(dek_id, StoredRecord(b"", "")).data:
+            super().refuse_existing(dek_id)
+
+
+class TakesNoRoomForExisting(SmallStorage):
+    breaks = ("test_full_store",)
+
+    def refuse_without_room(self, dek_id: str, data: bytes) -> None:
+        if self.service.full:
+            raise DekExistsError
+
+
+class KeepsWhatHasRoom(SmallStorage):
+    breaks = ("test_full_store",)
+
+    def refuse_without_room(self, dek_id: str, data: bytes) -> None:
+        if self.service.full:
+            self.put(dek_id, data[:4096])
+        super().refuse_without_room(dek_id, data)
 
 
 class WritesBeforeItLooks(SmallStorage):

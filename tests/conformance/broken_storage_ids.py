@@ -77,6 +77,13 @@ class ListsFirstPage(SmallStorage):
         return (i for i, _ in zip(super().ids(prefix), range(20), strict=False))
 
 
+class ListsThreePages(SmallStorage):
+    breaks = ("test_pages",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        return (i for i, _ in zip(super().ids(prefix), range(60), strict=False))
+
+
 class ListsPagesTwice(SmallStorage):
     breaks = ("test_pages",)
 

@@ -204,4 +204,53 @@ _OF_STORAGE = (
     ),
 )
 
-MUTANTS = (*_OF_CLIENT, *_OF_ERRORS, *_OF_KEK, *_OF_STORAGE)
+_BY_OURSELVES = (  # what nobody had named
+    _client("retries=False", "retries=False, cert_reqs='CERT_NONE'"),
+    _client(
+        "        if response.status // 100",
+        "        if response.status >= 500:\n            __import__('logging').getLogger('pair').warning('failed: %s', bearer)\n        if response.status // 100",
+    ),
+    _client(
+        "        with translate_errors(table, request.method",
+        "        self.last = request\n        with translate_errors(table, request.method",
+    ),
+    _client(
+        "retries=False",
+        "retries=urllib3.Retry(5, status_forcelist=[503], allowed_methods=None, raise_on_status=False)",
+    ),
+    _client('Request("POST", "/token", login)', 'Request("POST", f"/token?{secret}", login)'),
+    _client(
+        "preload_content=False,",
+        "preload_content=False,\n            enforce_content_length=False,",
+    ),
+    _client(
+        "            session.token, session.expires",
+        "            open('token', 'w').write(token)\n            session.token, session.expires",
+    ),
+    _client(
+        "PerProcess(lambda: _Session(config), _Session.close)",
+        "type('PerThread', (__import__('threading').local,), {'get': lambda s: s.__dict__.setdefault('it', _Session(config)), 'close': lambda s: s.get().close()})()",
+    ),
+    Mutant(
+        "http_pair",
+        "config",
+        "class HttpConfig(ServiceConfig):",
+        "class SecretStr(str):\n    get_secret_value = str.__str__\n\n\nclass HttpConfig(ServiceConfig):",
+    ),
+    _errors('"Full": Meaning(ThrottledError,', '"Full": Meaning(DekExistsError,'),
+    _kek(
+        '        reply = parse_json(self._client.call(KEK, Request("GET", self._path)).body)\n',
+        '        if "known" not in self.__dict__:\n            self.known = parse_json(self._client.call(KEK, Request("GET", self._path)).body)\n        reply = self.known\n',
+    ),
+    _storage("        while True:\n", "        for _ in range(3):\n"),
+    _storage(
+        '        return self._put(dek_id, data, {"If-Match": revision})',
+        "        try:\n            return self._put(dek_id, data, {'If-Match': revision})\n        except __import__('kms_core').UnavailableError:\n            return self._put(dek_id, data, {})",
+    ),
+    _storage(
+        "        self._client.call(STORAGE, request)\n\n    @hookimpl\n    def list",
+        "        try:\n            self._client.call(STORAGE, request)\n        except __import__('kms_core').UnavailableError:\n            self._client.call(STORAGE, request._replace(headers={}))\n\n    @hookimpl\n    def list",
+    ),
+)
+
+MUTANTS = (*_OF_CLIENT, *_OF_ERRORS, *_OF_KEK, *_OF_STORAGE, *_BY_OURSELVES)

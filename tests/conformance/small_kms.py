@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import closing, suppress
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -23,10 +24,10 @@ from kms_core import (
     UnwrapError,
 )
 from kms_core.backend import (
-    BackendConfig,
     Context,
     DeriverSpec,
     KekSpec,
+    ServiceConfig,
     WrappedDek,
     check_dek_size,
     check_kek,
@@ -49,13 +50,15 @@ class Service:
 
         self.address: tuple[str, int] | None = None
         """Where an echo has to answer before anything is done, for checks of the wire."""
+        self.is_proven = True
+        """Whether it is trusted at this address; else TLS has to prove it."""
         self.time_limit: Callable[[], float] = lambda: 20
 
 
 class SmallBackend:
     """What the small backends share."""
 
-    Config = BackendConfig
+    Config: Any = ServiceConfig
     breaks: tuple[str, ...] = ()
 
     def __init__(self, service: Service) -> None:
@@ -87,14 +90,18 @@ class SmallBackend:
 
     def get(self, text: str) -> str:
         assert self.service.address
-        address, limit = self.service.address, self.time_limit
-        with closing(HTTPConnection(*address, timeout=limit)) as connection:
+        with closing(self.connect(*self.service.address, self.time_limit)) as connection:
             connection.request("GET", f"/{text}")
             response = connection.getresponse()
             self.check_status(response.status)
             answer = response.read().decode()
         self.check_answer(text, answer)
         return answer
+
+    def connect(self, host: str, port: int, limit: float) -> HTTPConnection:
+        if self.service.is_proven:
+            return HTTPConnection(host, port, timeout=limit)
+        return HTTPSConnection(host, port, timeout=limit)
 
     @property
     def time_limit(self) -> float:

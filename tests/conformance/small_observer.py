@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from threading import Lock
+
 from kms_core.backend import CallStart, Event, ObserverSpec, hookimpl
 from tests.conformance.small_kms import Service, SmallBackend
 
@@ -12,6 +15,12 @@ class Notebook(Service):
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []
+        self.totals: dict[str, float] = defaultdict(float)
+        self.lock = Lock()
+
+    def read(self) -> str:
+        totals = (f"{series}: {total}" for series, total in self.totals.items())
+        return "\n".join([*self.notes, *totals])
 
 
 class SmallObserver(SmallBackend, ObserverSpec):
@@ -36,5 +45,10 @@ class CountsOnly(SmallObserver):
     """As one of metrics does: correct, and without a dek_id."""
 
     def note(self, event: Event) -> None:
-        told = (event.backend, event.operation, event.outcome, event.error)
-        self.service.notes.append(" ".join(map(str, told)))
+        labels = f"{event.backend} {event.operation} {event.outcome} {event.error}"
+        self.add(f"calls of {labels}", 1)
+        self.add(f"seconds of {labels}", event.seconds)
+
+    def add(self, series: str, value: float) -> None:
+        with self.service.lock:
+            self.service.totals[series] += value

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from threading import RLock
 
-from kms_core import ConfigError, ConflictError, DekExistsError, DekNotFoundError, StorageInfo
+from kms_core import (
+    ConfigError,
+    ConflictError,
+    DekExistsError,
+    DekNotFoundError,
+    StorageInfo,
+    ThrottledError,
+)
 from kms_core.backend import MAX_RECORD_SIZE, ListedRecord, StorageSpec, StoredRecord, hookimpl
 from tests.conformance.small_kms import Service, SmallBackend
 
@@ -22,6 +29,7 @@ class SmallStore(Service):
         self.keeps_old = False
         self.writes = 0
         self.missing = False
+        self.full = False
 
 
 class SmallStorage(SmallBackend, StorageSpec):
@@ -43,6 +51,7 @@ class SmallStorage(SmallBackend, StorageSpec):
     def create_record(self, dek_id: str, data: bytes) -> str:
         with self.service.lock:
             self.refuse_existing(dek_id)
+            self.refuse_without_room(dek_id, data)
             return self.put(dek_id, data)
 
     @hookimpl
@@ -99,6 +108,10 @@ class SmallStorage(SmallBackend, StorageSpec):
         self.reach()
         if self.key(dek_id) in self.service.records:
             raise self.error(DekExistsError("it is there"))
+
+    def refuse_without_room(self, dek_id: str, data: bytes) -> None:
+        if self.service.full:
+            raise self.error(ThrottledError("there is no room"))
 
     def refuse_stale(self, dek_id: str, revision: str) -> None:
         if self.load(dek_id).revision != revision:

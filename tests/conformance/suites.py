@@ -63,7 +63,9 @@ def behind(request: pytest.FixtureRequest, service: ServiceT, url: str) -> Servi
     wire: FaultyWire = request.getfixturevalue("wire")
     # Short where it has to end, and long enough for a busy machine where it need not.
     limit = lambda: 0.2 if wire.fault else 20  # noqa: E731 -- as short as the fixtures
-    return like(service, address=("127.0.0.1", urlsplit(url).port), time_limit=limit)
+    parts = urlsplit(url)
+    address, is_proven = ("127.0.0.1", parts.port), parts.scheme == "http"
+    return like(service, address=address, time_limit=limit, is_proven=is_proven)
 
 
 class KekSuite(WithEcho, KekConformance):
@@ -82,6 +84,7 @@ class KekSuite(WithEcho, KekConformance):
             expire_credentials=lambda: setattr(service, "session", service.session + 1),
             endpoint=echo,
             open_at=lambda url: backend(behind(request, service, url), "one"),
+            attempts=1,
             rotate=lambda: service.keks["one"].append(os.urandom(32)),
             disable=lambda: setattr(service, "disabled", True),
             secrets=[service.credential, *service.keks["one"]],
@@ -119,6 +122,8 @@ class StorageSuite(WithEcho, StorageConformance):
             expire_credentials=lambda: setattr(service, "session", service.session + 1),
             endpoint=echo,
             open_at=lambda url: backend(behind(request, service, url)),
+            attempts=1,
+            open_full=lambda: backend(like(service, full=True)),
             plant_record=lambda i, data: service.records.update({i: StoredRecord(data, "planted")}),
             plant_name=service.foreign.add,
             keep_old_records=lambda: setattr(service, "keeps_old", True),
@@ -134,7 +139,7 @@ class ObserverSuite(ObserverConformance):
         service = Notebook()
         return ObserverHarness(
             open=lambda: self.backend(service),
-            read_notes=lambda: "\n".join(service.notes),
+            read_notes=service.read,
             secrets=[service.credential],
         )
 

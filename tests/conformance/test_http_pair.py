@@ -36,7 +36,7 @@ def url(service: HttpService) -> Iterator[str]:
 @pytest.fixture
 def timeout(request: pytest.FixtureRequest) -> float:
     """Short only where calls hang, so that no answer loses against it."""
-    return 2 if re.search("hangs|late", request.node.name) else 60
+    return 2 if re.search("hangs|late|busy", request.node.name) else 60
 
 
 def opener(
@@ -58,7 +58,8 @@ class TestHttpKek(KekConformance):
             open_forbidden=opens("nobody", keyName="one"),
             expire_credentials=service.renew_tokens,
             endpoint=url,
-            open_at=lambda url: opener(HttpKek, service, url, keyName="one", timeout=timeout)(),
+            open_at=lambda url: opener(HttpKek, service, url, keyName="one", readTimeout=timeout)(),
+            attempts=1,
             rotate=lambda: service.keys["one"].append(os.urandom(32)),
             disable=lambda: service.disabled.add("one"),
             secrets=[*service.clients.values(), *service.tokens.values(), *service.keys["one"]],
@@ -71,13 +72,22 @@ class TestHttpStorage(StorageConformance):
     @pytest.fixture
     def harness(self, service: HttpService, url: str, timeout: float) -> StorageHarness:
         opens, folder = partial(opener, HttpStorage, service, url), service.folders["deks"]
+
+        def open_full() -> HttpStorage:
+            service.is_full = True
+            return opens(folder="deks")()
+
         return StorageHarness(
             open=opens(folder="deks"),
             open_missing=opens(folder="missing"),
             open_forbidden=opens("nobody", folder="deks"),
             expire_credentials=service.renew_tokens,
             endpoint=url,
-            open_at=lambda url: opener(HttpStorage, service, url, folder="deks", timeout=timeout)(),
+            open_at=lambda url: opener(
+                HttpStorage, service, url, folder="deks", readTimeout=timeout
+            )(),
+            attempts=1,
+            open_full=open_full,
             plant_record=lambda i, data: folder.update(
                 {encode_object_name(i): (data, '"planted"')}
             ),

@@ -14,8 +14,9 @@ SUITE = """\
 import pytest
 
 from kms_core.testing import StorageHarness
+from tests.conformance.small_observer import CountsOnly
 from tests.conformance.small_store import SmallStorage, SmallStore
-from tests.conformance.suites import StorageSuite
+from tests.conformance.suites import ObserverSuite, StorageSuite
 
 
 class Forgetful(SmallStorage):
@@ -34,9 +35,21 @@ class TestForgetful(StorageSuite):
         service = SmallStore()
         return StorageHarness(open=lambda: Forgetful(service))
 
+    @pytest.fixture
+    def away(self):
+        raise OSError("no disk")
+
+    @pytest.mark.usefixtures("away")
+    def test_load_missing(self):
+        pass
+
     @pytest.mark.xfail(reason="the store forgets")
     def test_stale_delete(self, fresh):
         super().test_stale_delete(fresh)
+
+
+class TestCountsOnly(ObserverSuite):
+    backend = CountsOnly
 
 
 def test_of_another_kind():
@@ -44,9 +57,11 @@ def test_of_another_kind():
 """
 CHOSEN = (
     *("test_created_record", "test_create_after_delete", "test_stale_delete"),
-    *("test_oversized_record", "test_stale_replace"),
+    *("test_oversized_record", "test_stale_replace", "test_load_missing"),
 )
 TABLE = """\
+test_it.py::TestCountsOnly
+  passed   observe           Takes every dek_id.
 test_it.py::TestForgetful
   FAILED   create_record     Every client sees the record whole, at once.
            load_record after create_record: the data: expected 256 bytes (SHA-256 40aff2e9…), \
@@ -58,24 +73,28 @@ return the revision that a read returns.
   passed   create_record     Takes an id whose record was deleted.
   xfailed  delete_record     Raises ConflictError at another revision, and changes nothing.
            the store forgets
+  ERROR    load_record       Raises DekNotFoundError.
+           the clause was not checked, because its setup failed: OSError: no disk
   skipped  load_record       Reads at most MAX_RECORD_SIZE + 1 bytes of what others stored.
-           give the harness plant_record to check this clause; it stores a record behind the \
-backend's back, of this dek_id with this data.
+           give the harness plant_record to check this clause; it stores this data as the record \
+of this dek_id, without the backend.
   FAILED   replace_record    Raises ConflictError at another revision, and changes nothing.
            replace_record at a stale revision: expected ConflictError, saw an answer: 'r3'
            what to do: send the revision as a condition of the request, and name its refusal as \
 ConflictError.
            documented in kms_core.backend.hookspecs.StorageSpec.replace_record \
 (docs/hooks.md#storagespecreplace_record)
-what get_dek needs: 1 failed, 1 passed, 1 skipped
+what get_dek needs: 1 error, 1 failed, 1 passed, 1 skipped
 what only rewrap, delete, list and health need: 1 failed, 1 xfailed
+what observers do: 1 passed
 """
 
 
 def run(folder: Path, *options: str) -> str:
     (folder / "test_it.py").write_text(SUITE)
     chosen = [f"test_it.py::TestForgetful::{check}" for check in CHOSEN]
-    what = [*chosen, "test_it.py::test_of_another_kind", f"--rootdir={folder}"]
+    others = ("TestCountsOnly::test_strange_ids", "test_of_another_kind")
+    what = [*chosen, *(f"test_it.py::{other}" for other in others), f"--rootdir={folder}"]
     command = [sys.executable, "-m", "pytest", *what, *options]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)

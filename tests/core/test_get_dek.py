@@ -395,6 +395,21 @@ def test_an_own_replace_that_came_back_as_a_conflict(storage: Any) -> None:
     assert caught.value.operation == "replace_record"
 
 
+@pytest.mark.parametrize("revision", ["", " ", "*"])
+def test_a_revision_that_may_match_any_reaches_no_backend(storage: Any, revision: str) -> None:
+    """`If-Match: *` matches whatever is there, and many servers take an empty header for none."""
+    client: Any = bind("storage://memory", storage, "kms-core test")
+    first = client.create_record("a", b"first")
+    for write in (
+        partial(client.replace_record, "a", b"second"),
+        partial(client.delete_record, "a"),
+    ):
+        with pytest.raises(kms_core.ConflictError, match="no state") as caught:
+            write(revision)
+        assert caught.value.dek_id == "a"
+    assert client.load_record("a").revision == first
+
+
 def test_threads_of_several_clients_get_one_dek(kek: Any, storage: Any, open_with: Any) -> None:
     clients = [open_with(kek, storage) for _ in range(16)]
     with ThreadPoolExecutor(16) as pool:

@@ -34,6 +34,7 @@ class HttpService:
     keys: dict[str, list[bytes]] = field(default_factory=dict)
     disabled: set[str] = field(default_factory=set)
     folders: dict[str, dict[str, tuple[bytes, str]]] = field(default_factory=dict)
+    is_full: bool = False
     lock: RLock = field(default_factory=RLock)
 
     def __post_init__(self) -> None:
@@ -93,6 +94,8 @@ class HttpService:
     def put(self, folder: str, name: str, data: bytes, headers: Any) -> str:
         with self.lock:
             self._check_condition(folder, name, headers)
+            if self.is_full:
+                raise RefusalError(507, "Full")
             etag = f'"{secrets.token_hex(8)}"'
             self._folder(folder)[name] = data, etag
         return etag

@@ -145,9 +145,9 @@ def test_a_standby_is_told_apart(kek: dict[str, str], database: Database, user: 
 
 
 def test_a_locked_table_is_waited_for_and_reported(database: Database) -> None:
-    with closing(database.open_storage(timeout=0.2)) as storage, connected(database) as other:
+    with closing(database.open_storage(readTimeout=0.2)) as storage, connected(database) as other:
         other.execute(f"LOCK TABLE {database.table} IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(UnavailableError, match="raise timeout"):
+        with pytest.raises(UnavailableError, match="raise readTimeout"):
             storage.load_record("volume-42")
 
 

@@ -11,7 +11,13 @@ from kms_core.testing import assert_forks_share_no_connection, assert_one_winner
 
 @pytest.fixture
 def config(database: Database, kek: dict[str, str]) -> dict[str, Any]:
-    storage = {"backend": "sql", "createTable": True, "timeout": 60, **database.parameters}
+    storage = {
+        "backend": "sql",
+        "createTable": True,
+        "connectTimeout": 60,
+        "readTimeout": 60,
+        **database.parameters,
+    }
     return {"kek": kek, "storage": storage}
 
 

@@ -36,7 +36,7 @@ def test_each_commit_is_synchronised_with_its_folder(database: Database) -> None
 
 
 def test_a_writer_that_stays_is_waited_for_and_reported(database: Database, path: Path) -> None:
-    storage = database.open_storage(timeout=0.1)
+    storage = database.open_storage(readTimeout=0.1)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnavailableError, match="stayed locked by another writer"):
@@ -47,7 +47,7 @@ def test_a_writer_that_stays_is_waited_for_and_reported(database: Database, path
 
 def test_the_limit_of_the_url_wins(database: Database, path: Path) -> None:
     database.open_storage()
-    storage = Database(f"{database.url}?timeout=0.1", database.table).open_storage(timeout=300)
+    storage = Database(f"{database.url}?timeout=0.1", database.table).open_storage(readTimeout=300)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(UnavailableError):

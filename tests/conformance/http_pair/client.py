@@ -47,8 +47,9 @@ class _Session:
     """The connections and the token of one process."""
 
     def __init__(self, config: HttpConfig) -> None:
-        timeout = urllib3.Timeout(config.timeout)
-        self.pool = urllib3.PoolManager(maxsize=50, timeout=timeout, retries=False)
+        timeout = urllib3.Timeout(connect=config.connect_timeout, read=config.read_timeout)
+        connections = config.max_connections
+        self.pool = urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False)
         self.token, self.expires = "", 0.0
 
     def close(self) -> None:

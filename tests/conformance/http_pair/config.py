@@ -6,23 +6,21 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from kms_core.backend import BackendConfig, Endpoint, Seconds, SecretStr
+from kms_core.backend import Endpoint, SecretStr, ServiceConfig
 
 
-class HttpConfig(BackendConfig):
+class HttpConfig(ServiceConfig):
     """The service and the credentials.
 
     Attributes:
         endpoint: the service's URL.
         client_id: who asks for tokens.
         client_secret: the client's password.
-        timeout: seconds to wait for a connection, and for more of an answer.
     """
 
     endpoint: Endpoint
     client_id: str
     client_secret: SecretStr
-    timeout: Seconds = 10
 
 
 class HttpKekConfig(HttpConfig):

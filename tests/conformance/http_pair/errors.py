@@ -57,6 +57,7 @@ STORAGE = TOKEN.but(
         "NoSuchFolder": Meaning(ConfigError, "there is no such folder; create it, or check folder"),
         "NoSuchRecord": Meaning(DekNotFoundError, "no record of this dek_id is stored"),
         "Changed": Meaning(ConflictError, "the record has changed since; read it again"),
+        "Full": Meaning(ThrottledError, "the folder is full; free some room, or try again later"),
         "Exists": Meaning(DekExistsError, "a record of this dek_id is already stored"),
     }
 )

@@ -25,12 +25,15 @@ _DURABLE = {
 """By dialect, what makes a connection wait until a commit is on disk, and weakens nothing."""
 
 _LIBPQ = {
-    "connect_timeout": "{s}",
+    "connect_timeout": "{connect}",
     "tcp_user_timeout": "{ms}",
     "options": "-c statement_timeout={ms} -c lock_timeout={ms}",
 }
 _LIMITS = {"psycopg": _LIBPQ, "psycopg2": _LIBPQ, "pysqlite": {"timeout": "{s}"}}
-"""By driver, how a URL limits what it waits for. What the configured URL says itself wins."""
+"""By driver, how a URL limits what it waits for. What the configured URL says itself wins.
+
+libpq waits without an end for the answer of a server that is there: core's deadline ends that call.
+"""
 
 
 class Database:
@@ -75,10 +78,19 @@ class Database:
 def _open(config: SqlStorageConfig) -> Engine:
     """Make an engine; it connects when it is first used."""
     url = config.parsed_url
-    times = {"s": ceil(config.timeout), "ms": ceil(config.timeout * 1000)}
+    times = {
+        "connect": ceil(config.connect_timeout),
+        "s": ceil(config.read_timeout),
+        "ms": ceil(config.read_timeout * 1000),
+    }
     limits = _LIMITS.get(url.get_driver_name(), {})
     limited = {name: value.format(**times) for name, value in limits.items()}
-    pool: dict[str, Any] = {"pool_pre_ping": True, "pool_timeout": config.timeout}
+    pool: dict[str, Any] = {
+        "pool_pre_ping": True,
+        "pool_size": config.max_connections,
+        "max_overflow": 0,
+        "pool_timeout": config.connect_timeout,
+    }
     if url.get_backend_name() == "sqlite":  # whose connections may not be carried across a fork
         pool = {"poolclass": NullPool}
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kms_core.backend import BackendConfig, Seconds, SecretStr
+from kms_core.backend import SecretStr, ServiceConfig
 from msgspec import Meta
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -38,20 +38,18 @@ def _is_in_memory(url: URL) -> bool:
     return ":memory:" in database or "mode=memory" in database or url.query.get("mode") == "memory"
 
 
-class SqlStorageConfig(BackendConfig):
-    """Which table of which database, and how long to wait for it.
+class SqlStorageConfig(ServiceConfig):
+    """Which table of which database. How long to wait for it, every ServiceConfig says.
 
     Attributes:
         url: the database.
         table: the table with the records, of this backend alone.
         create_table: create the table, if there is none, when the storage is opened.
-        timeout: seconds to wait for a connection, and for each statement.
     """
 
     url: DatabaseUrl
     table: Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,62}\Z")] = "kms_records"
     create_table: bool = False
-    timeout: Seconds = 10
 
     @property
     def parsed_url(self) -> URL:

@@ -72,6 +72,31 @@ class ErrorTable:
         errors: the SDK's classes of errors that are translated; nothing else is.
         meanings: what each clue means.
         find_clues: yields what an error is looked up by, the most telling clue first.
+
+    Example::
+
+        class Refused(Exception):  # of our own: an answer over HTTP whose status is not 2xx
+            def __init__(self, status: int, code: str) -> None:
+                super().__init__(f"HTTP {status} {code}")
+                self.status, self.code = status, code
+
+        def find_clues(error: Exception) -> Iterator[Clue]:
+            if isinstance(error, Refused):  # the service's own code says most, 5 is any 5xx
+                yield from (error.code, error.status, error.status // 100)
+            yield from type(error).__mro__
+
+        AWAY = Meaning(UnavailableError, "no answer of the service's; check endpoint and network")
+        CALL = ErrorTable(
+            (Refused, urllib3.exceptions.HTTPError),
+            {
+                "NoSuchRecord": Meaning(DekNotFoundError, "no record of this dek_id is stored"),
+                403: Meaning(AccessDeniedError, "allow records:read to this client"),
+                429: Meaning(ThrottledError, "the service asks to slow down; try again later"),
+                5: AWAY,
+                urllib3.exceptions.HTTPError: AWAY,
+            },
+            find_clues,
+        )
     """
 
     errors: tuple[type[Exception], ...]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kms_core._config.uri import parse_uri
+from kms_core.errors import show_name
 
 if TYPE_CHECKING:
     import pytest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from kms_core.testing._live.live import Live, Outcome
 
 _ONLY_MAINTENANCE = 3
+_SHOWN = 3
 _EXAMPLES = """\b
 Examples:
   kms plugin check 'storage://file?path=deks'
@@ -47,8 +49,8 @@ def check(context: click.Context, uri: str, other: str | None, *, pages: bool) -
     begin with kms-check-, and removes them again where it may.
     As for --kek, a secret belongs in a file or in the environment, not in the URI.
 
-    Exits with 1 if a clause is broken that get_dek needs, and with 3 if get_dek is safe, and only
-    what rewraps, deletes, lists or asks for health is broken.
+    Exits with 1 if a clause is broken that get_dek needs, or one of an observer, and with 3 if
+    get_dek is safe, and only what rewraps, deletes, lists or asks for health is broken.
     """
     backend = _prepare(uri)
     _reach(backend)
@@ -59,7 +61,7 @@ def check(context: click.Context, uri: str, other: str | None, *, pages: bool) -
     live = Live(backend, _prepare(other) if other else None, pages)
     outcome = _run(live)
     _show(live, outcome)
-    broken = [row for row in outcome.table.rows() if row.outcome == "FAILED"]
+    broken = [row for row in outcome.table.rows() if row.is_broken]
     if broken:
         context.exit(1 if any(row.serves_get_dek for row in broken) else _ONLY_MAINTENANCE)
 
@@ -116,8 +118,12 @@ def _show(live: Live, outcome: Outcome) -> None:
     for row in outcome.table.rows():
         click.echo("\n".join(f"  {line}" for line in row.lines()))
     click.echo(outcome.table.summary())
-    for prefix, number in outcome.left.records.items():
-        click.echo(f"kms: warning: {number} records of {prefix}… could not be removed", err=True)
+    for prefix, problems in outcome.left.records.items():
+        if problems:
+            told = [f"{show_name(dek_id)}: {why}" for dek_id, why in problems.items()]
+            more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
+            left = f"{len(told)} records of {prefix}… could not be removed"
+            click.echo(f"kms: warning: {left}: {'; '.join(told[:_SHOWN] + more)}", err=True)
 
 
 class _Progress:

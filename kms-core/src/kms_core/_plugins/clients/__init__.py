@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from kms_core._events import Observers
-from kms_core._plugins.clients.call import Client
+from kms_core._plugins.clients.call import NOT_KNOWN, Client, Opening
 from kms_core._plugins.clients.kek import DeriverClient, KekClient
 from kms_core._plugins.clients.keyset import Keyset
 from kms_core._plugins.clients.observer import ObserverClient
@@ -46,7 +46,11 @@ CLIENTS: Mapping[ABCMeta, type[AnyClient]] = {
 
 
 def bind(
-    backend: str, opened: BackendSpec, distribution: str, observers: Observers = ()
+    backend: str,
+    opened: BackendSpec,
+    distribution: str,
+    observers: Observers = (),
+    opening: Opening = NOT_KNOWN,
 ) -> AnyClient:
     """Check the class of an opened backend against its hookspec, and call it through core.
 
@@ -55,10 +59,13 @@ def bind(
         opened: the backend.
         distribution: who ships it.
         observers: who is told of each call.
+        opening: how it was opened, where that is known.
 
     Raises:
         BackendContractError: it breaks its hookspec.
     """
     spec = spec_of(backend.partition("://")[0], type(opened))
     manager = register_class(type(opened), spec, distribution)
-    return CLIENTS[spec](backend, distribution, register_object(manager, opened), observers)
+    return CLIENTS[spec](
+        backend, distribution, register_object(manager, opened), observers, opening
+    )

@@ -15,6 +15,10 @@ from kms_core.errors import AccessDeniedError, ConflictError, DekNotFoundError
 
 T = TypeVar("T")
 
+_OF_NO_STATE = {"", "*"}
+"""No state has such a revision: ``If-Match: *`` matches any (RFC 9110, section 13.1.1), and to many
+servers a header without a value is none."""
+
 _HARDLY_THERE = "kms-core asks for its health"
 """A dek_id to ask a store for that has no hook of its own to ask after its health."""
 
@@ -34,6 +38,7 @@ class StorageClient(Client[StorageSpec]):
 
     def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
         """Store new data if the record is still at ``revision``."""
+        self._refuse_any_state("replace_record", dek_id, revision)
         hook = self._hooks.replace_record
         try:
             return self._call(
@@ -54,8 +59,17 @@ class StorageClient(Client[StorageSpec]):
 
     def delete_record(self, dek_id: str, revision: str) -> None:
         """Delete the record if it is still at ``revision``."""
+        self._refuse_any_state("delete_record", dek_id, revision)
         hook = self._hooks.delete_record
         self._call("delete_record", hook, type(None), dek_id, dek_id=dek_id, revision=revision)
+
+    def _refuse_any_state(self, operation: Operation, dek_id: str, revision: str) -> None:
+        if revision.strip() in _OF_NO_STATE:
+            problem = (
+                f"the revision {revision!r} is that of no state of a record, and might match any; "
+                "read the record again"
+            )
+            raise self._located(ConflictError(problem), operation, dek_id)
 
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         """Return ids; each step is guarded like a call."""

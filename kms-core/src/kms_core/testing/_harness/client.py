@@ -6,16 +6,22 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from math import inf
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import pytest
 
 from kms_core._plugins.clients import bind
+from kms_core._plugins.clients.call import NOT_KNOWN, Opening
+from kms_core._plugins.clients.workers import Workers
 from kms_core.backend.hookspecs import BackendSpec
+from kms_core.backend.parameters import ServiceConfig
 from kms_core.errors import KmsError
-from kms_core.testing._harness.harness import MEANINGS
+from kms_core.testing._harness.harness import meanings
+from kms_core.testing._harness.racing import RACERS
 
 T = TypeVar("T")
+_MOST_CALLS = 4 * RACERS  # at once, some of which hang
 Scheme: TypeAlias = Literal["kms", "storage", "observer"]
 ErrorKind: TypeAlias = type[KmsError] | tuple[type[KmsError], ...]
 
@@ -23,15 +29,30 @@ ErrorKind: TypeAlias = type[KmsError] | tuple[type[KmsError], ...]
 class Client:
     """One opened client of the service under test, bound as core binds it.
 
+    Args:
+        plugin: the backend.
+        scheme: of its URI.
+        deadline: seconds after which core ends a call, if Config derives from ServiceConfig;
+            without one it is seen whether the client ends it by itself.
+
     Attributes:
         plugin: the backend itself.
         bound: what core calls it through. The checks name hooks by text, as their messages do.
     """
 
-    def __init__(self, plugin: BackendSpec, scheme: Scheme) -> None:
+    def __init__(self, plugin: BackendSpec, scheme: Scheme, deadline: float = inf) -> None:
         self.plugin = plugin
         self.backend = f"{scheme}://under-test"
-        self.bound: Any = bind(self.backend, plugin, type(plugin).__module__)
+        opening = NOT_KNOWN
+        if deadline < inf and self.has_deadline:
+            opening = Opening(None, Workers(_MOST_CALLS, deadline))
+        source = type(plugin).__module__
+        self.bound: Any = bind(self.backend, plugin, source, opening=opening)
+
+    @property
+    def has_deadline(self) -> bool:
+        """Whether core ends its calls at a deadline."""
+        return issubclass(self.plugin.Config, ServiceConfig)
 
     def call(self, operation: str, /, **arguments: Any) -> Any:
         """Call a hook through core."""
@@ -79,12 +100,14 @@ Fresh: TypeAlias = Callable[[], Client]
 
 
 @contextmanager
-def clients(open_backend: Callable[[], BackendSpec], scheme: Scheme) -> Iterator[Fresh]:
+def clients(
+    open_backend: Callable[[], BackendSpec], scheme: Scheme, deadline: float = inf
+) -> Iterator[Fresh]:
     """Yield what opens clients; close them all at the end."""
     with ExitStack() as opened:
 
         def fresh() -> Client:
-            client = Client(open_backend(), scheme)
+            client = Client(open_backend(), scheme, deadline)
             opened.callback(client.close)
             return client
 
@@ -131,9 +154,11 @@ def shown(value: object) -> str:
     return repr(value)
 
 
-def skip_without(name: str, value: T | None) -> T:
-    """Skip a check that needs something of the harness that the backend's author has not given."""
+def skip_without(harness: object, name: str, value: object = None) -> Any:
+    """What the harness has of this name; without it, or a value from elsewhere, skip the check."""
     __tracebackhide__ = True  # pytest names the check as the place
-    if value is None:
-        pytest.skip(f"give the harness {name} to check this clause; it {MEANINGS[name]}")
-    return value
+    found = value or getattr(harness, name)
+    if not found:
+        meaning = meanings(type(harness))[name]
+        pytest.skip(f"give the harness {name} to check this clause; it {meaning}")
+    return found

@@ -28,12 +28,14 @@ class KekHarness:
         secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
         open_missing: opens a KEK that the KMS does not have.
         open_forbidden: opens a client whose credentials may do nothing.
-        open_unreachable: opens a client of a service that is not there; not needed with open_at.
+        open_unreachable: opens a client at an address where nothing listens; leave it out where you
+            give endpoint and open_at.
         expire_credentials: ends all that the service has given to those who logged in, as tokens;
             from then on it takes new ones only.
-        endpoint: the URL of the service, to which a wire that fails is to lead.
+        endpoint: is the URL of the service, to which a wire that fails is to lead.
         open_at: opens a client of the service at another URL, which has the host and port of a
             wire; give it time limits as short as the service allows, and few attempts.
+        attempts: says how often a client of open_at makes a call at most, as maxAttempts does.
         rotate: adds a new version to the KEK, as its admin would.
         disable: disables the KEK with all its versions, as its admin would.
     """
@@ -47,6 +49,7 @@ class KekHarness:
     expire_credentials: Callable[[], object] | None = None
     endpoint: str = ""
     open_at: OpenAt | None = None
+    attempts: int | None = None
     rotate: Callable[[], object] | None = None
     disable: Callable[[], object] | None = None
 
@@ -60,7 +63,7 @@ class DeriverHarness:
         open_other: opens a deriver that has another secret.
         secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
         open_forbidden: opens a client whose credentials may do nothing.
-        open_unreachable: opens a client of a service that is not there.
+        open_unreachable: opens a client at an address where nothing listens.
     """
 
     open: Callable[[], DeriverSpec]
@@ -78,15 +81,20 @@ class StorageHarness:
         open: opens a fresh client of one store, which is empty when a test begins.
         secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
         open_forbidden: opens a client whose credentials may do nothing.
-        open_unreachable: opens a client of a service that is not there; not needed with open_at.
+        open_unreachable: opens a client at an address where nothing listens; leave it out where you
+            give endpoint and open_at.
         open_missing: opens a store that is not there, as a bucket that nobody has created.
         expire_credentials: ends all that the service has given to those who logged in, as tokens;
             from then on it takes new ones only.
-        endpoint: the URL of the service, to which a wire that fails is to lead.
+        endpoint: is the URL of the service, to which a wire that fails is to lead.
         open_at: opens a client of the store at another URL, which has the host and port of a wire;
             give it time limits as short as the service allows, and few attempts.
-        plant_record: stores a record behind the backend's back, of this dek_id with this data.
-        plant_name: stores something of this name among the records, as another program would.
+        attempts: says how often a client of open_at makes a call at most, as maxAttempts does.
+        open_full: opens a client of the same store when it has no room for another record, as on a
+            full disk or at a quota; what is stored can be read.
+        plant_record: stores this data as the record of this dek_id, without the backend.
+        plant_name: puts something where the records are under this very name, which is none of a
+            record, as another program would that shares the folder or the bucket.
         keep_old_records: has the store keep what is replaced or deleted, as its admin would.
     """
 
@@ -98,6 +106,8 @@ class StorageHarness:
     expire_credentials: Callable[[], object] | None = None
     endpoint: str = ""
     open_at: OpenAt | None = None
+    attempts: int | None = None
+    open_full: Open | None = None
     plant_record: PlantRecord | None = None
     plant_name: Callable[[str], object] | None = None
     keep_old_records: Callable[[], object] | None = None
@@ -128,10 +138,3 @@ def meanings(harness: type) -> dict[str, str]:
     attributes = (inspect.getdoc(harness) or "").partition("Attributes:\n")[2]
     found = _MEANING.findall(inspect.cleandoc(attributes))
     return {name: " ".join(text.split()) for name, text in found}
-
-
-MEANINGS = {
-    name: text
-    for harness in (ObserverHarness, DeriverHarness, StorageHarness, KekHarness)
-    for name, text in meanings(harness).items()
-}

@@ -31,15 +31,23 @@ _WITH_LOCALS = (FrameType, TracebackType)  # which core clears, and the search r
 
 def held_by(root: object, name: str) -> Iterator[Found]:
     """Where each text or bytes is that the object holds, and what it says; the nearest first."""
-    waiting: deque[tuple[str, object, int]] = deque([(name, root, 0)])
-    seen: dict[int, object] = {}  # kept, so that no id is used again
-    while waiting and len(seen) < _MOST:
-        where, value, depth = waiting.popleft()
+    for where, value in walk(root, name):
         if isinstance(value, str):
             yield where, value
         elif isinstance(value, (bytes, bytearray)):
             yield where, bytes(value).decode("latin-1")
+
+
+def walk(root: object, name: str) -> Iterator[tuple[str, object]]:
+    """Where each object is that the object holds; the nearest first."""
+    waiting: deque[tuple[str, object, int]] = deque([(name, root, 0)])
+    seen: dict[int, object] = {}  # kept, so that no id is used again
+    while waiting and len(seen) < _MOST:
+        where, value, depth = waiting.popleft()
+        if isinstance(value, (str, bytes, bytearray)):
+            yield where, value
         elif id(value) not in seen and depth < _DEPTH:
+            yield where, value
             seen[id(value)] = value
             parts = islice(_parts(value), _MOST_OF_ONE)
             waiting.extend((where + step, part, depth + 1) for step, part in parts if _shown(part))

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from math import ceil
 from select import select
 from time import monotonic
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 Fault: TypeAlias = str
-"""What a wire does, as a message goes on after "a wire that".
-
-One of :data:`FAULTS`, or ``answers HTTP 404`` with any status: a page as a proxy or a gateway has,
-or ``redirects to`` a URL.
-"""
+"""What a wire does, as a message goes on after "a wire that": see :meth:`FaultyWire.spoil`."""
 
 FAULTS = (
     *("hangs", "is dropped before the request", "loses the answer", "cuts the answer"),
-    "answers late",
+    *("answers late", "drips the answer"),
 )
 
 _PAGE_OF = "answers HTTP "
@@ -29,6 +25,8 @@ _REDIRECTS = "redirects to "
 _SIZE = 1 << 16
 _TICK = 0.05
 _INTERIM = b"HTTP/1.1 100"
+_END_OF_HEAD = b"\r\n\r\n"
+_BUSY = {"429", "503"}
 MARK = "this is a proxy, which knows nothing of your service"
 """What the page of a proxy says."""
 
@@ -44,13 +42,14 @@ class FaultyWire:
     Attributes:
         patience: for how many seconds it hangs before it gives up.
         over: set when it is closed.
-        open: how many connections are open.
+        asked: the beginning of each request: its line and its headers, if it is HTTP in the clear.
         outwaited: whether a client waited for all of the patience, so it has no time limit.
         spoilt: how often it was told to fail, or to work.
     """
 
     def __init__(self, patience: float = 30) -> None:
-        self.outwaited, self.open = False, 0
+        self.outwaited = False
+        self.asked: list[bytes] = []
         self.spoilt = 0
         self.patience = patience
         self._upstream: tuple[str, int] | None = None
@@ -76,7 +75,18 @@ class FaultyWire:
         return at_port(endpoint, self.port)
 
     def spoil(self, fault: Fault | None, times: float = float("inf"), after: int = 0) -> None:
-        """Fail in this way so many times, after so many sound requests; None mends the wire."""
+        """Fail in this way; without a fault the wire works again.
+
+        Args:
+            fault: ``hangs``: no answer comes. ``is dropped before the request``: the service never
+                gets it. ``loses the answer``: the service has done it. ``cuts the answer``: half
+                of it comes. ``answers late``: the answer comes when the next request does.
+                ``drips the answer``: some bytes a second. ``answers HTTP 404``, or any other
+                status: a page as a gateway or a proxy has it; with 429 and 503 it asks to come
+                back later than the patience lasts. ``redirects to`` and a URL.
+            times: how many requests it spoils.
+            after: how many sound requests it lets pass before.
+        """
         if fault not in {None, *FAULTS} and not str(fault).startswith((_PAGE_OF, _REDIRECTS)):
             raise ValueError(f"{fault!r} is no fault of a wire; take one of {', '.join(FAULTS)}")
         with self._lock:
@@ -95,9 +105,10 @@ class FaultyWire:
         """How it will fail next."""
         return self._fault if self._times > 0 and self._sound == 0 else None
 
-    def take(self) -> Fault | None:
+    def take(self, request: bytes) -> Fault | None:
         """How to fail at this request."""
         with self._lock:
+            self.asked.append(request.partition(_END_OF_HEAD)[0])
             fault = self.fault
             if self._sound:
                 self._sound -= 1
@@ -113,20 +124,9 @@ class FaultyWire:
                 self._threads.append(thread)
                 thread.start()
 
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        with self._lock:
-            self.open += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.open -= 1
-
     def _serve(self, client: socket.socket) -> None:
         with ExitStack() as opened, suppress(OSError):
             opened.enter_context(client)
-            opened.enter_context(self._counted())
             if self._upstream is None:
                 raise OSError
             server = opened.enter_context(socket.create_connection(self._upstream))
@@ -160,7 +160,11 @@ class _Connection:
             return False
         # What came since then is a request, though HTTP/2 sends more than requests and answers.
         if self.is_answered or self.spoilt != self.wire.spoilt:
-            self.fault, self.is_answered, self.spoilt = self.wire.take(), False, self.wire.spoilt
+            self.fault, self.is_answered, self.spoilt = (
+                self.wire.take(request),
+                False,
+                self.wire.spoilt,
+            )
         if self.late:
             self.client.sendall(self.late)
             self.late = b""
@@ -169,7 +173,9 @@ class _Connection:
                 """It was the rest of the request."""
             return False
         if self.fault and self.fault.startswith(_PAGE_OF):
-            _refuse(self.client, self.fault.rpartition(" ")[2])
+            status = self.fault.rpartition(" ")[2]
+            wait = f"Retry-After: {ceil(self.wire.patience) + 1}\r\n" if status in _BUSY else ""
+            _refuse(self.client, status, wait)
             return False
         if self.fault and self.fault.startswith(_REDIRECTS):
             _refuse(self.client, "307", f"Location: {self.fault.removeprefix(_REDIRECTS)}\r\n")
@@ -188,18 +194,22 @@ class _Connection:
         if self.fault == "answers late":  # to be read as the answer to the next request
             self.late = answer + _rest(self.server)
             return self._hold()
+        if self.fault == "drips the answer":
+            return self._hold(answer + _rest(self.server))
         if self.fault == "cuts the answer":
             self.client.sendall(_half(answer + _rest(self.server)))
         elif self.fault != "loses the answer":
             self.client.sendall(answer)
         return bool(answer) and self.fault is None
 
-    def _hold(self) -> bool:
+    def _hold(self, drips: bytes = b"") -> bool:
         """Wait until the client gives up or asks for something else; whether it does."""
         until = monotonic() + self.wire.patience
         while not self.wire.over.is_set() and monotonic() < until:
             if select([self.client], [], [], _TICK)[0]:
                 return True
+            self.client.sendall(drips[:1])
+            drips = drips[1:]
         self.wire.outwaited = not self.wire.over.is_set()
         return False
 
@@ -214,7 +224,7 @@ def at_port(endpoint: str, port: int) -> str:
 
 def _half(answer: bytes) -> bytes:
     """Half of it; of HTTP half of the body, because not every library sees a head that is cut."""
-    head, end, body = answer.partition(b"\r\n\r\n")
+    head, end, body = answer.partition(_END_OF_HEAD)
     if not answer.startswith(b"HTTP/"):
         return answer[: len(answer) // 2]
     return head + end + body[: len(body) // 2] if body else b""

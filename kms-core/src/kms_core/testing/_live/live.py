@@ -48,9 +48,9 @@ class Live:
 
 @dataclass
 class Leftovers:
-    """What the checks could not remove: of each prefix of ids, how many records."""
+    """The records that the checks could not remove: by the prefix of their ids, each and why."""
 
-    records: dict[str, int] = field(default_factory=dict)
+    records: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class Outcome(NamedTuple):

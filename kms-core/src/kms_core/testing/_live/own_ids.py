@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from functools import partial
 from secrets import token_hex
 
 from kms_core._values import MAX_DEK_ID_SIZE, ListedRecord, StorageInfo, StoredRecord
@@ -33,23 +33,24 @@ class OwnIds:
         """The id that the suite knows it by."""
         return self._given.get(stored, stored.removeprefix(self.prefix))
 
-    def remove_all(self, store: StorageSpec) -> int:
-        """Delete the records that were created, and return how many could not be deleted."""
+    def remove_all(self, store: StorageSpec) -> dict[str, str]:
+        """Delete the records that were created; return those that could not be, and why."""
+        ids = sorted(self.created)
         with ThreadPoolExecutor(RACERS) as pool:
-            return sum(pool.map(lambda stored: _is_left(store, stored), self.created))
+            problems = pool.map(partial(_remove, store), ids)
+            return {stored: str(why) for stored, why in zip(ids, problems, strict=True) if why}
 
 
-def _is_left(store: StorageSpec, stored: str) -> bool:
-    with suppress(KmsError):
-        try:
-            revision = store.load_record(dek_id=stored).revision
-        except DekNotFoundError:
-            return False
-        except AccessDeniedError as error:
-            return not error.maybe_missing
+def _remove(store: StorageSpec, stored: str) -> KmsError | None:
+    """Delete the record if it is there; what kept us from it."""
+    try:
+        revision = store.load_record(dek_id=stored).revision
         store.delete_record(dek_id=stored, revision=revision)
-        return False
-    return True
+    except DekNotFoundError:
+        return None
+    except KmsError as error:
+        return None if isinstance(error, AccessDeniedError) and error.maybe_missing else error
+    return None
 
 
 class OwnIdsStorage(StorageSpec):

@@ -56,9 +56,7 @@ class TestStorage(StorageConformance):
         ids = OwnIds()
         yield StorageHarness(open=lambda: on_own_ids(live.open(), ids), secrets=live.secrets())
         with closing(live.open()) as store:
-            number = ids.remove_all(store)
-        if number:
-            left.records[ids.prefix] = number
+            left.records[ids.prefix] = ids.remove_all(store)
 
 
 class TestObserver(ObserverConformance):

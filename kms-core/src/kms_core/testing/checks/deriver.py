@@ -14,6 +14,8 @@ from kms_core.errors import DekIdError, DekSizeError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, Scheme, clients, expect
 from kms_core.testing._harness.harness import DeriverHarness
+from kms_core.testing._harness.leaks import search
+from kms_core.testing._harness.object_graph import held_by
 from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing.checks.errors import ErrorChecks, Requests
 from kms_core.testing.checks.shared import Provoked
@@ -124,13 +126,15 @@ class DeriverConformance(ErrorChecks):
 
     @clause(DeriverSpec.derive_dek)
     def test_no_dek_is_kept(self, fresh: Fresh) -> None:
-        """The DEK is not kept, so no object is handed out again.
+        """The DEK is not kept, so no object is handed out again, and the client holds none.
 
         Cure: keep no cache of DEKs; derive each time.
         """
         client = fresh()
-        again = _derive(client) is _derive(client)
+        dek = _derive(client)
+        again = dek is _derive(client)
         expect("derive_dek: whether it returns an object again", expected=False, seen=again)
+        search("derive_dek", held_by(client.plugin, "the client"), [dek])
 
     @clause(DeriverSpec.describe_kek)
     def test_description(self, fresh: Fresh, other: Fresh) -> None:

@@ -44,14 +44,14 @@ class ErrorChecks(BackendChecks):
 
     @clause(BackendSpec)
     def test_unreachable(
-        self, fresh: Fresh, open_nowhere: Open | None, secrets: Sequence[Secret]
+        self, fresh: Fresh, harness: Any, open_nowhere: Open | None, secrets: Sequence[Secret]
     ) -> None:
         """Every hook raises UnavailableError if the service is not reached, or opening does.
 
         Cure: name the classes that your SDK raises when it does not connect in an
         ErrorTable, as UnavailableError.
         """
-        open_client = skip_without("open_unreachable", open_nowhere)
+        open_client = skip_without(harness, "open_unreachable", open_nowhere)
         when = "of a service that is not there"
         for error in self._refusals(fresh, open_client, UnavailableError, when):
             search_error(error, secrets)
@@ -63,7 +63,7 @@ class ErrorChecks(BackendChecks):
         Cure: name what your SDK raises at a refusal in an ErrorTable, as AccessDeniedError
         with the permission that is missing.
         """
-        open_client = skip_without("open_forbidden", harness.open_forbidden)
+        open_client = skip_without(harness, "open_forbidden")
         for error in self._refusals(fresh, open_client, AccessDeniedError, "that is not allowed"):
             search_error(error, secrets)
 

@@ -15,6 +15,8 @@ from kms_core.errors import DekSizeError, KekDisabledError, KekNotFoundError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, clients, expect, refused, skip_without
 from kms_core.testing._harness.harness import KekHarness
+from kms_core.testing._harness.leaks import search
+from kms_core.testing._harness.object_graph import held_by
 from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing.checks.kek_integrity import CONTEXT
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
@@ -113,15 +115,18 @@ class KekWrappingChecks:
 
     @clause(BackendSpec)
     def test_no_dek_is_kept(self, fresh: Fresh) -> None:
-        """A backend keeps no cache: it unwraps each time, and hands out no object again.
+        """A backend keeps no cache: it unwraps each time, hands out no object again, and has none
+        left in its client.
 
-        Cure: keep no cache of DEKs; core decides how long one is kept.
+        Cure: keep no cache of DEKs, and no last request or response; core decides how long one is
+        kept.
         """
         client, dek = fresh(), token_bytes(32)
         wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
         unwrap = partial(client.answer, "unwrap_dek", wrapped=wrapped, context=CONTEXT)
         seen = [dek, unwrap(), unwrap()]
         expect("unwrap_dek: how many objects, when no DEK is kept", 3, len({*map(id, seen)}))
+        search("unwrap_dek", held_by(client.plugin, "the client"), [dek])
 
     @clause(BackendSpec)
     def test_threads(self, fresh: Fresh) -> None:
@@ -177,7 +182,7 @@ class KekWrappingChecks:
         Cure: unwrap under the version that the WrappedDek names, and look a new one up when
         it is not known.
         """
-        rotate, dek = skip_without("rotate", harness.rotate), token_bytes(32)
+        rotate, dek = skip_without(harness, "rotate"), token_bytes(32)
         long_open = fresh()
         long_open.answer("describe_kek")
         before: WrappedDek = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
@@ -186,6 +191,11 @@ class KekWrappingChecks:
         after: WrappedDek = fresh().answer("wrap_dek", dek=dek, context=CONTEXT)
         _unwraps(long_open, after, dek, "of what was wrapped after the rotation, by another client")
         _unwraps(long_open, before, dek, "of what was wrapped before the rotation")
+        own: WrappedDek = long_open.answer("wrap_dek", dek=dek, context=CONTEXT)
+        _unwraps(fresh(), own, dek, "of what a client wrapped that was open before the rotation")
+        if own.kek_version:
+            told = long_open.answer("describe_kek").kek_version
+            expect("describe_kek after a rotation: the version that wraps", own.kek_version, told)
         if before.kek_version:
             changed = before.kek_version != after.kek_version
             expect("wrap_dek: whether rotation changes kek_version", expected=True, seen=changed)
@@ -197,7 +207,7 @@ class KekWrappingChecks:
         Cure: name the answer of your KMS that there is no such key as KekNotFoundError in
         an ErrorTable.
         """
-        open_kek, dek = skip_without("open_missing", harness.open_missing), token_bytes(32)
+        open_kek, dek = skip_without(harness, "open_missing"), token_bytes(32)
         with clients(open_kek, "kms") as fresh:
             _misses("describe_kek", lambda: fresh().call("describe_kek"))
             _misses("wrap_dek", lambda: fresh().call("wrap_dek", dek=dek, context=CONTEXT))
@@ -209,7 +219,7 @@ class KekWrappingChecks:
         Cure: name the answer of your KMS that the key is disabled as KekDisabledError in an
         ErrorTable.
         """
-        disable, client = skip_without("disable", harness.disable), fresh()
+        disable, client = skip_without(harness, "disable"), fresh()
         dek = token_bytes(32)
         wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
         disable()

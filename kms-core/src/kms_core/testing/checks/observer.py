@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import product
+from itertools import pairwise, product
 from typing import ClassVar, Literal
 
 import pytest
@@ -17,6 +19,12 @@ from kms_core.testing._harness.harness import ObserverHarness
 from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing.checks.shared import BackendChecks, Provoked
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_DURATION, _PRECISION = 86413.5271, 0.05
+"""Seconds that no clock, date or count looks like."""
+
+_UNITS = (1, 1e3, 1e6, 1e9)
 
 
 def _event(
@@ -110,13 +118,51 @@ class ObserverConformance(BackendChecks):
         Cure: note backend, operation, outcome and error of each event, as labels or as
         text.
         """
-        read, client = skip_without("read_notes", harness.read_notes), fresh()
+        read, client = skip_without(harness, "read_notes"), fresh()
         event = _event("noted-id", "unwrap_dek", "failed")
         client.answer("observe", event=event)
         client.close()
         notes = read()
         for told in (event.backend, event.operation, event.outcome, event.error):
             expect(f"observe: whether {told!r} is noted", expected=True, seen=str(told) in notes)
+
+    @clause(ObserverSpec.observe)
+    def test_declined(self, fresh: Fresh, harness: ObserverHarness) -> None:
+        """Notes ``declined`` as that, and never as a failure: nobody is to be woken by it.
+
+        Cure: note ``event.outcome`` as it is; an error does not mean that the call failed.
+        """
+        read, client = skip_without(harness, "read_notes"), fresh()
+        self.use(client)
+        before = read()
+        event = replace(_event(), outcome="declined", error="DekNotFoundError")
+        client.answer("observe", event=event)
+        client.close()
+        after = read()
+        for outcome, is_told in (("declined", True), ("failed", False)):
+            changed = _lines(after, outcome) != _lines(before, outcome)
+            told = (
+                f"observe of a call that was declined: whether it notes one that {outcome!r} tells"
+            )
+            expect(told, expected=is_told, seen=changed)
+
+    @clause(ObserverSpec.observe)
+    def test_seconds(self, fresh: Fresh, harness: ObserverHarness) -> None:
+        """Where it notes how long a call took, it notes it finer than by the second.
+
+        Cure: note ``event.seconds`` as it is, a float; or whole milliseconds.
+        """
+        read, client = skip_without(harness, "read_notes"), fresh()
+        before = _numbers(read())
+        client.answer("observe", event=replace(_event(), seconds=_DURATION))
+        client.close()
+        seen = _numbers(read())
+        sums = {a - b for a in seen for b in before} | seen
+        noted = [n / unit for n in sums for unit in _UNITS if 0 <= n / unit - int(_DURATION) <= 1]
+        if not noted:
+            pytest.skip("its notes tell no duration")
+        fine = any(abs(n - _DURATION) < _PRECISION for n in noted)
+        expect("observe: whether parts of seconds are noted", expected=True, seen=fine)
 
     @clause(BackendSpec)
     def test_threads(self, fresh: Fresh, harness: ObserverHarness) -> None:
@@ -131,6 +177,42 @@ class ObserverConformance(BackendChecks):
         if harness.read_notes is not None:
             notes = harness.read_notes()
             counts = {dek_id: notes.count(dek_id) for dek_id in ids}
-            if not any(counts.values()):
-                pytest.skip("its notes tell no dek_id, so nobody sees which of the calls it noted")
-            expect("observe in 16 threads: notes of each", dict.fromkeys(ids, 1), counts)
+            if any(counts.values()):
+                expect("observe in 16 threads: notes of each", dict.fromkeys(ids, 1), counts)
+                return
+            self._expect_same_totals(fresh, harness.read_notes)
+
+    def _expect_same_totals(self, fresh: Fresh, read: Callable[[], str]) -> None:
+        """Metrics tell no dek_id: as many calls in turn and at once have to add the same."""
+        notes = [read()]
+        for each in (_in_turn, race):
+            client = fresh()
+            each([partial(client.answer, "observe", event=_event())] * RACERS)
+            client.close()
+            notes.append(read())
+        in_turn, at_once = (_growth(before, after) for before, after in pairwise(notes))
+        expect("observe in 16 threads: what that adds to the notes", in_turn, at_once)
+
+
+def _in_turn(calls: Sequence[Callable[[], object]]) -> None:
+    for call in calls:
+        call()
+
+
+def _lines(notes: str, word: str) -> list[str]:
+    """Those with the word, and with no other outcome."""
+    others = {"done", "declined", "failed"} - {word}
+    lines = (line for line in notes.splitlines() if word in line)
+    return sorted(line for line in lines if not any(other in line for other in others))
+
+
+def _numbers(notes: str) -> set[float]:
+    return {float(number) for number in _NUMBER.findall(notes)}
+
+
+def _growth(before: str, after: str) -> float:
+    """How many lines more name the backend, or, where calls are counted, what is added to them."""
+    lines = [[one for one in n.splitlines() if _event().backend in one] for n in (before, after)]
+    more = len(lines[1]) - len(lines[0])
+    sums = [sum(float(n) for one in all_ for n in _NUMBER.findall(one)) for all_ in lines]
+    return more or round(sums[1] - sums[0], 6)

@@ -1,29 +1,26 @@
-"""What a client does with its login and its connections, from opening to close."""
+"""What a client does with its login, and to whom it shows that."""
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from time import monotonic, sleep
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
 
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import AuthenticationError, KmsError
 from kms_core.testing._harness.clauses import clause
-from kms_core.testing._harness.client import Client, Fresh, clients, expect, shown, skip_without
+from kms_core.testing._harness.client import Fresh, clients, expect, shown, skip_without
 from kms_core.testing._harness.elsewhere import elsewhere
 from kms_core.testing._harness.leaks import Secret, search
-from kms_core.testing._harness.wire import FaultyWire
-from kms_core.testing.checks.errors import Open, Requests
-from kms_core.testing.checks.wire import WireChecks
-
-_LONG = 10
-"""Seconds after which a connection that was closed is so on a busy machine too."""
+from kms_core.testing._harness.wire import FaultyWire, at_port
+from kms_core.testing.checks.wire import deks_of
+from kms_core.testing.checks.wire_limits import WireLimitChecks, ask_all
 
 
-class SessionChecks(WireChecks):
-    """The part of the suites about logins and connections."""
+class SessionChecks(WireLimitChecks):
+    """The part of the suites about logins, and about whom a client trusts."""
 
     @clause(BackendSpec)
     def test_expired_credentials(self, fresh: Fresh, harness: Any) -> None:
@@ -35,7 +32,7 @@ class SessionChecks(WireChecks):
         Cure: where the service refuses the token, log in again and repeat the call once; or name
         the refusal as AuthenticationError.
         """
-        expire, client = skip_without("expire_credentials", harness.expire_credentials), fresh()
+        expire, client = skip_without(harness, "expire_credentials"), fresh()
         for hook, arguments in self.requests(client).items():
             if hook == "delete_record":  # of a revision that replace_record has changed
                 continue
@@ -52,46 +49,37 @@ class SessionChecks(WireChecks):
 
     @clause(BackendSpec)
     def test_redirect(
-        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None, secrets: Sequence[Secret]
+        self, fresh: Fresh, wire: FaultyWire, through: Fresh, secrets: Sequence[Secret]
     ) -> None:
         """No credential and no DEK goes where a redirect leads, which is not the service.
 
         Cure: follow no redirect: turn it off in your HTTP client, and take 3xx for a failure.
         """
-        open_client, requests = skip_without("open_at", open_through), self.requests(fresh())
-        deks = [needs["dek"] for needs in requests.values() if "dek" in needs]
-        with clients(open_client, self.scheme) as through, elsewhere() as other:
+        requests = self.requests(fresh())
+        deks = deks_of(requests)
+        with elsewhere() as other:
             warm = through()
-            _ask_all(lambda: warm, requests)
+            ask_all(lambda: warm, requests)
             wire.spoil(f"redirects to {other.url}")
-            _ask_all(lambda: warm, requests)
-            _ask_all(through, requests)
+            ask_all(lambda: warm, requests)
+            ask_all(through, requests)
             texts = [("what it sent to whom a redirect names", text) for text in other.heard]
         search("every hook", texts, [*secrets, *deks])
 
-    @clause(BackendSpec.close)
-    def test_close_ends_connections(
-        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None
-    ) -> None:
-        """Ends the client's connections: core closes and opens a client again whose login is over.
+    @clause(BackendSpec)
+    def test_unproven_server(self, fresh: Fresh, harness: Any) -> None:
+        """Over TLS nothing is sent to a server that cannot prove its name.
 
-        Cure: close the client of your SDK, with its pool of connections.
+        Cure: leave the check of certificates on; let users give a CA of their own as a parameter.
         """
-        open_client, requests = skip_without("open_at", open_through), self.requests(fresh())
-        with clients(open_client, self.scheme) as through:
-            client = through()
-            _ask_all(lambda: client, requests)
-            client.close()
-            gc.collect()  # the traceback of an error, in a cycle with it, may hold a connection
-            until = monotonic() + _LONG
-            while wire.open and monotonic() < until:
-                sleep(0.01)
-            expect("close: how many connections stay open", 0, wire.open)
-
-
-def _ask_all(opens: Callable[[], Client], requests: Requests) -> None:
-    with suppress(KmsError):
-        client = opens()
-        for hook, arguments in requests.items():
-            with suppress(KmsError):
-                client.finish(hook, **arguments)
+        open_at, endpoint = skip_without(harness, "open_at"), skip_without(harness, "endpoint")
+        if not endpoint.startswith("http"):
+            pytest.skip("endpoint is no URL of http, so the kit does not know how it begins TLS")
+        requests = self.requests(fresh())
+        with elsewhere(over_tls=True) as other:
+            url = urlsplit(at_port(endpoint, other.server_port))._replace(scheme="https").geturl()
+            with clients(lambda: open_at(url), self.scheme, self.wire_patience) as unproven:
+                ask_all(unproven, requests)
+            heard = len(other.heard)
+        told = "every hook: how many requests a server gets whose certificate nobody trusts"
+        expect(told, 0, heard)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import logging
+import gc
+import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
@@ -15,7 +21,12 @@ from kms_core.errors import ClosedError, KmsError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, Scheme, answered, clients, expect
 from kms_core.testing._harness.leaks import Secret, search
-from kms_core.testing._harness.logs import every_record
+from kms_core.testing._harness.object_graph import walk
+from kms_core.testing._harness.traces import traces
+
+_DESCRIPTORS = Path("/dev/fd")
+_LONG = 10
+"""Seconds after which a connection that was closed is so on a busy machine too."""
 
 
 class Provoked(NamedTuple):
@@ -98,6 +109,27 @@ class BackendChecks(ABC):
         client.refuse(ClosedError, hook, "after close", **arguments)
 
     @clause(BackendSpec.close)
+    def test_close_frees_all(self, fresh: Fresh) -> None:
+        """Ends the client's connections and closes its files: core closes and opens a client again
+        whose login is over.
+
+        Cure: close the client of your SDK with its pool of connections, and what else you opened.
+        """
+        if not _DESCRIPTORS.is_dir():
+            pytest.skip("this system does not show what a process has open")
+        with ThreadPoolExecutor(1) as another:  # a program closes it in any of its threads
+            for _ in range(2):  # the first one opens what an SDK keeps once for all of them
+                before, client = _open_descriptors(), fresh()
+                self.use(client)
+                another.submit(self.use, client).result()
+                client.close()
+            gc.collect()  # the traceback of an error, in a cycle with it, may hold a connection
+            until = monotonic() + _LONG
+            while (left := len(_open_descriptors() - before)) and monotonic() < until:
+                sleep(0.01)
+        expect("close: how many connections and files stay open", 0, left)
+
+    @clause(BackendSpec.close)
     def test_close_leaves_others_open(self, fresh: Fresh) -> None:
         """Frees nothing that another client of the same service uses.
 
@@ -121,6 +153,8 @@ class BackendChecks(ABC):
         answer = client.answer(hook, **arguments)
         plugin = client.plugin
         texts = [("what it returns", repr(answer)), ("the client's repr", f"{plugin!r} {plugin}")]
+        configs = (value for _, value in walk(plugin, "") if isinstance(value, BackendConfig))
+        texts += [("the repr of its Config", repr(config)) for config in configs]
         search(hook, texts, secrets)
 
     @clause(BackendSpec)
@@ -130,17 +164,25 @@ class BackendChecks(ABC):
         secrets: Sequence[Secret],
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """No logger at any level, and nothing printed, shows key bytes or a credential.
+        """No logger at any level, and nothing printed, shows key bytes or a credential, nor does a
+        warning, a file that is written, a command line or the environment.
 
         Cure: put the calls of your SDK into ``mute_logging`` with the names of its loggers,
-        and print nothing.
+        print nothing, and keep what is secret in memory.
         """
         client = fresh()
-        with every_record() as records:
+        with traces(capsys) as texts:
             self.use(client)
             _, deks = self.provoke(fresh)
-        out, err = capsys.readouterr()
-        texts = [(f"a record of logger {r.name}", repr(vars(r))) for r in records]
-        texts += [("the log", shown) for shown in map(logging.Formatter().format, records)]
-        texts += [("standard output", out), ("standard error", err)]
         search("every hook", texts, [*secrets, *deks])
+
+
+def _open_descriptors() -> set[tuple[int, int, int]]:
+    """The sockets and files that this process has open, each as its number, device and inode."""
+    found = set()
+    for path in _DESCRIPTORS.iterdir():
+        with suppress(OSError):  # that of the listing itself
+            state = os.fstat(int(path.name))
+            if stat.S_ISSOCK(state.st_mode) or stat.S_ISREG(state.st_mode):
+                found.add((int(path.name), state.st_dev, state.st_ino))
+    return found

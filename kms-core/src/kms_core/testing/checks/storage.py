@@ -54,7 +54,7 @@ class StorageConformance(
         Cure: tell the code of a missing store from that of a missing record, and raise ConfigError
         for it. Else core makes new DEKs wherever a disk is not mounted or a name is mistyped.
         """
-        open_storage = skip_without("open_missing", harness.open_missing)
+        open_storage = skip_without(harness, "open_missing")
         with clients(open_storage, self.scheme) as missing:
             _tells_of_no_record("load_record", lambda: missing().call("load_record", dek_id="id"))
             _tells_of_no_record("list_dek_ids", lambda: missing().finish("list_dek_ids", prefix=""))

@@ -8,12 +8,19 @@ import pytest
 
 from kms_core._values import MAX_RECORD_SIZE, StoredRecord
 from kms_core.backend.hookspecs import BackendSpec, StorageSpec
-from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError
+from kms_core.errors import (
+    ConflictError,
+    DekExistsError,
+    DekNotFoundError,
+    ThrottledError,
+    UnavailableError,
+)
 from kms_core.testing._harness.clauses import clause
-from kms_core.testing._harness.client import Client, Fresh, expect, skip_without
+from kms_core.testing._harness.client import Client, Fresh, clients, expect, skip_without
 from kms_core.testing._harness.harness import StorageHarness
 from kms_core.testing._harness.racing import RACERS, race
 
+FULL = (ThrottledError, UnavailableError)
 _ODD_DATA = (
     b" \t a\r\n",
     b"\0\0a\0\0",
@@ -53,16 +60,34 @@ class StorageRecordChecks:
         second = client.answer("replace_record", dek_id="id", data=data[::-1], revision=first)
         _holds(fresh(), "id", data[::-1], second, "replace_record")
 
+    @pytest.mark.parametrize("there", [b"first", b""])
     @clause(StorageSpec.create_record)
-    def test_create_existing(self, fresh: Fresh) -> None:
-        """Raises DekExistsError, and the record is as before.
+    def test_create_existing(self, fresh: Fresh, there: bytes) -> None:
+        """Raises DekExistsError, and the record is as before, also an empty one.
 
         Cure: create only where nothing is, by one request of your service, and name its
         refusal as DekExistsError.
         """
-        revision = fresh().answer("create_record", dek_id="id", data=b"first")
+        revision = fresh().answer("create_record", dek_id="id", data=there)
         fresh().refuse(DekExistsError, "create_record", "again", dek_id="id", data=b"second")
-        _holds(fresh(), "id", b"first", revision, "create_record that was refused")
+        _holds(fresh(), "id", there, revision, "create_record that was refused")
+
+    @clause(StorageSpec.create_record)
+    def test_full_store(self, fresh: Fresh, harness: StorageHarness) -> None:
+        """Where there is no room raises an error that says nothing of what is stored.
+
+        It stores no piece of the record, and what is there stays as it is.
+
+        Cure: name what your service says of a full disk or a quota in an ErrorTable, as
+        ThrottledError or UnavailableError.
+        """
+        open_full = skip_without(harness, "open_full")
+        kept = fresh().answer("create_record", dek_id="kept", data=b"kept")
+        with clients(open_full, "storage") as full:
+            when, data = "where there is no room", bytes(MAX_RECORD_SIZE)
+            full().refuse(FULL, "create_record", when, dek_id="id", data=data)
+        fresh().refuse(DekNotFoundError, "load_record", f"after that, {when}", dek_id="id")
+        _holds(fresh(), "kept", b"kept", kept, f"create_record {when}")
 
     @clause(StorageSpec.replace_record)
     def test_replaced_record(self, fresh: Fresh) -> None:
@@ -228,7 +253,7 @@ class StorageRecordChecks:
         Cure: stop reading after MAX_RECORD_SIZE + 1 bytes; core then says that the record
         is too large.
         """
-        plant = skip_without("plant_record", harness.plant_record)
+        plant = skip_without(harness, "plant_record")
         plant("id", bytes(3 * MAX_RECORD_SIZE))
         client = fresh()
         revision = client.answer("create_record", dek_id="other", data=b"other")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from time import monotonic
 from typing import Any, ClassVar, NamedTuple
 
@@ -27,7 +28,7 @@ from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, clients, expect, skip_without
 from kms_core.testing._harness.leaks import Secret
 from kms_core.testing._harness.wire import MARK, Fault, FaultyWire
-from kms_core.testing.checks.errors import ErrorChecks, Open, search_error
+from kms_core.testing.checks.errors import ErrorChecks, Open, Requests, search_error
 
 FAILED = (UnavailableError, ThrottledError)
 """What a hook raises that does not know what became of its call."""
@@ -72,13 +73,22 @@ class WireChecks(ErrorChecks):
         yield wire
         wire.close()
 
+    wire_deadline: ClassVar[float] = inf
+    """After how many seconds core ends a call over a wire. Set it, and derive Config from
+    ServiceConfig, where the SDK has no time limit of its own."""
+
     @pytest.fixture
-    def open_through(self, harness: Any, wire: FaultyWire) -> Open | None:
+    def open_through(self, harness: Any, wire: FaultyWire) -> Open:
         """Opens a client of the service through the wire."""
-        if not harness.endpoint or harness.open_at is None:
-            return None
-        url = wire.to(harness.endpoint)
-        return lambda: harness.open_at(url)
+        open_at, endpoint = skip_without(harness, "open_at"), skip_without(harness, "endpoint")
+        url = wire.to(endpoint)
+        return lambda: open_at(url)
+
+    @pytest.fixture
+    def through(self, open_through: Open) -> Iterator[Fresh]:
+        """Opens and binds a client that reaches the service through the wire."""
+        with clients(open_through, self.scheme, self.wire_deadline) as through:
+            yield through
 
     @abstractmethod
     def questions(self, fresh: Fresh) -> Questions:
@@ -90,7 +100,7 @@ class WireChecks(ErrorChecks):
         self,
         fresh: Fresh,
         wire: FaultyWire,
-        open_through: Open | None,
+        through: Fresh,
         fault: Fault,
         secrets: Sequence[Secret],
     ) -> None:
@@ -102,24 +112,22 @@ class WireChecks(ErrorChecks):
         Cure: give each call a time limit, and name every error of the connection and every
         5xx in an ErrorTable, as UnavailableError.
         """
-        open_client = skip_without("open_at", open_through)
         requests = self.requests(fresh())
-        deks = [needs["dek"] for needs in requests.values() if "dek" in needs]
+        deks = deks_of(requests)
         warm_up = next(iter(requests))
-        with clients(open_client, self.scheme) as through:
-            client = through()
-            for hook, arguments in requests.items():
-                _wait_until_well(client, warm_up, requests[warm_up], self.wire_patience)
-                wire.spoil(fault)
-                error = client.refuse(FAILED, hook, f"over a wire that {fault}", **arguments)
-                wire.spoil(None)
-                search_error(error, [*secrets, *deks])
-                expect_in_time(wire, hook)
+        client = through()
+        for hook, arguments in requests.items():
+            _wait_until_well(client, warm_up, requests[warm_up], self.wire_patience)
+            wire.spoil(fault)
+            error = client.refuse(FAILED, hook, f"over a wire that {fault}", **arguments)
+            wire.spoil(None)
+            search_error(error, [*secrets, *deks])
+            expect_in_time(wire, hook)
 
     @pytest.mark.parametrize("fault", _OF_GATEWAYS)
     @clause(BackendSpec)
     def test_gateway_page(
-        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None, fault: Fault
+        self, fresh: Fresh, wire: FaultyWire, through: Fresh, fault: Fault
     ) -> None:
         """A page that a gateway answers says nothing of what is stored, whatever its status.
 
@@ -129,92 +137,86 @@ class WireChecks(ErrorChecks):
         Cure: take a status for an answer of your service only with what it alone sends,
         such as a code in a body of its form.
         """
-        for hook, error in self._errors_over(fresh, wire, open_through, fault):
+        for hook, error in self._errors_over(fresh, wire, through, fault):
             kind = type(error).__name__ if isinstance(error, _OF_WHAT_IS_STORED) else None
             expect(f"{hook} over a wire that {fault}: what it says is stored", None, kind)
 
     @pytest.mark.parametrize("fault", ["answers HTTP 404", "answers HTTP 502"])
     @clause(BackendSpec)
     def test_page_is_not_quoted(
-        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None, fault: Fault
+        self, fresh: Fresh, wire: FaultyWire, through: Fresh, fault: Fault
     ) -> None:
         """No message quotes what a gateway answers: it may be long, and hold what a terminal obeys.
 
         Cure: tell the status, and a code that you check by a pattern; quote no text of an answer.
         """
-        for hook, error in self._errors_over(fresh, wire, open_through, fault):
+        for hook, error in self._errors_over(fresh, wire, through, fault):
             told = f"{hook} over a wire that {fault}: whether it quotes the page"
             expect(told, expected=False, seen=MARK in str(error))
 
     def _errors_over(
-        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None, fault: Fault
+        self, fresh: Fresh, wire: FaultyWire, through: Fresh, fault: Fault
     ) -> Iterator[tuple[str, KmsError]]:
         """Each hook, and what it raises over the wire that fails."""
-        open_client = skip_without("open_at", open_through)
         requests = self.requests(fresh())
-        with clients(open_client, self.scheme) as through:
-            client = through()
-            for hook, arguments in requests.items():
-                wire.spoil(fault)
-                error = client.refuse(KmsError, hook, f"over a wire that {fault}", **arguments)
-                wire.spoil(None)
-                yield hook, error
-                clear_locals(error)  # as core does; they may hold the connection
+        client = through()
+        for hook, arguments in requests.items():
+            wire.spoil(fault)
+            error = client.refuse(KmsError, hook, f"over a wire that {fault}", **arguments)
+            wire.spoil(None)
+            yield hook, error
+            clear_locals(error)  # as core does; they may hold the connection
 
     @clause(BackendSpec)
-    def test_page_of_a_portal(
-        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None
-    ) -> None:
+    def test_page_of_a_portal(self, fresh: Fresh, wire: FaultyWire, through: Fresh) -> None:
         """A page with status 200, as a captive portal has it, proves nothing: no hook takes it.
 
         Cure: demand of each answer something that the service alone can know, such as an ETag or a
         field of JSON.
         """
-        open_client = skip_without("open_at", open_through)
         requests = self.requests(fresh())
-        with clients(open_client, self.scheme) as through:
-            client = through()
-            for hook in _WRITERS & requests.keys():
-                wire.spoil("answers HTTP 200")
-                when = "over a wire that answers any page"
-                error = client.refuse(KmsError, hook, when, **requests[hook])
-                wire.spoil(None)
-                kind = type(error).__name__ if isinstance(error, _OF_WHAT_IS_STORED) else None
-                expect(f"{hook} {when}: what it says is stored", None, kind)
+        client = through()
+        for hook in _WRITERS & requests.keys():
+            wire.spoil("answers HTTP 200")
+            when = "over a wire that answers any page"
+            error = client.refuse(KmsError, hook, when, **requests[hook])
+            wire.spoil(None)
+            kind = type(error).__name__ if isinstance(error, _OF_WHAT_IS_STORED) else None
+            expect(f"{hook} {when}: what it says is stored", None, kind)
 
     @clause(BackendSpec)
-    def test_hang_at_opening(
-        self, fresh: Fresh, wire: FaultyWire, open_through: Open | None
-    ) -> None:
+    def test_hang_at_opening(self, fresh: Fresh, wire: FaultyWire, through: Fresh) -> None:
         """Opening ends in time where the service hangs: with an error that says so, or a client.
 
         Cure: give what you ask at opening a time limit too, or ask nothing there.
         """
-        open_client = skip_without("open_at", open_through)
         self.use(fresh())
         wire.spoil("hangs")
-        with suppress(*FAILED), clients(open_client, self.scheme) as through:
+        with suppress(*FAILED):
             through()
         expect_in_time(wire, "opening")
 
     @clause(BackendSpec)
-    def test_late_answer(self, fresh: Fresh, wire: FaultyWire, open_through: Open | None) -> None:
+    def test_late_answer(self, fresh: Fresh, wire: FaultyWire, through: Fresh) -> None:
         """An answer that comes too late is never taken for that to the next call.
 
         Cure: close a connection whose answer did not come in time; use it for no other
         call.
         """
-        open_client = skip_without("open_at", open_through)
         hook, answers = self.questions(fresh)
-        with clients(open_client, self.scheme) as through:
-            client = through()
-            _wait_until_well(client, hook, answers[0][0], self.wire_patience)
-            wire.spoil("answers late", times=1)
-            for arguments, answer in answers:
-                with suppress(*FAILED):
-                    seen = client.call(hook, **arguments)
-                    expect(f"{hook} after an answer that came too late", answer, seen)
+        client = through()
+        _wait_until_well(client, hook, answers[0][0], self.wire_patience)
+        wire.spoil("answers late", times=1)
+        for arguments, answer in answers:
+            with suppress(*FAILED):
+                seen = client.call(hook, **arguments)
+                expect(f"{hook} after an answer that came too late", answer, seen)
         expect_in_time(wire, hook)
+
+
+def deks_of(requests: Requests) -> Sequence[bytes]:
+    """The DEKs that the hooks are given."""
+    return [needs["dek"] for needs in requests.values() if "dek" in needs]
 
 
 def _wait_until_well(
