@@ -80,10 +80,12 @@ class ErrorTable:
                 super().__init__(f"HTTP {status} {code}")
                 self.status, self.code = status, code
 
+
         def find_clues(error: Exception) -> Iterator[Clue]:
             if isinstance(error, Refused):  # the service's own code says most, 5 is any 5xx
                 yield from (error.code, error.status, error.status // 100)
             yield from type(error).__mro__
+
 
         AWAY = Meaning(UnavailableError, "no answer of the service's; check endpoint and network")
         CALL = ErrorTable(
