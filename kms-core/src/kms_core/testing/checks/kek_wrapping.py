@@ -123,6 +123,7 @@ class KekWrappingChecks:
         """
         client, dek = fresh(), token_bytes(32)
         wrapped = client.answer("wrap_dek", dek=dek, context=CONTEXT)
+        search("wrap_dek", held_by(client.plugin, "the client"), [dek])
         unwrap = partial(client.answer, "unwrap_dek", wrapped=wrapped, context=CONTEXT)
         seen = [dek, unwrap(), unwrap()]
         expect("unwrap_dek: how many objects, when no DEK is kept", 3, len({*map(id, seen)}))
