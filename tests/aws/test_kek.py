@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import replace
+from functools import partial
 from secrets import token_bytes, token_hex
 
 import pytest
@@ -15,7 +18,8 @@ from kms_core import (
     UnwrapError,
     open_kms,
 )
-from tests.aws.cloud import Cloud, start_proxy
+from tests.aws.cloud import REGION, Cloud, start_proxy
+from tests.fakes.proxy import Exchange
 
 CONTEXT = {"dek_id": "volume/é", "size": "32"}
 KEY_ID_IN_MOTOS_CIPHERTEXT = 36
@@ -166,3 +170,50 @@ def test_record_copied_to_another_id(cloud: Cloud) -> None:
         with pytest.raises(UnwrapError):
             kms.get_dek("copied", create=True)
         assert s3.get_object(Bucket=bucket, Key="copied.json")["Body"].read() == copy
+
+
+def rotation_of(cloud: Cloud, name: str) -> tuple[str, str]:
+    """Which key in which region the command of a KEK rotates."""
+    words = shlex.split(cloud.open_kek(name).rotation_command())
+    assert words[:3] == ["aws", "kms", "rotate-key-on-demand"]
+    options = dict(zip(words[3::2], words[4::2], strict=True))
+    assert options.pop("--endpoint-url") == cloud.endpoint
+    key, region = options.pop("--key-id"), options.pop("--region")
+    assert options == {}
+    return key, region
+
+
+def test_the_command_that_rotates_it(cloud: Cloud) -> None:
+    """It takes no alias."""
+    arn = cloud.make_key()
+    for name in (arn, arn.rpartition("/")[2], make_alias(cloud, arn)):
+        assert rotation_of(cloud, name) == (arn, REGION)
+
+
+def test_the_rotation_that_the_command_names(moto: Cloud) -> None:
+    kek, dek = moto.open_kek(make_alias(moto, moto.make_key())), token_bytes(32)
+    wrapped = kek.wrap_dek(dek, CONTEXT)
+    key, region = rotation_of(moto, wrapped.kek_id)
+    moto.admin("kms", region).rotate_key_on_demand(KeyId=key)
+    assert kek.unwrap_dek(wrapped, CONTEXT) == dek
+
+
+def be_a_replica(exchange: Exchange, primary: str) -> None:
+    """Answer as DescribeKey does of a replica: no server here has any."""
+    reply = exchange.forward()
+    answer = json.loads(reply.body)
+    answer["KeyMetadata"]["MultiRegionConfiguration"] = {
+        "MultiRegionKeyType": "REPLICA",
+        "PrimaryKey": {"Arn": primary, "Region": "us-east-1"},
+        "ReplicaKeys": [{"Arn": answer["KeyMetadata"]["Arn"], "Region": REGION}],
+    }
+    reply.body = json.dumps(answer).encode()
+    exchange.answer(reply)
+
+
+def test_a_replica_is_rotated_by_its_primary_key(moto: Cloud) -> None:
+    key = moto.make_key(MultiRegion=True)
+    primary = key.replace(REGION, "us-east-1")
+    with start_proxy(moto) as proxy:
+        proxy.spoil("DescribeKey", partial(be_a_replica, primary=primary))
+        assert rotation_of(proxy.cloud, key) == (primary, "us-east-1")

@@ -132,6 +132,36 @@ def test_each_record_says_whether_it_has_one(cloud: Cloud, key: str, pinned: str
         without.unwrap_dek(authenticated, CONTEXT)
 
 
+def test_records_from_before_it_open_where_the_key_is_configured_twice(
+    cloud: Cloud, key: str, pinned: str
+) -> None:
+    """Then a rewrap brings them under it, and the second one goes."""
+    without, store = cloud.kek_parameters(key), cloud.storage_parameters(cloud.make_container())
+    with_it = without | {"authKey": pinned}
+    with open_kms(without, store) as kms:
+        dek = kms.create_dek("id")
+    with open_kms([with_it, without], store) as kms:
+        assert kms.get_dek("id") == dek
+        new = kms.create_dek("new")
+        assert [one.outcome for one in kms.rewrap_deks(prefix="id")] == ["done"]
+    with open_kms(with_it, store) as kms:
+        assert (kms.get_dek("id"), kms.get_dek("new")) == (dek, new)
+
+
+def test_an_altered_record_is_told_as_one_where_the_key_is_configured_twice(
+    cloud: Cloud, key: str, pinned: str
+) -> None:
+    """And not as of the other configuration."""
+    without = cloud.kek_parameters(key)
+    with_it = without | {"authKey": pinned}
+    for wrapping in (without, with_it):
+        with open_kek(wrapping) as kek:
+            blob = kek.wrap(b"data", {})
+        for keks in ([with_it, without], [without, with_it]):
+            with open_kek(keks) as both, pytest.raises(UnwrapError, match="it was altered"):
+                both.unwrap(blob[:-1] + bytes([blob[-1] ^ 1]), {})
+
+
 def test_another_authentication_key(cloud: Cloud, key: str, pinned: str) -> None:
     wrapped = cloud.open_kek(key, authKey=pinned).wrap_dek(b"d" * 32, CONTEXT)
     assert cloud.open_kek(key, authKey=pinned).unwrap_dek(wrapped, CONTEXT) == b"d" * 32

@@ -312,3 +312,10 @@ def test_record_copied_to_another_id(cloud: Cloud) -> None:
         with pytest.raises(UnwrapError):
             kms.get_dek("copied", create=True)
         assert admin.download_blob("copied.json").readall() == copy
+
+
+@pytest.mark.parametrize(("vault_type", "option"), [(PLAIN, "--vault-name"), (HSM, "--hsm-name")])
+def test_the_command_that_rotates_it(cloud: Cloud, vault_type: str, option: str) -> None:
+    key = cloud.vaults[vault_type].make_key("RSA-HSM")
+    command = cloud.open_kek(key, vault_type).rotation_command()
+    assert command == f"az keyvault key rotate {option} {VAULT} --name {key}"

@@ -204,3 +204,12 @@ def test_account_that_google_does_not_know(cloud: Cloud, name: str) -> None:
     del cloud.accounts.known[account.email]
     kek = cloud.open_kek(name, credentialsPath=str(account.file))
     assert "check credentialsPath" in str(fails(AuthenticationError, kek.describe_kek))
+
+
+def test_the_command_that_rotates_it(cloud: Cloud, name: str, kek: GcpKek) -> None:
+    project, location, ring = cloud.resource(name).split("/")[1:6:2]
+    assert kek.rotation_command() == (
+        f"gcloud kms keys versions create --key={name} --keyring={ring} --location={location} "
+        f"--project={project} --primary"
+    )
+    assert cloud.kms.seen == []

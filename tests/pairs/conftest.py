@@ -30,11 +30,16 @@ CLOUDS = ("aws", "azure", "gcp")
 @pytest.fixture(params=CLOUDS)
 def kek(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What the config says of a new KEK in each cloud."""
-    if request.param == "aws":
+    return make_kek(request, request.param)
+
+
+def make_kek(request: pytest.FixtureRequest, name: str) -> dict[str, Any]:
+    """What the config says of a new KEK in this cloud."""
+    if name == "aws":
         aws = request.getfixturevalue("moto")
         return {"backend": "aws", "keyName": aws.make_key(), **aws.parameters}
-    cloud = request.getfixturevalue(request.param)
-    if request.param == "azure":
+    cloud = request.getfixturevalue(name)
+    if name == "azure":
         key = cloud.vaults["vault.azure.net"].make_key("RSA")
         parameters: dict[str, Any] = cloud.kek_parameters(key)
         return parameters

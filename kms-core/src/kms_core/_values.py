@@ -218,7 +218,8 @@ class Event:
         backend: as in its CallStart.
         dek_id: as in its CallStart.
         outcome: ``done``, or ``failed`` with an error; or ``declined``, when a hook answered as it
-            should with an error that core goes by: no such record, or one that is there already.
+            should with an error that core goes by: no such record, one that is there already, or
+            what another KEK wrapped.
         seconds: how long it took.
         error: the class name of what it raised, if it raised.
         made: whether this very call made the DEK; None unless it is a ``get_dek`` or
