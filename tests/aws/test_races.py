@@ -18,7 +18,6 @@ def config(moto: Cloud) -> dict[str, Any]:
     return {"kek": more | kek, "storage": more | storage}
 
 
-@pytest.mark.timeout(900)
 def test_one_winner_among_processes(config: dict[str, Any], *, long: bool) -> None:
     processes = 64 if long else 16
     around = "tests.fakes.aws.recording:record_calls"

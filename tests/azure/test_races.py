@@ -18,7 +18,6 @@ def config(cloud: Cloud) -> dict[str, Any]:
     return {"kek": kek, "storage": cloud.storage_parameters(cloud.make_container()) | patient}
 
 
-@pytest.mark.timeout(900)
 def test_one_winner_among_processes(config: dict[str, Any], *, long: bool) -> None:
     processes = 64 if long else 8
     around = "tests.fakes.azure.recording:record_calls"

@@ -33,9 +33,7 @@ def uris(cloud: Cloud) -> tuple[str, str]:
 def run(*arguments: object) -> str:
     command = [sys.executable, *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        command, env=environment, check=False, capture_output=True, text=True, timeout=300
-    )
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -23,7 +23,7 @@ from kms_core.testing._harness.client import expect
 Source: TypeAlias = str | Mapping[str, Any]
 """A URI, or a mapping with ``backend`` that JSON can hold."""
 
-_PATIENCE = 120  # seconds after which a child that mixes up its parent's connection is given up
+_PATIENCE = 600  # seconds after which a child that mixes up its parent's connection is given up
 
 
 def assert_one_winner(
