@@ -61,6 +61,10 @@ class AwsKekConformance(OnServer, KekConformance):
             attempts=int(HANGING["maxAttempts"]),
             disable=lambda: kms.disable_key(KeyId=key.rpartition("/")[2]),
             rotate=(lambda: cloud.rotate(key)) if self.rotates else None,
+            wrap_foreign=lambda data: (
+                kms.encrypt(KeyId=key, Plaintext=data)["CiphertextBlob"],
+                "",
+            ),
             secrets=[ACCESS_KEY],
         )
 
@@ -93,6 +97,7 @@ class TestKekOnMiniStack(AwsKekConformance):
                 "test_errors_show_no_secret",
                 "test_errors_carry_no_secret",
                 "test_logs_show_no_secret",
+                "test_altered_foreign",
             ),
             "an altered ciphertext decrypts to an altered plaintext",
         ),
@@ -122,6 +127,7 @@ class AwsStorageConformance(OnServer, StorageConformance):
             plant_name=lambda name: put(Key=name, Body=b"foreign"),
             plant_record=lambda dek_id, data: put(Key=f"{dek_id}.json", Body=data),
             keep_old_records=lambda: cloud.keep_versions(bucket),
+            plant_object=lambda name, data: put(Key=name, Body=data),
             secrets=[ACCESS_KEY],
         )
 

@@ -48,6 +48,7 @@ class AzureKekConformance(KekConformance):
             attempts=HANGING["maxAttempts"],
             disable=lambda: setattr(version, "enabled", False),
             rotate=lambda: vault.rotate(key),
+            wrap_foreign=lambda data: (version.wrap(version.algorithm, data), version.name),
             secrets=[CLIENT_SECRET],
         )
 
@@ -95,5 +96,6 @@ class TestBlobStorage(StorageConformance):
             plant_record=lambda dek_id, data: put(encode_object_name(dek_id), data),
             plant_name=lambda name: put(name, b"foreign"),
             keep_old_records=lambda: cloud.store.keeping.add(container),
+            plant_object=put,
             secrets=[CLIENT_SECRET],
         )

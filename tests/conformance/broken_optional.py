@@ -6,8 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kms_core import KekInfo, KmsError, UnavailableError, UnwrapError
-from kms_core.backend import Context, ListedRecord, WrappedDek, hookimpl
-from tests.conformance.small_kms import SmallKek
+from kms_core.backend import (
+    Context,
+    ListedRecord,
+    WrappedDek,
+    decode_object_name,
+    hookimpl,
+)
+from tests.conformance.small_kms import ALGORITHM, SmallKek
 from tests.conformance.small_store import SmallStorage
 
 
@@ -104,6 +110,36 @@ class TellsOtherKekAsAltered(SmallKek):
         return UnwrapError()
 
 
+class UnwrapsOnlyItsOwn(SmallKek):
+    breaks = ("test_unwrap_foreign",)
+
+    @hookimpl
+    def unwrap_foreign(self, ciphertext: bytes, kek_version: str) -> bytes:
+        wrapped = WrappedDek(ciphertext, self.kek_id, kek_version, ALGORITHM)
+        return self.unwrap_dek(wrapped, {})
+
+
+class UnwrapsOnlyTheNewest(SmallKek):
+    breaks = ("test_unwrap_foreign",)
+
+    @hookimpl
+    def unwrap_foreign(self, ciphertext: bytes, kek_version: str) -> bytes:
+        if kek_version:
+            raise UnwrapError
+        return super().unwrap_foreign(ciphertext, kek_version)
+
+
+class UnwrapsAnythingForeign(SmallKek):
+    breaks = ("test_altered_foreign",)
+
+    @hookimpl
+    def unwrap_foreign(self, ciphertext: bytes, kek_version: str) -> bytes:
+        try:
+            return super().unwrap_foreign(ciphertext, kek_version)
+        except UnwrapError:
+            return bytes(32)
+
+
 class IsNeverWell(SmallKek):
     breaks = ("test_health",)
 
@@ -161,6 +197,30 @@ class CountsNoDeleted(SmallStorage):
 
     def remove(self, dek_id: str) -> None:
         del self.service.records[self.key(dek_id)]
+
+
+class DecodesForeignNames(SmallStorage):
+    breaks = ("test_objects_of_others",)
+
+    @hookimpl
+    def list_objects(self, prefix: str) -> Iterator[str]:
+        return (decode_object_name(n) or n for n in super().list_objects(prefix))
+
+
+class ListsOtherObjects(SmallStorage):
+    breaks = ("test_objects_of_others",)
+
+    @hookimpl
+    def list_objects(self, prefix: str) -> Iterator[str]:
+        return super().list_objects("")
+
+
+class ReadsTheRecordInstead(SmallStorage):
+    breaks = ("test_missing_object", "test_objects_of_others")
+
+    @hookimpl
+    def load_object(self, name: str) -> bytes:
+        return super().load_object(f"{name.removesuffix('.json')}.json")
 
 
 class ProbesByWriting(SmallStorage):

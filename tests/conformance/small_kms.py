@@ -132,6 +132,11 @@ class SmallKms(Service):
         self.keks = {name: [os.urandom(32)] for name in ("one", "two")}
         self.disabled = False
 
+    def wrap_foreign(self, key: bytes) -> tuple[bytes, str]:
+        """Wrap as another program does, under the KEK ``one``."""
+        nonce, versions = os.urandom(12), self.keks["one"]
+        return nonce + AESGCM(versions[-1]).encrypt(nonce, key, None), str(len(versions))
+
 
 class SmallKek(SmallBackend, KekSpec):
     service: SmallKms
@@ -194,6 +199,16 @@ class SmallKek(SmallBackend, KekSpec):
     def rotation_command(self) -> str:
         self._describe()
         return f"small rotate {self.name}"
+
+    @hookimpl
+    def unwrap_foreign(self, ciphertext: bytes, kek_version: str) -> bytes:
+        self.reach()
+        self.check_enabled()
+        cipher = self.cipher(kek_version or self._describe().kek_version)
+        try:
+            return cipher.decrypt(ciphertext[:12], ciphertext[12:], None)
+        except InvalidTag:
+            raise self.error(UnwrapError()) from None
 
     @hookimpl
     def check_health(self) -> None:

@@ -24,6 +24,7 @@ class SmallStore(Service):
         super().__init__()
         self.records: dict[str, StoredRecord] = {}
         self.foreign: set[str] = set()
+        self.objects: dict[str, bytes] = {}
         self.lock = RLock()
         self.old: list[str] = []
         self.keeps_old = False
@@ -83,6 +84,18 @@ class SmallStorage(SmallBackend, StorageSpec):
 
     def count_old(self, prefix: str) -> int:
         return sum(dek_id.startswith(prefix) for dek_id in self.service.old)
+
+    @hookimpl
+    def list_objects(self, prefix: str) -> Iterator[str]:
+        self.reach()
+        return (name for name in list(self.service.objects) if name.startswith(prefix))
+
+    @hookimpl
+    def load_object(self, name: str) -> bytes:
+        self.reach()
+        if name not in self.service.objects:
+            raise self.error(DekNotFoundError("it is not there"))
+        return self.service.objects[name]
 
     @hookimpl
     def check_health(self) -> None:

@@ -87,6 +87,7 @@ class KekSuite(WithEcho, KekConformance):
             attempts=1,
             rotate=lambda: service.keks["one"].append(os.urandom(32)),
             disable=lambda: setattr(service, "disabled", True),
+            wrap_foreign=service.wrap_foreign,
             secrets=[service.credential, *service.keks["one"]],
         )
 
@@ -127,6 +128,7 @@ class StorageSuite(WithEcho, StorageConformance):
             plant_record=lambda i, data: service.records.update({i: StoredRecord(data, "planted")}),
             plant_name=service.foreign.add,
             keep_old_records=lambda: setattr(service, "keeps_old", True),
+            plant_object=service.objects.__setitem__,
             secrets=[service.credential],
         )
 

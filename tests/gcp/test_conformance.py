@@ -8,7 +8,7 @@ import pytest
 
 from kms_core.testing import KekConformance, KekHarness, StorageConformance, StorageHarness
 from kms_gcp.kek import GcpKek
-from tests.fakes.gcp.kms_server import Algorithm, Level, State
+from tests.fakes.gcp.kms_server import Algorithm, Level, State, seal
 from tests.gcp.cloud import HANGING, Cloud
 
 
@@ -36,6 +36,7 @@ class GcpKekConformance(KekConformance):
             open_at=open_at if self.wired else None,
             disable=lambda: setattr(version, "state", State.DISABLED),
             rotate=cloud.key(key).rotate,
+            wrap_foreign=lambda data: (seal(1, version.secret, data), "1"),
             secrets=[cloud.account.private_key],
         )
 
@@ -69,5 +70,6 @@ class TestStorage(StorageConformance):
             plant_record=lambda dek_id, data: put(bucket, f"{dek_id}.json", data),
             plant_name=lambda name: put(bucket, name, b"foreign"),
             keep_old_records=lambda: cloud.front.keep_versions(bucket),
+            plant_object=lambda name, data: put(bucket, name, data),
             secrets=[cloud.account.private_key],
         )

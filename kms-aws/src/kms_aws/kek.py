@@ -104,6 +104,12 @@ class AwsKek(KekSpec):
         return WrappedDek(read_part(reply, "CiphertextBlob", bytes), key_arn, "", _ALGORITHM)
 
     @hookimpl
+    def unwrap_foreign(self, ciphertext: bytes, kek_version: str) -> bytes:
+        if kek_version or not 1 <= len(ciphertext) <= _MAX_CIPHERTEXT:
+            raise UnwrapError
+        return read_part(self._open(ciphertext, {}), "Plaintext", bytes)
+
+    @hookimpl
     def describe_kek(self) -> KekInfo:
         key = self._describe(self._key_arn or self._key_name)
         arn, state = read_part(key, "Arn", str), key.get("KeyState", "of unknown state")
@@ -134,10 +140,13 @@ class AwsKek(KekSpec):
         return self._key_arn
 
     def _unwrap(self, wrapped: WrappedDek, context: Context) -> DecryptResponseTypeDef:
+        _check(wrapped, self._find_key())
+        return self._open(wrapped.ciphertext, context)
+
+    def _open(self, ciphertext: bytes, context: Context) -> DecryptResponseTypeDef:
         key_arn = self._find_key()
-        _check(wrapped, key_arn)
         try:
-            reply = self._decrypt(key_arn, wrapped.ciphertext, context)
+            reply = self._decrypt(key_arn, ciphertext, context)
         except UnwrapError:
             self._require_same(key_arn)
             raise

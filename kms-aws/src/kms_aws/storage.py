@@ -76,13 +76,7 @@ class AwsStorage(StorageSpec):
 
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
-        name = encode_object_name(dek_id)
-        client = self._client.get()
-        with muted(), translate_errors(LOAD, "s3:GetObject", self._resource(name)):
-            reply = client.get_object(**self._place, Key=self._key(name))
-            data = _read(reply)
-            _require_intact(reply, data)
-        return StoredRecord(data, read_part(reply, "ETag", str))
+        return self._load(encode_object_name(dek_id))
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
@@ -107,12 +101,20 @@ class AwsStorage(StorageSpec):
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        return (dek_id for dek_id, _ in self._list(_RECORDS, prefix))
+        return (dek_id for dek_id, _ in self._list_ids(_RECORDS, prefix))
 
     @hookimpl
     def count_old_records(self, prefix: str) -> int:
-        found = self._list(_VERSIONS, prefix)
+        found = self._list_ids(_VERSIONS, prefix)
         return sum(not read_part(version, "IsLatest", bool) for _, version in found)
+
+    @hookimpl
+    def list_objects(self, prefix: str) -> Iterator[str]:
+        return (name for name, _ in self._list(_RECORDS, prefix))
+
+    @hookimpl
+    def load_object(self, name: str) -> bytes:
+        return self._load(name).data
 
     @hookimpl
     def describe_storage(self) -> StorageInfo:
@@ -130,16 +132,25 @@ class AwsStorage(StorageSpec):
         """The object as a policy names it."""
         return f"{self._arn}{'/object' if self._config.access_point else ''}/{self._key(name)}"
 
-    def _find_id(self, key: str) -> str | None:
-        if not key.startswith(self._prefix):  # not every store looks at what is asked for
-            return None
-        return decode_object_name(key.removeprefix(self._prefix))
+    def _load(self, name: str) -> StoredRecord:
+        client = self._client.get()
+        with muted(), translate_errors(LOAD, "s3:GetObject", self._resource(name)):
+            reply = client.get_object(**self._place, Key=self._key(name))
+            data = _read(reply)
+            _require_intact(reply, data)
+        return StoredRecord(data, read_part(reply, "ETag", str))
+
+    def _list_ids(self, listing: _Listing, prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Each dek_id with the prefix, and what the store lists of it."""
+        for name, found in self._list(listing, encode_object_prefix(prefix)):
+            dek_id = decode_object_name(name)
+            if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
+                yield dek_id, found
 
     def _list(self, listing: _Listing, prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Each dek_id with the prefix, and what the store lists of it."""
+        """Each name with the prefix, below the folder, and what the store lists of it."""
         client: Any = self._client.get()
-        pages = client.get_paginator(listing.call)
-        start = self._key(encode_object_prefix(prefix))
+        pages, start = client.get_paginator(listing.call), self._key(prefix)
         replies = iter(pages.paginate(**self._place, Prefix=start))
         while True:
             self._client.get()  # a listing may outlive its credentials
@@ -150,9 +161,9 @@ class AwsStorage(StorageSpec):
             if read_part(reply, "IsTruncated", bool):  # a page that lacks it is no answer of S3's
                 read_part(reply, listing.mark, str)  # or the rest would be missing
             for found in read_part({listing.part: [], **reply}, listing.part, list):
-                dek_id = self._find_id(read_part(found, "Key", str))
-                if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
-                    yield dek_id, found
+                key = read_part(found, "Key", str)
+                if key.startswith(start):  # not every store looks at what is asked for
+                    yield key.removeprefix(self._prefix), found
 
     def _store(self, dek_id: str, data: bytes, table: ErrorTable, **condition: str) -> str:
         """Write, and do not believe that it was done before the store has shown the bytes."""

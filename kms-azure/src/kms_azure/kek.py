@@ -106,6 +106,16 @@ class AzureKek(KekSpec):
         return self._sealer.unseal(*self._open(wrapped, algorithm), context)
 
     @hookimpl
+    def unwrap_foreign(self, ciphertext: bytes, kek_version: str) -> bytes:
+        if not kek_version:
+            kek_version = self._describe().kek_version
+        fitting = (name for name, sizes in _WRAPPED_SIZES.items() if len(ciphertext) in sizes)
+        algorithm = next(fitting, None)
+        if algorithm is None or not _VERSION.fullmatch(kek_version):
+            raise UnwrapError
+        return self._convert("unwrapKey", kek_version, algorithm, ciphertext)
+
+    @hookimpl
     def describe_kek(self) -> KekInfo:
         return self._describe()
 

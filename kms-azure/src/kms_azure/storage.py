@@ -63,13 +63,7 @@ class AzureStorage(StorageSpec):
 
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
-        blob = self._blob(encode_object_name(dek_id))
-        with self._translated("blobs/read", encode_object_name(dek_id)):
-            found = blob.download_blob()
-            data, known = found.read(_ENOUGH), found.properties
-        if len(data) < _ENOUGH:
-            _check_md5(data, known.content_settings.content_md5)
-        return StoredRecord(data, read_part({"ETag": known.etag}, "ETag", str))
+        return self._load(encode_object_name(dek_id))
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
@@ -105,13 +99,21 @@ class AzureStorage(StorageSpec):
 
     @hookimpl
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        found = self._list(self._container.list_blob_names, prefix)
-        return self._find_ids(found, prefix)
+        return self._find_ids(self._list_names(encode_object_prefix(prefix)), prefix)
 
     @hookimpl
     def count_old_records(self, prefix: str) -> int:
-        found = self._list(self._container.list_blobs, prefix, include=_OLD)
-        return sum(1 for _ in self._find_ids((b.name for b in found if _is_old(b)), prefix))
+        found = self._list(self._container.list_blobs, encode_object_prefix(prefix), include=_OLD)
+        names = (self._find_name(blob.name) for blob in found if _is_old(blob))
+        return sum(1 for _ in self._find_ids(names, prefix))
+
+    @hookimpl
+    def list_objects(self, prefix: str) -> Iterator[str]:
+        return self._list_names(prefix)
+
+    @hookimpl
+    def load_object(self, name: str) -> bytes:
+        return self._load(name).data
 
     @hookimpl
     def describe_storage(self) -> StorageInfo:
@@ -125,10 +127,18 @@ class AzureStorage(StorageSpec):
     def _blob(self, name: str) -> BlobClient:
         return self._container.get_blob_client(self._prefix + name)
 
+    def _load(self, name: str) -> StoredRecord:
+        with self._translated("blobs/read", name):
+            found = self._blob(name).download_blob()
+            data, known = found.read(_ENOUGH), found.properties
+        if len(data) < _ENOUGH:
+            _check_md5(data, known.content_settings.content_md5)
+        return StoredRecord(data, read_part({"ETag": known.etag}, "ETag", str))
+
     def _list(self, call: Callable[..., Any], prefix: str, **what: Any) -> Iterator[Any]:
         """What the call lists, page by page."""
         pages = call(
-            name_starts_with=self._prefix + encode_object_prefix(prefix),
+            name_starts_with=self._prefix + prefix,
             results_per_page=_PAGE_SIZE,
             raw_response_hook=_require_listing,
             **what,
@@ -141,10 +151,16 @@ class AzureStorage(StorageSpec):
                 found = [*page]
             yield from found
 
-    def _find_ids(self, names: Iterator[Any], prefix: str) -> Iterator[str]:
-        for found in names:
-            name = read_part({"Name": found}, "Name", str)
-            dek_id = decode_object_name(name.removeprefix(self._prefix))
+    def _list_names(self, prefix: str) -> Iterator[str]:
+        return map(self._find_name, self._list(self._container.list_blob_names, prefix))
+
+    def _find_name(self, found: object) -> str:
+        """The name below the folder."""
+        return read_part({"Name": found}, "Name", str).removeprefix(self._prefix)
+
+    @staticmethod
+    def _find_ids(names: Iterator[str], prefix: str) -> Iterator[str]:
+        for dek_id in map(decode_object_name, names):
             if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
                 yield dek_id
 

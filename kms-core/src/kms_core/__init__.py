@@ -17,6 +17,7 @@ from kms_core._values import (
 )
 from kms_core.errors import (
     AccessDeniedError,
+    ArchiveError,
     AuthenticationError,
     BackendAmbiguousError,
     BackendContractError,
@@ -49,6 +50,7 @@ __all__ = [
     "MAX_DEK_ID_SIZE",
     "MAX_DEK_SIZE",
     "AccessDeniedError",
+    "ArchiveError",
     "AuthenticationError",
     "BackendAmbiguousError",
     "BackendContractError",

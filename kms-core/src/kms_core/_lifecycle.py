@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from kms_core._events import Observers, observe
 from kms_core._facade import Facade
@@ -16,9 +15,12 @@ from kms_core.errors import ConfigError
 
 if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
     from kms_core._deks.derived import DerivedDeks
+    from kms_core._deks.records import Records
     from kms_core._deks.stored import StoredDeks
     from kms_core._deks.upkeep import Rewrap, Upkeep
 
+
+T = TypeVar("T")
 
 AS_USUAL = Bulk()
 
@@ -217,7 +219,7 @@ class Lifecycle(Facade):
             with observe(self._observers, operation, self._described.backend, dek_id):
                 return call(upkeep, dek_id)
 
-        return IteratorWithoutLocals(_outcomes(dek_ids, observed, bulk))
+        return IteratorWithoutLocals(run_bulk(dek_ids, observed, bulk))
 
     def _ids(self, prefix: str, dek_ids: Iterable[str] | None) -> Iterable[str]:
         if dek_ids is None:
@@ -225,23 +227,35 @@ class Lifecycle(Facade):
         return (dek_id for dek_id in dek_ids if dek_id.startswith(prefix))
 
     def _upkeep(self) -> Upkeep:
-        from kms_core._deks.stored import StoredDeks
         from kms_core._deks.upkeep import Upkeep
+
+        return Upkeep(self._records())
+
+    def _records(self) -> Records:
+        from kms_core._deks.stored import StoredDeks
 
         if not isinstance(self._deks, StoredDeks):
             raise ConfigError(f"{self._described.backend} derives its DEKs, so none is stored")
-        return Upkeep(self._deks.records)
+        return self._deks.records
 
 
-def _outcomes(
-    dek_ids: Iterable[str], call: Callable[[str], tuple[bool, DekInfo]], bulk: Bulk
+def run_bulk(
+    items: Iterable[T],
+    call: Callable[[T], tuple[bool, DekInfo | None]],
+    bulk: Bulk,
+    name: Callable[[T], str] = str,
 ) -> Iterator[Outcome]:
+    """Yield what becomes of each item, which has the dek_id that ``name`` returns."""
     from concurrent.futures import ThreadPoolExecutor
 
     from kms_core._deks.bulk import attempt, in_threads, run_each
     from kms_core._deks.pace import Pace
 
-    one = partial(attempt, call=call, pace=Pace(bulk.rate))
+    pace = Pace(bulk.rate)
+
+    def one(item: T) -> Outcome:
+        return attempt(name(item), lambda _: call(item), pace)
+
     with ExitStack() as resources:
         executor = bulk.executor or resources.enter_context(ThreadPoolExecutor(bulk.concurrency))
-        yield from run_each(dek_ids, in_threads(executor, one), 2 * bulk.concurrency)
+        yield from run_each(items, in_threads(executor, one), 2 * bulk.concurrency)

@@ -177,6 +177,10 @@ class BlobError(KmsError):
     """What is to be unwrapped is not a blob of ours, or of an unknown version."""
 
 
+class ArchiveError(KmsError):
+    """A file is no archive of ours, of an unknown version, or was altered, cut or extended."""
+
+
 class ContextError(KmsError):
     """The context of a blob is not text, too long, or has a key that is not allowed."""
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kms_core._events import observe
-from kms_core._lifecycle import Lifecycle
+from kms_core._moving import Moves
 from kms_core._tracebacks import IteratorWithoutLocals, without_locals
 from kms_core._values import DEFAULT_DEK_SIZE, StorageInfo, check_dek_size
 from kms_core.errors import ConfigError
 
 
-class Kms(Lifecycle):
+class Kms(Moves):
     """An opened KEK with its storage. Get one from :func:`kms_core.open_kms`.
 
     One Kms may be used by many threads, and by a child after a fork. Every error is a

@@ -93,24 +93,20 @@ class GcpKek(KekSpec):
         version = wrapped.kek_version
         check_kek(wrapped, self._key)
         tag, ciphertext = wrapped.ciphertext[:_TAG_SIZE], wrapped.ciphertext[_TAG_SIZE:]
-        if not (ciphertext and version.isascii() and version.isdigit()):
+        if not (ciphertext and _is_version(version)):
             raise UnwrapError
-        bound = encode_context(context)
-        request = DecryptRequest(
-            name=self._key,
-            ciphertext=ciphertext,
-            ciphertext_crc32c=crc32c(ciphertext),
-            additional_authenticated_data=bound,
-            additional_authenticated_data_crc32c=crc32c(bound),
-        )
-        reply: DecryptResponse = self._call("decrypt", request, UNWRAP, self._name(version))
-        if reply.plaintext_crc32c != crc32c(reply.plaintext):
-            raise _damaged("Decrypt", "the CRC32C of the plaintext differs")
+        reply = self._decrypt(ciphertext, encode_context(context), self._name(version))
         if wrapped.algorithm != _algorithm(reply.protection_level):
             raise UnwrapError
         if not hmac.compare_digest(tag, _tag(reply.plaintext, version)):
             raise UnwrapError
         return reply.plaintext
+
+    @hookimpl
+    def unwrap_foreign(self, ciphertext: bytes, kek_version: str) -> bytes:
+        if not ciphertext or (kek_version and not _is_version(kek_version)):
+            raise UnwrapError
+        return self._decrypt(ciphertext, b"", self._name(kek_version)).plaintext
 
     @hookimpl
     def describe_kek(self) -> KekInfo:
@@ -164,6 +160,19 @@ class GcpKek(KekSpec):
             raise _damaged("Encrypt", "another version than the one asked for wrapped")
         return reply
 
+    def _decrypt(self, ciphertext: bytes, bound: bytes, name: str) -> DecryptResponse:
+        request = DecryptRequest(
+            name=self._key,
+            ciphertext=ciphertext,
+            ciphertext_crc32c=crc32c(ciphertext),
+            additional_authenticated_data=bound,
+            additional_authenticated_data_crc32c=crc32c(bound),
+        )
+        reply: DecryptResponse = self._call("decrypt", request, UNWRAP, name)
+        if reply.plaintext_crc32c != crc32c(reply.plaintext):
+            raise _damaged("Decrypt", "the CRC32C of the plaintext differs")
+        return reply
+
     def _call(self, method: str, request: Any, table: ErrorTable, name: str) -> Any:
         client = self._client.get()
         try:
@@ -179,9 +188,13 @@ class GcpKek(KekSpec):
 
     def _version_of(self, reply: EncryptResponse) -> str:
         key, _, version = reply.name.partition("/cryptoKeyVersions/")
-        if key != self._key or not (version.isascii() and version.isdigit()):
+        if key != self._key or not _is_version(version):
             raise _damaged("Encrypt", "the answer is about another KEK")
         return version
+
+
+def _is_version(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _tag(dek: bytes, version: str) -> bytes:

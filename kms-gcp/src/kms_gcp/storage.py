@@ -51,8 +51,57 @@ class GcpStorage(StorageSpec):
 
     @hookimpl
     def load_record(self, dek_id: str) -> StoredRecord:
-        blob, sink = self._blob(dek_id), _Sink()
-        place = self._place + encode_object_name(dek_id)
+        return self._load(encode_object_name(dek_id))
+
+    @hookimpl
+    def create_record(self, dek_id: str, data: bytes) -> str:
+        return self._upload(dek_id, data, _MISSING, STORAGE, "storage.objects.create")
+
+    @hookimpl
+    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
+        action = "storage.objects.delete and .create"
+        return self._upload(dek_id, data, revision, REPLACE, action)
+
+    @hookimpl
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        name = encode_object_name(dek_id)
+        blob, place = self._blob(name), self._place + name
+        with muted(), translate_errors(DELETE, "storage.objects.delete", place):
+            blob.delete(if_generation_match=_parse(revision), **call_arguments(self._config))
+
+    @hookimpl
+    def list_dek_ids(self, prefix: str) -> Iterator[str]:
+        return (dek_id for dek_id, _ in self._list_ids(prefix))
+
+    @hookimpl
+    def count_old_records(self, prefix: str) -> int:
+        noncurrent = self._list_ids(prefix, "timeDeleted", versions=True)
+        deleted = self._list_ids(prefix, "softDeleteTime", soft_deleted=True)
+        return sum(time is not None for _, time in chain(noncurrent, deleted))
+
+    @hookimpl
+    def list_objects(self, prefix: str) -> Iterator[str]:
+        return (name for name, _ in self._list(prefix))
+
+    @hookimpl
+    def load_object(self, name: str) -> bytes:
+        return self._load(name).data
+
+    @hookimpl
+    def describe_storage(self) -> StorageInfo:
+        at = f" at {self._config.endpoint}" if self._config.endpoint else ""
+        return StorageInfo(self._place + at)
+
+    @hookimpl
+    def close(self) -> None:
+        self._client.close()
+
+    def _blob(self, name: str) -> Blob:
+        bucket = find_bucket(self._client.get(), self._config)
+        return bucket.blob(self._prefix + name)
+
+    def _load(self, name: str) -> StoredRecord:
+        blob, sink, place = self._blob(name), _Sink(), self._place + name
         # Not a range: Cloud Storage gives no hash with a part of an object.
         with (
             muted(),
@@ -71,50 +120,21 @@ class GcpStorage(StorageSpec):
             _check(blob, data)
         return StoredRecord(data, _generation(blob))
 
-    @hookimpl
-    def create_record(self, dek_id: str, data: bytes) -> str:
-        return self._upload(dek_id, data, _MISSING, STORAGE, "storage.objects.create")
-
-    @hookimpl
-    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:
-        action = "storage.objects.delete and .create"
-        return self._upload(dek_id, data, revision, REPLACE, action)
-
-    @hookimpl
-    def delete_record(self, dek_id: str, revision: str) -> None:
-        blob, place = self._blob(dek_id), self._place + encode_object_name(dek_id)
-        with muted(), translate_errors(DELETE, "storage.objects.delete", place):
-            blob.delete(if_generation_match=_parse(revision), **call_arguments(self._config))
-
-    @hookimpl
-    def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        return (dek_id for dek_id, _ in self._list(prefix))
-
-    @hookimpl
-    def count_old_records(self, prefix: str) -> int:
-        noncurrent = self._list(prefix, "timeDeleted", versions=True)
-        deleted = self._list(prefix, "softDeleteTime", soft_deleted=True)
-        return sum(time is not None for _, time in chain(noncurrent, deleted))
-
-    @hookimpl
-    def describe_storage(self) -> StorageInfo:
-        at = f" at {self._config.endpoint}" if self._config.endpoint else ""
-        return StorageInfo(self._place + at)
-
-    @hookimpl
-    def close(self) -> None:
-        self._client.close()
-
-    def _blob(self, dek_id: str) -> Blob:
-        bucket = find_bucket(self._client.get(), self._config)
-        return bucket.blob(self._prefix + encode_object_name(dek_id))
+    def _list_ids(
+        self, prefix: str, field: str = "name", **which: bool
+    ) -> Iterator[tuple[str, Any]]:
+        """Each dek_id with the prefix, and this field of its object."""
+        for name, told in self._list(encode_object_prefix(prefix), field, **which):
+            dek_id = decode_object_name(name)
+            if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
+                yield dek_id, told
 
     def _list(self, prefix: str, field: str = "name", **which: bool) -> Iterator[tuple[str, Any]]:
-        """Each dek_id with the prefix, and this field of its object."""
+        """Each name with the prefix, below the folder, and this field of its object."""
         client = self._client.get()
         found = client.list_blobs(
             find_bucket(client, self._config),
-            prefix=self._prefix + encode_object_prefix(prefix),
+            prefix=self._prefix + prefix,
             fields=f"items(name,{field}),nextPageToken",
             **which,
             **call_arguments(self._config),
@@ -125,15 +145,15 @@ class GcpStorage(StorageSpec):
                 blob = _next(blobs)
             if blob is None:
                 return
-            dek_id = decode_object_name(blob.name.removeprefix(self._prefix))
-            if dek_id is not None and dek_id.startswith(prefix):  # "a." begins a.json as well
-                yield dek_id, blob._properties.get(field)  # noqa: SLF001 -- its own name parses times
+            told = blob._properties.get(field)  # noqa: SLF001 -- its own name parses times
+            yield blob.name.removeprefix(self._prefix), told
 
     def _upload(
         self, dek_id: str, data: bytes, revision: str, table: ErrorTable, action: str
     ) -> str:
-        blob = self._blob(dek_id)
-        with muted(), translate_errors(table, action, self._place + encode_object_name(dek_id)):
+        name = encode_object_name(dek_id)
+        blob = self._blob(name)
+        with muted(), translate_errors(table, action, self._place + name):
             blob.upload_from_string(
                 data,
                 content_type="application/json",

@@ -6,12 +6,16 @@ clients that create it at once may both be told that they did, which S3 never do
 
 from __future__ import annotations
 
+import os
+from base64 import b64decode
 from threading import Lock
 from typing import Any
 
 from moto import server
+from moto.kms.models import kms_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 
+KEY = "A_KEY_OF_KMS"
 _lock = Lock()
 
 
@@ -23,6 +27,18 @@ class OneAtATime(DomainDispatcherApplication):
             return super().__call__(*request)
 
 
+def put_key(text: str) -> None:
+    """Put in a key of KMS that another moto had: its ARN, and its material in base64."""
+    arn, material = text.split()
+    *_, region, account, name = arn.split(":")
+    kms: Any = kms_backends[account][region]
+    key = kms.create_key(None, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", None)
+    key.id, key.arn, key.key_material = name.removeprefix("key/"), arn, b64decode(material)
+    kms.keys[key.id] = key
+
+
 if __name__ == "__main__":
+    if KEY in os.environ:
+        put_key(os.environ[KEY])
     vars(server)["DomainDispatcherApplication"] = OneAtATime
     server.main()

@@ -20,11 +20,16 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
 @contextmanager
-def start_moto(*, calls_without_iam: int | None = None) -> Iterator[Server]:
-    """moto, one request at a time, with IAM policies enforced after so many calls."""
+def start_moto(*, calls_without_iam: int | None = None, key: str = "") -> Iterator[Server]:
+    """moto, one request at a time, with IAM policies enforced after so many calls.
+
+    It has the key of KMS whose ARN and material, in base64, are given.
+    """
     settings = {"MOTO_S3_DEFAULT_MAX_KEYS": "100"}
     if calls_without_iam is not None:
         settings["INITIAL_NO_AUTH_ACTION_COUNT"] = str(calls_without_iam)
+    if key:
+        settings["A_KEY_OF_KMS"] = key
     program = str(Path(__file__).with_name("one_at_a_time.py"))
     command = [sys.executable, program, "-H", "127.0.0.1", "-p", "0"]
     with run_server("moto", command, settings=settings) as server:

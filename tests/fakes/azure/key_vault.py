@@ -72,8 +72,12 @@ class Version:
         except (ValueError, InvalidUnwrap):
             raise Refusal(400, "BadParameter") from None
 
+    @property
+    def algorithm(self) -> str:
+        return "RSA-OAEP-256" if self.rsa else "A256KW"
+
     def _check(self, algorithm: str) -> None:
-        if algorithm != ("RSA-OAEP-256" if self.rsa else "A256KW"):
+        if algorithm != self.algorithm:
             raise Refusal(400, "BadParameter")
 
 

@@ -210,8 +210,7 @@ class KmsServer(Spoilable[Fault], grpc.GenericRpcHandler):  # type: ignore[misc]
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "The key's purpose is another one.")
         number = number or key.primary
         secret = self._enabled(path, key, number).secret
-        nonce = os.urandom(12)
-        ciphertext = bytes([number]) + nonce + AESGCM(secret).encrypt(nonce, request.plaintext, aad)
+        ciphertext = seal(number, secret, request.plaintext, aad)
         return types.EncryptResponse(
             name=f"{path}/cryptoKeyVersions/{number}",
             ciphertext=ciphertext,
@@ -229,11 +228,11 @@ class KmsServer(Spoilable[Fault], grpc.GenericRpcHandler):  # type: ignore[misc]
             grpc.StatusCode.INVALID_ARGUMENT,
             "Decryption failed: verify that 'name' refers to the correct CryptoKey.",
         )
-        number = (request.ciphertext or b"\0")[0]
-        if not 1 <= number <= len(key.versions):
+        number = int.from_bytes(request.ciphertext[1:2])
+        if request.ciphertext[:1] != b"\n" or not 1 <= number <= len(key.versions):
             raise failed
         secret = self._enabled(path, key, number).secret
-        nonce, sealed = request.ciphertext[1:13], request.ciphertext[13:]
+        nonce, sealed = request.ciphertext[2:14], request.ciphertext[14:]
         try:
             plaintext = AESGCM(secret).decrypt(nonce, sealed, request.additional_authenticated_data)
         except (InvalidTag, ValueError):
@@ -254,6 +253,12 @@ class KmsServer(Spoilable[Fault], grpc.GenericRpcHandler):  # type: ignore[misc]
             protection_level=key.level,
             algorithm=key.algorithm,
         )
+
+
+def seal(number: int, secret: bytes, plaintext: bytes, aad: bytes = b"") -> bytes:
+    """A ciphertext, of which a client knows nothing; as Google's it begins with a line feed."""
+    nonce = os.urandom(12)
+    return bytes([10, number]) + nonce + AESGCM(secret).encrypt(nonce, plaintext, aad)
 
 
 def verify(request: Any, name: str) -> bool:

@@ -20,7 +20,9 @@ CURE = "restore it from a backup, or delete it if the DEK is not needed"
 """What helps against a record that cannot be read."""
 
 
-class _Kek(msgspec.Struct, frozen=True):
+class WrappedBy(msgspec.Struct, frozen=True):
+    """The KEK backend's name, the KEK and its version."""
+
     provider: str
     id: str
     version: str
@@ -43,14 +45,14 @@ class Record(msgspec.Struct, frozen=True):
     dek_id: str
     size: int
     created: str
-    kek: _Kek
+    kek: WrappedBy
     algorithm: str
     wrapped_dek: bytes
 
     @classmethod
     def make(cls, dek_id: str, size: int, created: str, provider: str, wrapped: WrappedDek) -> Self:
         """A record of this version."""
-        kek = _Kek(provider, wrapped.kek_id, wrapped.kek_version)
+        kek = WrappedBy(provider, wrapped.kek_id, wrapped.kek_version)
         return cls(FORMAT, dek_id, size, created, kek, wrapped.algorithm, wrapped.ciphertext)
 
     @property
@@ -122,8 +124,8 @@ def _malformed(data: bytes, error: Exception) -> RecordError:
         pass
     else:
         return RecordError(
-            "the record was written by Constellation's library, whose records kms-core does not "
-            "read; get its DEK with that library, and give the record the name back that it had"
+            "the record was written by Constellation's library; give it the name back that it "
+            "had, and run: kms dek import constellation"
         )
     return RecordError(f"the record is malformed ({type(error).__name__}); {CURE}")
 

@@ -65,6 +65,15 @@ class Records:
         wrapped = self.kek.rewrap(record.wrapped, record.context)
         return self._encode(record.dek_id, record.size, record.created, wrapped)
 
+    def load(self, dek_id: str) -> Record:
+        """Read what is stored for the dek_id now, without the KMS.
+
+        Raises:
+            RecordError: it is not a record of this DEK.
+            OperationError: the store refused or failed, or has none.
+        """
+        return self.read(dek_id, self.storage.load_record(dek_id).data)
+
     def read(self, dek_id: str, data: bytes) -> Record:
         """Read what is stored for the dek_id, without the KMS.
 

@@ -256,6 +256,30 @@ class KekSpec(BackendSpec):
         raise NotImplementedError
 
     @hookspec(firstresult=True)
+    def unwrap_foreign(self, ciphertext: bytes, kek_version: str) -> bytes:
+        """Unwrap what another program had the KMS wrap under this KEK, without any context.
+
+        Optional. Without it DEKs of such a program cannot be imported. Core proves what comes back
+        by what that key encrypts, and never makes a record of it as it is.
+
+        Args:
+            ciphertext: as the KMS returned it to that program.
+            kek_version: the version that wrapped; empty for the newest, or where the KMS finds it.
+
+        Returns:
+            What the KMS unwraps, with whatever it adds.
+
+        Guarantees:
+            No other KEK than the configured one unwraps, whatever the ciphertext says.
+
+        Raises:
+            KekNotFoundError: the KMS has no such KEK, or no such version of it.
+            UnwrapError: this KEK did not wrap it, or it was altered.
+            KekDisabledError: the version that wrapped is disabled.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
     def check_health(self) -> None:
         """Ask whether the KMS would serve a call now.
 
@@ -485,6 +509,41 @@ class StorageSpec(BackendSpec):
 
         Raises:
             OperationError: the store does not tell.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def list_objects(self, prefix: str) -> Iterator[str]:
+        """List what other programs and kms-core keep where the records are, by its own names.
+
+        Optional, for a store of objects that others may share. Without it DEKs of another program
+        cannot be imported from there.
+
+        Args:
+            prefix: as for ``list_dek_ids``, of the objects' names.
+
+        Returns:
+            The name of each object that starts with the prefix, as the store has it, once.
+
+        Guarantees:
+            Memory does not grow with the store.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def load_object(self, name: str) -> bytes:
+        """Read an object of this very name.
+
+        Optional, as ``list_objects`` is.
+
+        Args:
+            name: what ``list_objects`` returned.
+
+        Returns:
+            Its content, of which at most ``MAX_RECORD_SIZE + 1`` bytes are read.
+
+        Raises:
+            DekNotFoundError: there is none.
         """
         raise NotImplementedError
 

@@ -92,13 +92,19 @@ class Report:
 
 
 def with_progress(
-    outcomes: Iterator[Outcome], kms: Kms, prefix: str, kind: str
+    outcomes: Iterator[Outcome], counted: tuple[Kms, str] | None, kind: str
 ) -> Iterator[Outcome]:
-    """Show on standard error how far a run is."""
+    """Show on standard error how far a run is.
+
+    Args:
+        outcomes: of the run.
+        counted: where and by which prefix to count what it goes through, if it can be counted.
+        kind: as the option says.
+    """
     if kind == "none":
         return outcomes
     if kind == "auto" and sys.stderr.isatty():
-        return _with_bar(outcomes, kms, prefix)
+        return _with_bar(outcomes, counted)
     return _with_lines(outcomes)
 
 
@@ -112,7 +118,7 @@ def _with_lines(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
             click.echo(f"kms: {number} DEKs, {number / (now - began):.0f} per second", err=True)
 
 
-def _with_bar(outcomes: Iterator[Outcome], kms: Kms, prefix: str) -> Iterator[Outcome]:
+def _with_bar(outcomes: Iterator[Outcome], counted: tuple[Kms, str] | None) -> Iterator[Outcome]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -135,8 +141,10 @@ def _with_bar(outcomes: Iterator[Outcome], kms: Kms, prefix: str) -> Iterator[Ou
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("counting", total=None)
-        total = sum(1 for _ in kms.list_dek_ids(prefix))
-        progress.update(task, description="DEKs", total=total)
+        if counted:
+            kms, prefix = counted
+            progress.update(task, total=sum(1 for _ in kms.list_dek_ids(prefix)))
+        progress.update(task, description="DEKs")
         for outcome in outcomes:
             progress.advance(task)
             yield outcome

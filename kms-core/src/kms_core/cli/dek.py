@@ -14,9 +14,13 @@ _PLACES = {
     "inventory": "dek_inventory:inventory",
     "rewrap": "dek_rewrap:rewrap",
     "delete": "dek_show:delete",
+    "migrate": "dek_move:migrate",
+    "copy": "dek_move:copy",
+    "export": "dek_archive:export",
+    "import": "dek_archive:import_",
 }
 
 
 @click.group(cls=LazyGroup, places=_PLACES, no_args_is_help=False)
 def dek() -> None:
-    """Make, read and look after data encryption keys."""
+    """Make, read, look after and move data encryption keys."""

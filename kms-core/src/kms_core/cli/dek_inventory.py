@@ -122,7 +122,7 @@ def inventory(  # noqa: PLR0913 -- an argument for each option
         outcomes: Iterator[Outcome] = kms.describe_deks(
             prefix, deep=deep, bulk=Bulk(concurrency, rate)
         )
-        for outcome in report.take(with_progress(outcomes, kms, prefix, progress)):
+        for outcome in report.take(with_progress(outcomes, (kms, prefix), progress)):
             if outcome.dek is not None:
                 found.add(outcome.dek)
         old = _count_old(kms, prefix)

@@ -92,7 +92,7 @@ def rewrap(  # noqa: PLR0913 -- an argument for each option
     )
     with sources.open() as kms:
         outcomes = how(kms, prefix)
-        for _ in report.take(with_progress(outcomes, kms, prefix, progress)):
+        for _ in report.take(with_progress(outcomes, (kms, prefix), progress)):
             pass
     done = "would be rewrapped" if dry_run else "rewrapped"
     click.echo(report.as_json(dry_run=dry_run) if as_json else report.as_line(done))

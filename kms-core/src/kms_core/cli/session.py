@@ -38,9 +38,9 @@ class Sources:
             return str(Path(self.config).absolute()) if self.config else "default"
         return f"option --{part}" if self.kind == "option" else f"environment {VARIABLES[part]}"
 
-    def open(self) -> Kms:
-        """Open the KEKs and the storage that they name."""
-        return open_kms(**self.values)
+    def open(self, **others: str) -> Kms:
+        """Open the KEKs and the storage that they name, or others in place of these."""
+        return open_kms(**{**self.values, **others})
 
     def open_kek(self) -> Kek:
         """Open the KEKs alone."""

@@ -166,6 +166,23 @@ class KekClient(Client[KekSpec]):
             return None
         return self._call("rotation_command", self._hooks.rotation_command, str, None)
 
+    def unwrap_foreign(self, dek_id: str, ciphertext: bytes, kek_version: str) -> bytes:
+        """Unwrap what another program had the KMS wrap.
+
+        Raises:
+            ConfigError: the backend cannot do that.
+        """
+        if not self.offers("unwrap_foreign"):
+            problem = ConfigError(
+                f"{self.backend} unwraps nothing but what kms-core wrapped; open the KEK of the "
+                "program that you come from"
+            )
+            raise self._located(problem, "unwrap_foreign", dek_id)
+        hook = self._hooks.unwrap_foreign
+        return self._call(
+            "unwrap_foreign", hook, bytes, dek_id, ciphertext=ciphertext, kek_version=kek_version
+        )
+
     def check_health(self) -> None:
         """Ask whether the KMS would serve a call now."""
         if not self.offers("check_health"):

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from kms_core._plugins.clients.call import Client, Operation
 from kms_core._values import ListedRecord, StorageInfo, StoredRecord
 from kms_core.backend.hookspecs import StorageSpec
-from kms_core.errors import AccessDeniedError, ConflictError, DekNotFoundError
+from kms_core.errors import AccessDeniedError, ConfigError, ConflictError, DekNotFoundError
 
 T = TypeVar("T")
 
@@ -88,6 +88,27 @@ class StorageClient(Client[StorageSpec]):
             "list_records", hook, kind, None, prefix=prefix, after=after
         )
         return self._read_on(found, ListedRecord, "list_records")
+
+    def list_objects(self, prefix: str) -> Iterator[str]:
+        """Return the names of objects, of whatever program; each step is guarded like a call.
+
+        Raises:
+            ConfigError: the backend cannot do that.
+        """
+        if not self.offers("list_objects"):
+            problem = ConfigError(
+                f"{self.backend} keeps no objects of other programs; open the store of the program "
+                "that you come from"
+            )
+            raise self._located(problem, "list_objects", None)
+        kind: type[Any] = Iterator
+        hook = self._hooks.list_objects
+        found: Iterator[str] = self._call("list_objects", hook, kind, None, prefix=prefix)
+        return self._read_on(found, str, "list_objects")
+
+    def load_object(self, name: str) -> bytes:
+        """Read an object of this very name, which is one that was listed."""
+        return self._call("load_object", self._hooks.load_object, bytes, name, name=name)
 
     def _load_each(self, dek_ids: list[str]) -> Iterator[ListedRecord]:
         for dek_id in dek_ids:

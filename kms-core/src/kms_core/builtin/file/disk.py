@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from kms_core import AccessDeniedError, OperationError, UnavailableError
 
@@ -81,6 +82,21 @@ def write_temporary(folder: Path, data: bytes, like: Path | None = None) -> Path
             path.unlink()
             raise
     return path
+
+
+@contextmanager
+def open_new(path: Path) -> Iterator[BinaryIO]:
+    """Write a long file: it has its name once the block has ended well, and then is durable."""
+    temporary = write_temporary(path.parent, b"")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink()
+        raise
+    publish_over(temporary, path)
 
 
 def publish_new(temporary: Path, path: Path) -> None:

@@ -21,11 +21,14 @@ ONLY_MAINTENANCE = frozenset(
         "list_dek_ids",
         "list_records",
         "count_old_records",
+        "list_objects",
+        "load_object",
         "rewrap_dek",
         "wrap_dek_under",
         "find_key_material",
         "rotate_kek",
         "rotation_command",
+        "unwrap_foreign",
         "check_health",
     }
 )

@@ -38,6 +38,9 @@ class KekHarness:
         attempts: says how often a client of open_at makes a call at most, as maxAttempts does.
         rotate: adds a new version to the KEK, as its admin would.
         disable: disables the KEK with all its versions, as its admin would.
+        wrap_foreign: has the KMS wrap these bytes without any context, as another program does, and
+            returns the ciphertext and the version; the version is empty where that program gets
+            none.
     """
 
     open: Callable[[], KekSpec]
@@ -52,6 +55,7 @@ class KekHarness:
     attempts: int | None = None
     rotate: Callable[[], object] | None = None
     disable: Callable[[], object] | None = None
+    wrap_foreign: Callable[[bytes], tuple[bytes, str]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +100,7 @@ class StorageHarness:
         plant_name: puts something where the records are under this very name, which is none of a
             record, as another program would that shares the folder or the bucket.
         keep_old_records: has the store keep what is replaced or deleted, as its admin would.
+        plant_object: stores an object of this name with this content, as another program would.
     """
 
     open: Callable[[], StorageSpec]
@@ -111,6 +116,7 @@ class StorageHarness:
     plant_record: PlantRecord | None = None
     plant_name: Callable[[str], object] | None = None
     keep_old_records: Callable[[], object] | None = None
+    plant_object: PlantRecord | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,16 @@ import pytest
 
 from kms_core._values import KekInfo, ListedRecord, WrappedDek
 from kms_core.backend.hookspecs import KekSpec, StorageSpec
-from kms_core.errors import UnwrapError
+from kms_core.errors import DekNotFoundError, UnwrapError
 from kms_core.testing._harness.clauses import clause
-from kms_core.testing._harness.client import Client, Fresh, answered, expect, skip_without
+from kms_core.testing._harness.client import (
+    Client,
+    Fresh,
+    answered,
+    expect,
+    refused,
+    skip_without,
+)
 from kms_core.testing._harness.harness import KekHarness, StorageHarness
 from kms_core.testing.checks.kek_integrity import CONTEXT
 
@@ -141,6 +148,35 @@ class KekOptionalChecks:
         expect("rotation_command: its lines", 1, len(command.splitlines()))
         expect("rotation_command: whether its quotes end", expected=True, seen=_is_closed(command))
 
+    @clause(KekSpec.unwrap_foreign)
+    def test_unwrap_foreign(self, fresh: Fresh, harness: KekHarness) -> None:
+        """Unwraps what another program had the KMS wrap, by the version that it names or none.
+
+        Cure: have the KMS unwrap it without any context, and return the bytes as they come.
+        """
+        client, key = fresh(), token_bytes(32)
+        _skip_unless_offered(client, "unwrap_foreign")
+        ciphertext, version = skip_without(harness, "wrap_foreign")(key)
+        for named in {version, ""}:
+            when = f"with version {named!r}"
+            arguments = {"dek_id": "key-a", "ciphertext": ciphertext, "kek_version": named}
+            seen = client.answer("unwrap_foreign", when, **arguments)
+            expect(f"unwrap_foreign {when}", key, seen[:32])
+
+    @clause(KekSpec.unwrap_foreign)
+    def test_altered_foreign(self, fresh: Fresh, harness: KekHarness) -> None:
+        """Unwraps nothing that was altered.
+
+        Cure: let the KMS's refusal out as UnwrapError.
+        """
+        client = fresh()
+        _skip_unless_offered(client, "unwrap_foreign")
+        wrap = skip_without(harness, "wrap_foreign")
+        ciphertext, version = wrap(token_bytes(32))
+        altered = ciphertext[:-1] + bytes([ciphertext[-1] ^ 1])
+        arguments = {"dek_id": "key-a", "ciphertext": altered, "kek_version": version}
+        client.refuse(UnwrapError, "unwrap_foreign", "of what was altered", **arguments)
+
     @clause(KekSpec.check_health)
     def test_health(self, fresh: Fresh) -> None:
         """Answers where the KMS does.
@@ -233,6 +269,37 @@ class StorageOptionalChecks:
         expect("count_old_records with prefix 'page/'", 2 * len(_IDS) - 1, count(prefix="page/"))
         expect("list_dek_ids where old records are kept", sorted(made), sorted(client.list_ids()))
 
+    @clause(StorageSpec.list_objects)
+    def test_objects_of_others(self, fresh: Fresh, harness: StorageHarness) -> None:
+        """Lists what others stored by the names that they gave, and reads it by these.
+
+        Cure: neither encode nor decode a name, and add nothing to it but the folder that the
+        configuration has.
+        """
+        client = fresh()
+        _skip_unless_offered(client, "list_objects")
+        plant = skip_without(harness, "plant_object")
+        for name in _OBJECTS:
+            plant(name, name.encode())
+        clause = "list_objects with prefix 'key-'"
+        listed = answered(clause, lambda: client.finish("list_objects", prefix="key-"))
+        expect(clause, sorted(_OBJECTS[1:]), sorted(listed))
+        for name in _OBJECTS:
+            seen = client.answer("load_object", f"of {name!r}", name=name)
+            expect(f"load_object of {name!r}", name.encode(), seen)
+
+    @clause(StorageSpec.load_object)
+    def test_missing_object(self, fresh: Fresh, harness: StorageHarness) -> None:
+        """Tells a missing object from one that is there.
+
+        Cure: raise DekNotFoundError where the store says that there is none.
+        """
+        client = fresh()
+        _skip_unless_offered(client, "load_object")
+        skip_without(harness, "plant_object")("key-a.json", b"of key-a")
+        call = partial(client.call, "load_object", name="key-a")
+        refused(DekNotFoundError, "load_object of what is not there", call)
+
     @clause(StorageSpec.check_health)
     def test_health(self, fresh: Fresh) -> None:
         """Answers where the store does, and changes nothing.
@@ -247,6 +314,7 @@ class StorageOptionalChecks:
 
 
 _IDS = [f"page/{number}" for number in range(30)]
+_OBJECTS = ("other", "key-a", "key-a.json", "key-~41", "key-ü 中/+%")
 
 
 def _list(client: Client, prefix: str, after: str = "") -> list[ListedRecord]:

@@ -1,0 +1,121 @@
+"""``kms dek migrate`` and ``kms dek copy``: DEKs for another KEK or another store."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+import click
+
+from kms_core import Bulk, Kms, Outcome, open_kms
+from kms_core.cli.bulk import Report, bulk_options, with_progress
+from kms_core.cli.output import json_option
+from kms_core.cli.session import Session
+
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Compare, but store nothing; say how many would be."
+)
+
+
+def run(
+    outcomes: Iterator[Outcome], progress: str, counted: tuple[Kms, str] | None = None
+) -> Report:
+    """Go through the outcomes, and report them."""
+    report = Report()
+    for _ in report.take(with_progress(outcomes, counted, progress)):
+        pass
+    return report
+
+
+def tell(report: Report, verb: str, *, dry_run: bool, as_json: bool) -> NoReturn:
+    """Write the report, and exit."""
+    done = f"would be {verb}" if dry_run else verb
+    click.echo(report.as_json(dry_run=dry_run) if as_json else report.as_line(done))
+    sys.exit(report.code)
+
+
+def _moving(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that all of these take."""
+    taking: Callable[..., None] = bulk_options(dry_run_option(json_option(command)))
+    return taking
+
+
+_MIGRATE_EXAMPLES = """\b
+Examples:
+  kms dek migrate --to-config new.toml --dry-run
+  kms dek migrate --to-config new.toml
+  kms dek migrate --to-kek 'kms://aws?keyName=alias/deks' --to-storage 'storage://aws?bucket=deks'
+"""
+
+
+@click.command(epilog=_MIGRATE_EXAMPLES)
+@_moving
+@click.option("--to-config", metavar="PATH", help="The config file of where the DEKs go.")
+@click.option("--to-kek", metavar="URI", help="The KEK that wraps them there; as for --kek.")
+@click.option("--to-storage", metavar="URI", help="The storage that keeps them; as for --kek.")
+@click.pass_obj
+def migrate(  # noqa: PLR0913 -- an argument for each option
+    session: Session,
+    *,
+    prefix: str,
+    to_config: str | None,
+    to_kek: str | None,
+    to_storage: str | None,
+    dry_run: bool,
+    concurrency: int,
+    rate: float | None,
+    progress: str,
+    as_json: bool,
+) -> None:
+    """Bring the stored DEKs under another KEK and into another store, of whatever cloud.
+
+    Each is read back there and compared. The source is only read, and nothing is overwritten: a DEK
+    that is there already is compared. A run that is interrupted may be begun again. Exit code 1 if
+    any DEK failed; the others are done.
+    """
+    if to_config is None and (to_kek is None or to_storage is None):
+        raise click.UsageError("say where to: --to-config, or --to-kek and --to-storage")
+    with (
+        session.sources().open() as kms,
+        open_kms(to_kek, to_storage, config=to_config) as to,
+    ):
+        bulk = Bulk(concurrency, rate)
+        outcomes = kms.migrate_deks(to, prefix, dry_run=dry_run, bulk=bulk)
+        report = run(outcomes, progress, (kms, prefix))
+    tell(report, "migrated", dry_run=dry_run, as_json=as_json)
+
+
+_COPY_EXAMPLES = """\b
+Examples:
+  kms dek copy --to-storage 'storage://aws?bucket=deks'
+  kms dek copy --to-storage 'storage://file?path=/backup/deks'
+"""
+
+
+@click.command(epilog=_COPY_EXAMPLES)
+@_moving
+@click.option(
+    "--to-storage", metavar="URI", required=True, help="The storage that gets them; as for --kek."
+)
+@click.pass_obj
+def copy(  # noqa: PLR0913 -- an argument for each option
+    session: Session,
+    *,
+    prefix: str,
+    to_storage: str,
+    dry_run: bool,
+    concurrency: int,
+    rate: float | None,
+    progress: str,
+    as_json: bool,
+) -> None:
+    """Copy the records into another store, byte for byte and under the same KEK.
+
+    The KMS is asked only where two records of one id differ. Otherwise as `kms dek migrate`.
+    """
+    sources = session.sources()
+    with sources.open() as kms, sources.open(storage=to_storage) as to:
+        outcomes = kms.copy_deks(to, prefix, dry_run=dry_run, bulk=Bulk(concurrency, rate))
+        report = run(outcomes, progress, (kms, prefix))
+    tell(report, "copied", dry_run=dry_run, as_json=as_json)
