@@ -67,7 +67,12 @@ What the author of a backend imports: everything in `kms_core.backend`, then the
 GROUPS = {
     "What goes in and out": ("_values", "_context"),
     "Parameters": ("backend.parameters", "backend.secret", "backend.secret_file"),
-    "Around a call of an SDK": ("backend.errors", "backend.replies", "backend.sdk"),
+    "Around a call of an SDK": (
+        "backend.errors",
+        "backend.replies",
+        "backend.sdk",
+        "backend.transports",
+    ),
     "Names of objects": ("backend.object_names",),
     "Sealing": ("backend.sealing", "backend.auth_key"),
 }

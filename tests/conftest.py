@@ -3,8 +3,9 @@
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -41,6 +42,19 @@ def closed_port() -> Iterator[int]:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         yield reserved.getsockname()[1]
+
+
+@pytest.fixture
+def nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A DNS that knows this machine alone."""
+    look_up: Callable[..., Any] = socket.getaddrinfo
+
+    def refuse(host: str, *more: Any, **options: Any) -> Any:
+        if host in {"127.0.0.1", "localhost"}:
+            return look_up(host, *more, **options)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 @pytest.fixture(autouse=True)

@@ -56,6 +56,16 @@ def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield from _as_aws_speaks(server)
 
 
+@pytest.fixture(scope="session")
+def enforced() -> Iterator[Cloud]:
+    """The admin of a moto that checks signatures and policies once the admin has been made."""
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    with start_moto(calls_without_iam=3) as server:
+        admin = Cloud(server).make_user({"Version": "2012-10-17", "Statement": [everything]})
+        with start_proxy(admin) as proxy:
+            yield proxy.cloud
+
+
 @pytest.fixture(params=["moto", "ministack"])
 def cloud(request: pytest.FixtureRequest) -> Cloud:
     """Each of the two servers that have both KMS and S3."""

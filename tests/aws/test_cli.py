@@ -85,4 +85,4 @@ def test_error_says_what_to_do(moto: Cloud, config: Path) -> None:
     assert (
         "storage://aws: load_record of DEK 'volume-42': s3:GetObject on arn:aws:s3:::gone" in line
     )
-    assert "there is no such bucket; create it, or set createBucket=true" in line
+    assert "there is no such bucket; correct bucket, or create it by createBucket=true" in line

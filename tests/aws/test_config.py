@@ -244,7 +244,7 @@ def test_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, CONTRARY[name])
     client = opened_client("kms", kek_config(profile="deks"))
     assert client._get_credentials().access_key == "AKIAPROFILE"
-    with pytest.raises(ConfigError, match="no such profile"):
+    with pytest.raises(ConfigError, match="has this profile"):
         opened_client("kms", kek_config(profile="other"))
 
 

@@ -17,7 +17,7 @@ from urllib3 import HTTPResponse
 
 from kms_aws.config import AwsKekConfig, AwsStorageConfig
 from kms_aws.storage import AwsStorage
-from kms_core import ConfigError, KekNotFoundError, UnavailableError, open_kms
+from kms_core import ConfigError, KekNotFoundError, open_kms
 from tests.aws.cloud import REGION, Cloud, FaultProxy, start_proxy
 from tests.aws.faults import PATIENT
 from tests.fakes.aws.servers import ACCESS_KEY, ACCESS_KEY_ID
@@ -168,7 +168,7 @@ class TestAuthority:
 
     def test_unknown_authority(self, moto: Cloud, endpoint: str) -> None:
         storage = moto.open_storage(moto.make_bucket(), endpoint=endpoint, **PATIENT)
-        with pytest.raises(UnavailableError, match="TLS failed; give the authority in caFile"):
+        with pytest.raises(ConfigError, match="its certificate is not trusted; have caFile"):
             storage.load_record("id")
 
     @pytest.mark.parametrize("place", ["config", "environment"])

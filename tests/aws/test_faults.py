@@ -245,7 +245,9 @@ def test_a_role_that_is_not_given_is_no_missing_permission_on_the_key(
     monkeypatch.setattr("kms_aws.client.RefreshableCredentials", Credentials)
     with pytest.raises(AccessDeniedError) as caught:
         kek.describe_kek() if kind == "kek" else storage.load_record("id")
-    assert str(caught.value).startswith("finding credentials on this machine: AccessDenied: ")
+    assert str(caught.value).startswith(
+        "finding credentials on this machine: AssumeRole: AccessDenied: "
+    )
     assert not caught.value.maybe_missing  # or a DEK would be made for a record that is there
 
 

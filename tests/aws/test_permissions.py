@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -12,11 +12,10 @@ import pytest
 
 from kms_core import AccessDeniedError, DekNotFoundError, open_kms
 from kms_core.testing import KekConformance, KekHarness, StorageConformance, StorageHarness
-from tests.aws.cloud import Cloud, start_proxy
+from tests.aws.cloud import Cloud
 from tests.aws.test_conformance import OnServer
 from tests.cli.running import run_command
 from tests.docs.pages import DOCS, blocks
-from tests.fakes.aws.servers import start_moto
 
 KMS_ACTIONS = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"]
 S3_ACTIONS = ["s3:GetObject", "s3:PutObject"]
@@ -41,16 +40,6 @@ def allow(bucket: str, without: str = "", more: tuple[str, ...] = ()) -> Any:
             {"Effect": "Allow", "Action": [*s3, *more], "Resource": f"arn:aws:s3:::{bucket}/*"},
         ],
     }
-
-
-@pytest.fixture(scope="session")
-def enforced() -> Iterator[Cloud]:
-    """The admin of a moto that checks signatures and policies once the admin has been made."""
-    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-    with start_moto(calls_without_iam=3) as server:
-        admin = Cloud(server).make_user({"Version": "2012-10-17", "Statement": [everything]})
-        with start_proxy(admin) as proxy:
-            yield proxy.cloud
 
 
 @pytest.fixture
@@ -142,7 +131,7 @@ def test_wrong_secret(enforced: Cloud, key: str, bucket: str) -> None:
     wrong = enforced.as_client(enforced.access_key_id, "wrong" * 8)
     with pytest.raises(AccessDeniedError):
         wrong.open_kek(key).describe_kek()
-    with pytest.raises(AccessDeniedError, match="check accessKeyID, accessKey"):
+    with pytest.raises(AccessDeniedError, match="correct accessKey "):
         wrong.open_storage(bucket).load_record("id")
 
 
@@ -150,7 +139,7 @@ def test_unknown_access_key(enforced: Cloud, key: str, bucket: str) -> None:
     unknown = enforced.as_client("AKIAUNKNOWNUNKNOWN00")
     with pytest.raises(AccessDeniedError):
         unknown.open_kek(key).describe_kek()
-    with pytest.raises(AccessDeniedError, match="check accessKeyID, accessKey"):
+    with pytest.raises(AccessDeniedError, match="correct accessKeyID"):
         unknown.open_storage(bucket).load_record("id")
 
 

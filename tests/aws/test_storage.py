@@ -120,7 +120,7 @@ def test_missing_bucket(cloud: Cloud) -> None:
         lambda: list(storage.list_dek_ids("")),
     ):
         with pytest.raises(
-            ConfigError, match="no such bucket; create it, or set createBucket=true"
+            ConfigError, match="no such bucket; correct bucket, or create it by createBucket=true"
         ):
             use()
 

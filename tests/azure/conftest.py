@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.azure.cloud import VAULT, Cloud
 from tests.fakes.azure.faults import start_issuer, start_proxy
@@ -85,3 +86,10 @@ def vault_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
 def blob_proxy(cloud: Cloud, certificates: Certificates) -> Iterator[Proxy]:
     with start_proxy(cloud.endpoints["azurite"], certificates) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def pem() -> str:
+    """A certificate of a client and its key, which RS256 needs to be of RSA."""
+    made = trustme.CA().issue_cert("client.example", key_type=trustme.KeyType.RSA)
+    return made.private_key_and_cert_chain_pem.bytes().decode()

@@ -88,7 +88,7 @@ def test_missing_container(cloud: Cloud) -> None:
         lambda: storage.create_record("id", b"data"),
         lambda: list(storage.list_dek_ids("")),
     ):
-        with pytest.raises(ConfigError, match="no such container; create it, or set create"):
+        with pytest.raises(ConfigError, match="no such container; correct container, or create it"):
             use()
 
 

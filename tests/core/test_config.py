@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import pytest
+from msgspec import Meta
 
 import kms_core
 from kms_core._config.choices import ChosenBackend
@@ -46,6 +47,14 @@ class Model(BackendConfig):
     read_timeout: float = 10.0
     place: Literal["here", "there"] = "here"
     odd: Odd | None = None
+
+
+class Described(BackendConfig):
+    name: Annotated[str, Meta(pattern=r"^[a-z]+\Z", description="is no name; give letters")] = "x"
+    other_name: (
+        Annotated[str, Meta(max_length=3, description="is too long; give 3 letters")] | None
+    ) = None
+    bare: Annotated[str, Meta(pattern=r"^[a-z]+\Z")] = "x"
 
 
 class Pair(BackendConfig):
@@ -98,6 +107,21 @@ def test_all_that_is_missing_is_named() -> None:
 def test_a_rule_about_two_fields() -> None:
     with pytest.raises(kms_core.ConfigError, match="kms://pair: one is theOther"):
         read_parameters(Pair, ChosenBackend("kms", "pair", {"one": "1", "theOther": 1}, Path()))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("name", "A1", "name is no name; give letters"),
+        ("otherName", "four", "otherName is too long; give 3 letters"),
+        ("otherName", 4, "otherName: expected `str | null`, got `int`"),
+        ("bare", "A1", "bare: expected `str` matching regex"),
+    ],
+)
+def test_a_constraint_is_told_in_its_own_words(name: str, value: object, words: str) -> None:
+    with pytest.raises(kms_core.ConfigError) as caught:
+        read_parameters(Described, ChosenBackend("kms", "described", {name: value}, Path()))
+    assert f"kms://described: {words}" in str(caught.value)
 
 
 def test_a_mistake_in_the_class_of_a_field_is_not_the_users() -> None:

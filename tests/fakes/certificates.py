@@ -26,11 +26,14 @@ class Certificates:
 
 
 @functools.cache
-def make_certificates(folder: Path) -> Certificates:
-    """Make them in a new folder; one set for all who name it. Nothing outlives the folder."""
+def make_certificates(folder: Path, *hosts: str) -> Certificates:
+    """Make them in a new folder; one set for all who name it. Nothing outlives the folder.
+
+    The certificate is of these hosts too, which a tunnel leads here.
+    """
     folder.mkdir()
     authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1", "localhost")
+    issued = authority.issue_cert("127.0.0.1", "localhost", *hosts)
     made = Certificates(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
     authority.cert_pem.write_to_path(str(made.authority))
     for blob in issued.cert_chain_pems:

@@ -200,7 +200,7 @@ def test_rejected_account(cloud: Cloud) -> None:
     account = cloud.accounts.make("storage.objects.get")
     del cloud.accounts.known[account.email]
     storage = cloud.open_storage(cloud.make_bucket(), credentialsPath=str(account.file))
-    with pytest.raises(AuthenticationError, match="check credentialsPath"):
+    with pytest.raises(AuthenticationError, match="the key in credentialsPath"):
         storage.load_record("id")
 
 

@@ -15,6 +15,7 @@ from grpc import StatusCode
 from kms_core import (
     AccessDeniedError,
     AuthenticationError,
+    ConfigError,
     KekDisabledError,
     KekNotFoundError,
     KmsError,
@@ -199,7 +200,7 @@ def test_killed_service(cloud: Cloud, tmp_path: Path) -> None:
 def test_untrusted_certificate(cloud: Cloud, name: str, tmp_path: Path) -> None:
     with start_kms_server(cloud.accounts, make_certificates(tmp_path / "other")) as another:
         kek = cloud.open_kek(name, endpoint=another.endpoint, **PATIENT)
-        error = fails(UnavailableError, kek.describe_kek, retryable=True)
+        error = fails(ConfigError, kek.describe_kek)
     assert "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in str(error)
 
 

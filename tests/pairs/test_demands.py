@@ -36,13 +36,14 @@ OURS = {
     "certificate",
     "no failure",
     "for now",
+    "unknown tenant",
 }
 """Clues of ours, and no service's words."""
 
 ERRORS = {
-    "aws": (kms_aws.errors, ("s3", "aws-kms")),
-    "azure": (kms_azure.errors, ("blob", "key-vault")),
-    "gcp": (kms_gcp.errors, ("cloud-storage", "cloud-kms")),
+    "aws": (kms_aws.errors, ("s3", "aws-kms", "aws-sts")),
+    "azure": (kms_azure.errors, ("blob", "key-vault", "entra")),
+    "gcp": (kms_gcp.errors, ("cloud-storage", "cloud-kms", "google-tokens")),
 }
 
 

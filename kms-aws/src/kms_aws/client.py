@@ -83,12 +83,11 @@ def muted() -> AbstractContextManager[None]:
 
 
 def _open(service: str, config: AwsConfig) -> _Opened:
-    where = config.endpoint or config.region
-    with translate_errors(CALL, f"a client of {service}", where):
-        session = _session(config)
     with muted(), translate_errors(CREDENTIALS, *_FINDING):
+        session = _session(config)
         credentials = session.get_credentials()
-    with muted(), translate_errors(CALL, f"a client of {service}", where):
+    where = config.endpoint or config.region
+    with muted(), translate_errors(CALL, f"opening a client of {service}", where):
         made: Any = boto3.session.Session(botocore_session=session)
         # Only now: boto3 adds a folder of its own to the loader that it finds.
         session.register_component("data_loader", _models)

@@ -11,6 +11,12 @@ from msgspec import Meta, field
 
 from kms_core.backend import AnyEndpoint, Endpoint, RecordPrefix, SecretStr, ServiceConfig
 
+_TEMPORARY = re.compile(r"ASIA[A-Z0-9]{16}")
+"""The access key ids that AWS STS gives out.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+"""
+
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):\d{12}:(key|alias)/.+")
 _ACCESS_POINT = re.compile(r"arn:aws[a-z-]*:s3:([a-z0-9-]+):\d{12}:accesspoint/[a-z0-9-]{3,50}")
 
@@ -34,7 +40,20 @@ def _parse_tags(text: str) -> list[tuple[str, str]]:
         raise ValueError("is not NAME=TEXT&NAME=TEXT") from None  # the error shows a piece of it
 
 
+class AwsSecret(SecretStr):
+    """A secret key or a token, which AWS makes of visible characters."""
+
+    def __init__(self, value: str) -> None:
+        if not value or not value.isprintable() or " " in value:
+            raise ValueError("is empty or has white space in it; give the value alone")
+        super().__init__(value)
+
+
 Text = Annotated[str, Meta(min_length=1)]
+_KeyId = Annotated[
+    str,
+    Meta(pattern=r"^[!-~]+\Z", description="is empty or has white space in it; give the id alone"),
+]
 
 
 class AwsConfig(ServiceConfig):
@@ -51,10 +70,16 @@ class AwsConfig(ServiceConfig):
         ca_file: the authorities to trust, in PEM, in place of the machine's.
     """
 
-    region: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+\Z")]
-    access_key_id: Text | None = field(default=None, name="accessKeyID")
-    access_key: SecretStr | None = None
-    session_token: SecretStr | None = None
+    region: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9-]+\Z",
+            description="is no region; give its code, such as eu-central-1",
+        ),
+    ]
+    access_key_id: _KeyId | None = field(default=None, name="accessKeyID")
+    access_key: AwsSecret | None = None
+    session_token: AwsSecret | None = None
     profile: Text | None = None
     endpoint: AnyEndpoint | None = None
     ca_file: Path | None = None
@@ -69,6 +94,11 @@ class AwsConfig(ServiceConfig):
             raise ValueError("accessKeyID and accessKey belong together; give both or neither")
         if self.access_key_id is None and self.session_token is not None:
             raise ValueError("sessionToken needs accessKeyID and accessKey")
+        if _TEMPORARY.fullmatch(self.access_key_id or "") and self.session_token is None:
+            raise ValueError(
+                "accessKeyID is that of temporary credentials, which need their token; give "
+                "sessionToken too"
+            )
         if self.access_key_id is not None and self.profile is not None:
             raise ValueError("give accessKeyID and accessKey, or profile, not both")
 
@@ -97,7 +127,10 @@ class AwsKekConfig(AwsConfig):
         if arn is None and self.key_name.startswith("arn:"):
             raise ValueError("keyName is not the ARN of a KMS key or alias")
         if arn is not None and arn[1] != self.region:
-            raise ValueError(f"keyName is in region {arn[1]!r} and region says {self.region!r}")
+            raise ValueError(
+                f"keyName is in region {arn[1]!r} and region says {self.region!r}; correct region, "
+                "or name a key of that region"
+            )
         if self.call_by_alias and not re.match(r"alias/|arn:.*:alias/", self.key_name):
             raise ValueError("callByAlias needs keyName to be an alias")
 
@@ -123,12 +156,34 @@ class AwsStorageConfig(AwsConfig):
         allow_unconditional_create: use a store that ignores conditional writes all the same.
     """
 
-    bucket: Annotated[str, Meta(pattern=rf"^([A-Za-z0-9._-]{{3,255}}|{_ACCESS_POINT.pattern})\Z")]
+    bucket: Annotated[
+        str,
+        Meta(
+            pattern=rf"^([A-Za-z0-9._-]{{3,255}}|{_ACCESS_POINT.pattern})\Z",
+            description="is neither a bucket's name nor the ARN of an access point; leave out "
+            "s3://, and give a folder as prefix",
+        ),
+    ]
     prefix: RecordPrefix | None = None
     tags: Tags | None = None
-    expected_bucket_owner: Annotated[str, Meta(pattern=r"^[0-9]{12}\Z")] | None = None
+    expected_bucket_owner: (
+        Annotated[
+            str,
+            Meta(pattern=r"^[0-9]{12}\Z", description="is no account id, which is 12 digits"),
+        ]
+        | None
+    ) = None
     requester_pays: bool = False
-    acl: Annotated[str, Meta(pattern=r"^[a-z-]+\Z")] | None = None
+    acl: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[a-z-]+\Z",
+                description="is no canned ACL, such as bucket-owner-full-control",
+            ),
+        ]
+        | None
+    ) = None
     sse: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = None
     sse_kms_key_id: Text | None = None
     addressing: Literal["path", "virtual"] | None = None
@@ -155,7 +210,10 @@ class AwsStorageConfig(AwsConfig):
             )
         arn = _ACCESS_POINT.fullmatch(self.bucket)
         if arn is not None and arn[1] != self.region:
-            raise ValueError(f"bucket is in region {arn[1]!r} and region says {self.region!r}")
+            raise ValueError(
+                f"bucket is in region {arn[1]!r} and region says {self.region!r}; correct region, "
+                "or name an access point of that region"
+            )
         if arn is not None and self.create_bucket:
             raise ValueError("createBucket needs the name of a bucket, not of an access point")
         if self.sse_kms_key_id is not None and not (self.sse or "").startswith("aws:kms"):

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from ssl import SSLCertVerificationError
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NameResolutionError
 
+from kms_aws import cures
 from kms_core import (
     AccessDeniedError,
     AuthenticationError,
@@ -27,106 +30,82 @@ from kms_core import (
     UnavailableError,
     UnwrapError,
 )
-from kms_core.backend import Clue, ErrorTable, Meaning
-
-_DENIED = "allow it to these credentials, in their IAM policy and in the policy of the resource"
-_HIDDEN = (
-    "; or there is no such record, which S3 says only to those who also have s3:ListBucket on the "
-    "bucket"
-)
-_CREDENTIALS = "check accessKeyID, accessKey and sessionToken, or where the SDK finds them"
-_NONE = "no credentials were found; give accessKeyID and accessKey, or profile, or set up a role"
-_ROLE = (
-    "these credentials were not given; allow it to who asks, and look at the role's trust policy"
-)
-_EXPIRED = "the credentials have expired; get new ones"
-_CLOCK = "this machine's clock is wrong; set it"
-_CHANGED = "the record has changed since it was read; read it again"
-_BUSY = "the service asks to slow down; try again later, or ask for a higher quota"
-_AWAY = "the service failed; try again later"
-_NETWORK = "the service was not reached or its answer was lost; check endpoint and network"
-_DAMAGED = "the data was damaged on its way; try again"
-_SYMMETRIC = "use a symmetric KEK that encrypts and decrypts"
-_REGION = "it is in another region; correct region"
-_NOT_AWS = "the answer is not AWS's; check endpoint and proxy"
-_TLS = (
-    "TLS failed; give the authority in caFile or AWS_CA_BUNDLE, or check endpoint, its certificate "
-    "and the proxy"
-)
-_FULL = "the store is full; make room, or ask for a higher quota"
-_PLACE = "this is no place that AWS has; correct region, endpoint and bucket"
-_BUCKET_KEY = (
-    "it is the key by which the bucket encrypts, not the KEK: enable it, and allow "
-    "kms:GenerateDataKey and kms:Decrypt on it to these credentials"
-)
-_CONDITIONS = "the store lacks conditional writes; use a store or a release that has them"
+from kms_core.backend import Clue, ErrorTable, Meaning, inner_errors
 
 _MISSING = Meaning(DekNotFoundError, "no record of this dek_id is stored")
 _THERE = Meaning(DekExistsError, "a record of this dek_id is already stored")
 
 _SHARED: Mapping[Clue, Meaning] = {
-    "AccessDenied": Meaning(AccessDeniedError, _DENIED),
-    "AccessDeniedException": Meaning(AccessDeniedError, _DENIED),
-    "ExpiredToken": Meaning(AuthenticationError, _EXPIRED),
-    "ExpiredTokenException": Meaning(AuthenticationError, _EXPIRED),
-    "IncompleteSignature": Meaning(AuthenticationError, _CREDENTIALS),
-    "InvalidAccessKeyId": Meaning(AuthenticationError, _CREDENTIALS),
-    "InvalidClientTokenId": Meaning(AuthenticationError, _CREDENTIALS),
-    "InvalidSignatureException": Meaning(
-        AuthenticationError, f"{_CREDENTIALS}, and this machine's clock"
-    ),
-    "InvalidToken": Meaning(AuthenticationError, _CREDENTIALS),
-    "MissingAuthenticationToken": Meaning(AuthenticationError, _CREDENTIALS),
-    "SignatureDoesNotMatch": Meaning(AuthenticationError, _CREDENTIALS),
-    "UnrecognizedClientException": Meaning(AuthenticationError, _CREDENTIALS),
-    "RequestExpired": Meaning(AccessDeniedError, _CLOCK),
-    "RequestTimeTooSkewed": Meaning(AccessDeniedError, _CLOCK),
-    "InternalError": Meaning(UnavailableError, _AWAY),
-    "RequestTimeout": Meaning(UnavailableError, _NETWORK),
-    "ServiceUnavailable": Meaning(UnavailableError, _AWAY),
-    "RequestLimitExceeded": Meaning(ThrottledError, _BUSY),
-    "Throttling": Meaning(ThrottledError, _BUSY),
-    "ThrottlingException": Meaning(ThrottledError, _BUSY),
-    "TooManyRequestsException": Meaning(ThrottledError, _BUSY),
+    "AccessDenied": Meaning(AccessDeniedError, cures.DENIED),
+    "AccessDeniedException": Meaning(AccessDeniedError, cures.KEY_DENIED),
+    "ExpiredToken": Meaning(AuthenticationError, cures.EXPIRED),
+    "ExpiredTokenException": Meaning(AuthenticationError, cures.EXPIRED),
+    "IncompleteSignature": Meaning(AuthenticationError, cures.CREDENTIALS),
+    "InvalidAccessKeyId": Meaning(AuthenticationError, cures.UNKNOWN),
+    "InvalidClientTokenId": Meaning(AuthenticationError, cures.UNKNOWN),
+    "InvalidSignatureException": Meaning(AuthenticationError, cures.SIGNATURE),
+    "InvalidToken": Meaning(AuthenticationError, cures.CREDENTIALS),
+    "MissingAuthenticationToken": Meaning(AuthenticationError, cures.CREDENTIALS),
+    "SignatureDoesNotMatch": Meaning(AuthenticationError, cures.WRONG_KEY),
+    "UnrecognizedClientException": Meaning(AuthenticationError, cures.UNKNOWN),
+    "InvalidSignatureException by the clock": Meaning(AccessDeniedError, cures.CLOCK),
+    "SignatureDoesNotMatch by the clock": Meaning(AccessDeniedError, cures.CLOCK),
+    "RequestExpired": Meaning(AccessDeniedError, cures.CLOCK),
+    "RequestTimeTooSkewed": Meaning(AccessDeniedError, cures.CLOCK),
+    "InternalError": Meaning(UnavailableError, cures.AWAY),
+    "RequestTimeout": Meaning(UnavailableError, cures.NETWORK),
+    "ServiceUnavailable": Meaning(UnavailableError, cures.AWAY),
+    "RequestLimitExceeded": Meaning(ThrottledError, cures.BUSY),
+    "Throttling": Meaning(ThrottledError, cures.BUSY),
+    "ThrottlingException": Meaning(ThrottledError, cures.BUSY),
+    "TooManyRequestsException": Meaning(ThrottledError, cures.BUSY),
 }
 """What every service may say, those that give credentials included."""
 
 _KMS: Mapping[Clue, Meaning] = {
     "NotFoundException": Meaning(
-        KekNotFoundError, "there is no such KEK here; check keyName and region"
+        KekNotFoundError,
+        "there is no such KEK in this region and account; correct keyName, where an alias is "
+        "alias/NAME, or region, or give the key's whole ARN",
     ),
-    "InvalidArnException": Meaning(ConfigError, "keyName is not an ARN of KMS; correct it"),
-    "InvalidKeyUsageException": Meaning(ConfigError, _SYMMETRIC),
-    "UnsupportedOperationException": Meaning(ConfigError, _SYMMETRIC),
+    "InvalidArnException": Meaning(
+        ConfigError, "keyName is no ARN of KMS, or one of another region; correct it"
+    ),
+    "InvalidKeyUsageException": Meaning(ConfigError, cures.SYMMETRIC),
+    "UnsupportedOperationException": Meaning(ConfigError, cures.SYMMETRIC),
     "ValidationException": Meaning(
-        ConfigError, "use a symmetric KEK, and its id, ARN or alias/NAME"
+        ConfigError, "keyName is no id, ARN or alias/NAME of a symmetric key; correct it"
     ),
-    "DisabledException": Meaning(KekDisabledError, "enable the KEK"),
-    "KMSInvalidStateException": Meaning(KekDisabledError, "cancel the KEK's deletion or enable it"),
+    "DisabledException": Meaning(KekDisabledError, "the KEK is disabled; enable it"),
+    "KMSInvalidStateException": Meaning(
+        KekDisabledError,
+        "the KEK is pending deletion, or has no key material; cancel its deletion and enable it, "
+        "or import its material",
+    ),
     "IncorrectKeyException": Meaning(UnwrapError),
     "InvalidCiphertextException": Meaning(UnwrapError),
-    "DependencyTimeoutException": Meaning(UnavailableError, _AWAY),
-    "KMSInternalException": Meaning(UnavailableError, _AWAY),
-    "KeyUnavailableException": Meaning(UnavailableError, _AWAY),
-    "LimitExceededException": Meaning(ThrottledError, _BUSY),
+    "DependencyTimeoutException": Meaning(UnavailableError, cures.AWAY),
+    "KMSInternalException": Meaning(UnavailableError, cures.AWAY),
+    "KeyUnavailableException": Meaning(UnavailableError, cures.AWAY),
+    "LimitExceededException": Meaning(ThrottledError, cures.BUSY),
 }
 
 _S3: Mapping[Clue, Meaning] = {
     412: _THERE,  # also where the body that names it is lost: no other condition is ever sent
-    301: Meaning(ConfigError, _REGION),
-    501: Meaning(ConfigError, _CONDITIONS),
+    301: Meaning(ConfigError, cures.REGION),
+    501: Meaning(ConfigError, cures.CONDITIONS),
     "404": Meaning(ConfigError, "nothing is there; check endpoint and bucket"),
-    "404 page": Meaning(UnavailableError, _NOT_AWS),  # of a gateway that has lost its route
+    "404 page": Meaning(UnavailableError, cures.NOT_AWS),  # of a gateway that has lost its route
     "409": Meaning(ConflictError, "somebody else is writing it now; try again"),
     "NoSuchBucket": Meaning(
-        ConfigError, "there is no such bucket; create it, or set createBucket=true"
+        ConfigError, "there is no such bucket; correct bucket, or create it by createBucket=true"
     ),
-    "AuthorizationHeaderMalformed": Meaning(ConfigError, _REGION),
-    "IllegalLocationConstraintException": Meaning(ConfigError, _REGION),
+    "AuthorizationHeaderMalformed": Meaning(ConfigError, cures.REGION),
+    "IllegalLocationConstraintException": Meaning(ConfigError, cures.REGION),
     "InvalidLocationConstraint": Meaning(ConfigError, "there is no such region; correct region"),
     "InvalidTag": Meaning(ConfigError, "S3 takes no such tag; correct tags"),
     "InvalidBucketName": Meaning(ConfigError, "this is no bucket name; correct bucket"),
-    "PermanentRedirect": Meaning(ConfigError, _REGION),
+    "PermanentRedirect": Meaning(ConfigError, cures.REGION),
     "TemporaryRedirect": Meaning(
         UnavailableError,
         "a new bucket is not known everywhere yet; try again later, or correct region",
@@ -134,7 +113,7 @@ _S3: Mapping[Clue, Meaning] = {
     "BucketAlreadyExists": Meaning(
         ConfigError, "it is somebody else's bucket; choose another name"
     ),
-    "NotImplemented": Meaning(ConfigError, _CONDITIONS),
+    "NotImplemented": Meaning(ConfigError, cures.CONDITIONS),
     "NoSuchKey": _MISSING,
     "PreconditionFailed": _THERE,
     "ConditionalRequestConflict": Meaning(
@@ -142,86 +121,121 @@ _S3: Mapping[Clue, Meaning] = {
     ),
     "OperationAborted": Meaning(ConflictError, "somebody else is changing it now; try again"),
     "InvalidObjectState": Meaning(OperationError, "the object is archived; restore it"),
-    "BadDigest": Meaning(UnavailableError, _DAMAGED),
-    "IncompleteBody": Meaning(UnavailableError, _DAMAGED),
-    "XAmzContentSHA256Mismatch": Meaning(UnavailableError, _DAMAGED),
-    "SlowDown": Meaning(ThrottledError, _BUSY),
-    "QuotaExceeded": Meaning(OperationError, _FULL),
-    "XMinioAdminBucketQuotaExceeded": Meaning(OperationError, _FULL),
-    "KMS.ThrottlingException": Meaning(ThrottledError, _BUSY),
-    "KMS.*": Meaning(OperationError, _BUCKET_KEY),
-    "AccessDenied by KMS": Meaning(AccessDeniedError, _BUCKET_KEY),
+    "BadDigest": Meaning(UnavailableError, cures.DAMAGED),
+    "IncompleteBody": Meaning(UnavailableError, cures.DAMAGED),
+    "XAmzContentSHA256Mismatch": Meaning(UnavailableError, cures.DAMAGED),
+    "SlowDown": Meaning(ThrottledError, cures.BUSY),
+    "QuotaExceeded": Meaning(OperationError, cures.FULL),
+    "XMinioAdminBucketQuotaExceeded": Meaning(OperationError, cures.FULL),
+    "KMS.ThrottlingException": Meaning(ThrottledError, cures.BUSY),
+    "KMS.*": Meaning(OperationError, cures.BUCKET_KEY),
+    "AccessDenied by KMS": Meaning(AccessDeniedError, cures.BUCKET_KEY),
 }
 """A status as a text is that of an answer without a code, be it empty or somebody's page."""
 
 _STATUS: Mapping[Clue, Meaning] = {
-    401: Meaning(AuthenticationError, _CREDENTIALS),
-    403: Meaning(AccessDeniedError, _DENIED),
-    429: Meaning(ThrottledError, _BUSY),
-    "3xx": Meaning(UnavailableError, _NOT_AWS),
-    "5xx": Meaning(UnavailableError, _AWAY),
+    401: Meaning(AuthenticationError, cures.CREDENTIALS),
+    403: Meaning(AccessDeniedError, cures.DENIED),
+    429: Meaning(ThrottledError, cures.BUSY),
+    "3xx": Meaning(UnavailableError, cures.NOT_AWS),
+    "5xx": Meaning(UnavailableError, cures.AWAY),
 }
 """For codes that the table does not know, as S3-compatible stores have them."""
 
 _FAILURES: Mapping[Clue, Meaning] = {
-    sdk.NoCredentialsError: Meaning(AuthenticationError, _NONE),
-    sdk.PartialCredentialsError: Meaning(AuthenticationError, _CREDENTIALS),
-    sdk.CredentialRetrievalError: Meaning(AuthenticationError, _CREDENTIALS),
-    sdk.TokenRetrievalError: Meaning(
-        AuthenticationError, "sign in again, such as by `aws sso login`"
-    ),
-    sdk.SSOError: Meaning(AuthenticationError, "sign in again, such as by `aws sso login`"),
-    sdk.LoginError: Meaning(AuthenticationError, "sign in again, such as by `aws login`"),
+    sdk.NoCredentialsError: Meaning(AuthenticationError, cures.NONE),
+    sdk.PartialCredentialsError: Meaning(AuthenticationError, cures.PARTIAL),
+    sdk.CredentialRetrievalError: Meaning(AuthenticationError, cures.SOURCE),
+    sdk.TokenRetrievalError: Meaning(AuthenticationError, cures.SIGN_IN),
+    sdk.SSOError: Meaning(AuthenticationError, cures.SIGN_IN),
+    sdk.LoginError: Meaning(AuthenticationError, cures.SIGN_IN.replace("sso login", "login")),
     sdk.ProfileNotFound: Meaning(
-        ConfigError, "there is no such profile; correct profile or AWS_PROFILE"
+        ConfigError,
+        "neither ~/.aws/config nor ~/.aws/credentials has this profile; correct profile or "
+        "AWS_PROFILE, or HOME",
     ),
-    sdk.ConfigParseError: Meaning(ConfigError, "the local AWS directory holds a malformed file"),
-    sdk.InvalidConfigError: Meaning(ConfigError, "the local AWS directory holds a wrong setting"),
+    sdk.ConfigParseError: Meaning(ConfigError, "the file is malformed; correct it"),
+    sdk.InvalidConfigError: Meaning(
+        ConfigError, "a setting in ~/.aws/config or ~/.aws/credentials is wrong; correct it"
+    ),
     sdk.InvalidRegionError: Meaning(ConfigError, "correct region"),
     sdk.ParamValidationError: Meaning(ConfigError, "a parameter is not what AWS takes"),
-    sdk.EndpointProviderError: Meaning(ConfigError, _PLACE),
-    sdk.BaseEndpointResolverError: Meaning(ConfigError, _PLACE),
-    sdk.SSLError: Meaning(UnavailableError, _TLS),
-    sdk.ConnectionError: Meaning(UnavailableError, _NETWORK),
-    sdk.HTTPClientError: Meaning(UnavailableError, _NETWORK),
-    sdk.IncompleteReadError: Meaning(UnavailableError, _NETWORK),
-    sdk.ChecksumError: Meaning(UnavailableError, _DAMAGED),
-    sdk.FlexibleChecksumError: Meaning(UnavailableError, _DAMAGED),
+    sdk.EndpointProviderError: Meaning(ConfigError, cures.PLACE),
+    sdk.BaseEndpointResolverError: Meaning(ConfigError, cures.PLACE),
+    sdk.SSLError: Meaning(UnavailableError, cures.TLS),
+    SSLCertVerificationError: Meaning(ConfigError, cures.UNTRUSTED_HOST),
+    sdk.ConnectionError: Meaning(UnavailableError, cures.NETWORK),
+    sdk.ProxyConnectionError: Meaning(UnavailableError, cures.PROXY),
+    NameResolutionError: Meaning(UnavailableError, cures.NO_HOST),
+    sdk.HTTPClientError: Meaning(UnavailableError, cures.NETWORK),
+    sdk.IncompleteReadError: Meaning(UnavailableError, cures.NETWORK),
+    sdk.ChecksumError: Meaning(UnavailableError, cures.DAMAGED),
+    sdk.FlexibleChecksumError: Meaning(UnavailableError, cures.DAMAGED),
     sdk.BotoCoreError: Meaning(
         OperationError, "the SDK cannot make this call; report it to kms-aws"
     ),
-    sdk.PaginationError: Meaning(UnavailableError, _NOT_AWS),
-    ResponseParserError: Meaning(UnavailableError, _NOT_AWS),
-    HTTPError: Meaning(UnavailableError, _NETWORK),  # what the SDK reads of an error it reads bare
+    sdk.PaginationError: Meaning(UnavailableError, cures.NOT_AWS),
+    ResponseParserError: Meaning(UnavailableError, cures.NOT_AWS),
+    HTTPError: Meaning(
+        UnavailableError, cures.NETWORK
+    ),  # what the SDK reads of an error it reads bare
 }
 
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,80}")
+_REGION_CODE = re.compile(r"[a-z0-9-]{1,30}")
+_REDIRECTED = 3
+_OF_CLOCKS = ("Signature expired", "Signature not yet current")
+"""https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html"""
+_NAMES = ("profile", "path", "provider")
+"""What an error of the SDK names, that the user wrote and that is not secret."""
 
 
 def _find_clues(error: Exception) -> Iterator[Clue]:
     """The service's code, then the HTTP status; or else the SDK's classes."""
     if isinstance(error, sdk.ClientError):
-        response: Any = error.response
-        details, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
-        status = metadata.get("HTTPStatusCode", 0)
-        code = str(details.get("Code"))
-        if code == "AccessDenied" and " kms:" in str(details.get("Message")):
-            yield "AccessDenied by KMS"
-        if "html" in metadata.get("HTTPHeaders", {}).get("content-type", ""):
-            yield f"{status} page"
-        yield code if _CODE.fullmatch(code) else str(status)  # who is not AWS may write anything
-        if code.startswith("KMS."):
-            yield "KMS.*"
-        yield from (status, f"{status // 100}xx")
+        yield from _of_answer(error.response)
+    else:
+        yield _name(error)
+    inner = getattr(error, "kwargs", {}).get("error")
+    yield from (type(one) for one in inner_errors(inner) if isinstance(one, _REASONS))
     yield from type(error).__mro__
 
 
+def _of_answer(response: Any) -> Iterator[Clue]:
+    details, metadata = response.get("Error", {}), response.get("ResponseMetadata", {})
+    status, headers = metadata.get("HTTPStatusCode", 0), metadata.get("HTTPHeaders", {})
+    code, text = str(details.get("Code")), str(details.get("Message"))
+    region = str(headers.get("x-amz-bucket-region"))
+    if status // 100 == _REDIRECTED and _REGION_CODE.fullmatch(region):
+        yield f"{code} to {region}"
+    if code == "AccessDenied" and " kms:" in text:
+        yield "AccessDenied by KMS"
+    if text.startswith(_OF_CLOCKS):
+        yield f"{code} by the clock"
+    if "html" in headers.get("content-type", ""):
+        yield f"{status} page"
+    yield code if _CODE.fullmatch(code) else str(status)  # who is not AWS may write anything
+    if code.startswith("KMS."):
+        yield "KMS.*"
+    yield from (status, f"{status // 100}xx")
+
+
+def _name(error: Any) -> str:
+    """Its class, and the host that was not reached, or the profile or file that is meant."""
+    told = {**getattr(error, "kwargs", {})}
+    url = str(told.get("endpoint_url") or told.get("proxy_url"))
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    named = next((f" '{told[name]}'" for name in _NAMES if name in told), "")
+    return type(error).__name__ + (f" at {host}" if host else named)
+
+
 _ERRORS = (sdk.ClientError, sdk.BotoCoreError, ResponseParserError, HTTPError)
+_REASONS = (SSLCertVerificationError, NameResolutionError)
 
 CALL = ErrorTable(_ERRORS, {**_STATUS, **_SHARED, **_KMS, **_S3, **_FAILURES}, _find_clues)
 """A call of KMS or S3, or the opening of a client."""
 
-_MAY_HIDE = Meaning(AccessDeniedError, _DENIED + _HIDDEN, maybe_missing=True)
+_MAY_HIDE = Meaning(AccessDeniedError, cures.DENIED + cures.HIDDEN, maybe_missing=True)
 LOAD = CALL.but(
     {
         "404": _MISSING,
@@ -230,7 +244,7 @@ LOAD = CALL.but(
 )
 """Reading an object, where S3 may deny what is missing."""
 
-_STALE = Meaning(ConflictError, _CHANGED)
+_STALE = Meaning(ConflictError, cures.CHANGED)
 REPLACE = CALL.but({"404": _MISSING, "PreconditionFailed": _STALE, 412: _STALE})
 """Writing or deleting an object that has to be at a revision."""
 
@@ -238,13 +252,34 @@ _UNTOLD = Meaning(OperationError, "the store does not tell which old versions it
 VERSIONS = CALL.but({"NotImplemented": _UNTOLD, 501: _UNTOLD})
 """Listing old versions, which not every S3-compatible store has."""
 
-_NOT_GIVEN = Meaning(AccessDeniedError, _ROLE)
-CREDENTIALS = ErrorTable(_ERRORS, {**_STATUS, **_SHARED, **_FAILURES}, _find_clues).but(
-    {"AccessDenied": _NOT_GIVEN, "AccessDeniedException": _NOT_GIVEN, 403: _NOT_GIVEN}
+
+def _find_clues_of_credentials(error: Exception) -> Iterator[Clue]:
+    """The file that cannot be read; or the call that was refused, with its code."""
+    if isinstance(error, OSError):
+        yield f"{error.strerror}: '{error.filename}'"
+    clues = [*_find_clues(error)]
+    call = getattr(error, "operation_name", None)
+    yield from (f"{call}: {clue}" for clue in clues[:1] if call)
+    yield from clues
+
+
+_UNREADABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+CREDENTIALS = ErrorTable(
+    (*_ERRORS, *_UNREADABLE),
+    {
+        **_STATUS,
+        **_SHARED,
+        **_FAILURES,
+        **dict.fromkeys(_UNREADABLE, Meaning(ConfigError, cures.FILE)),
+        "AccessDenied": Meaning(AccessDeniedError, cures.ROLE),
+        "InvalidIdentityToken": Meaning(AccessDeniedError, cures.UNTRUSTED),
+        403: Meaning(AccessDeniedError, cures.REFUSED),
+    },
+    _find_clues_of_credentials,
 )
 """Finding credentials, or renewing them: what a role's or an identity's service says."""
 
 
 def no_credentials() -> AuthenticationError:
     """What to say when the SDK's chain ends without credentials."""
-    return AuthenticationError(f"finding credentials on this machine: {_NONE}")
+    return AuthenticationError(f"finding credentials on this machine: {cures.NONE}")

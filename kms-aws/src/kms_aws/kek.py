@@ -55,6 +55,7 @@ class AwsKek(KekSpec):
         self._key_name = config.key_name
         self._endpoint = config.endpoint
         self._key_arn = config.key_arn
+        self._region = config.region
         self._alias = config.key_name if config.call_by_alias else None
         self._client: AwsClient[KMSClient] = AwsClient("kms", config)
 
@@ -174,7 +175,8 @@ class AwsKek(KekSpec):
 
     def _describe(self, name: str) -> Mapping[str, Any]:
         client = self._client.get()
-        with muted(), translate_errors(CALL, "kms:DescribeKey", name):
+        place = name if name.startswith("arn:") else f"{name} in {self._region}"
+        with muted(), translate_errors(CALL, "kms:DescribeKey", place):
             reply = client.describe_key(KeyId=name)
         return read_part(reply, "KeyMetadata", dict)
 

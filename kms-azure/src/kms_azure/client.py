@@ -23,9 +23,9 @@ from azure.identity import (
 from requests.adapters import HTTPAdapter
 
 from kms_azure.config import AzureConfig, AzureKekConfig, AzureStorageConfig
-from kms_azure.errors import CREDENTIALS, strange_reply
+from kms_azure.errors import CREDENTIALS, DEFAULT_CHAIN, MANAGED_IDENTITY, strange_reply
 from kms_core import ConfigError, UnavailableError
-from kms_core.backend import parse_json, translate_errors
+from kms_core.backend import ErrorTable, parse_json, translate_errors
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
@@ -39,7 +39,14 @@ _Identity: TypeAlias = (
     | WorkloadIdentityCredential
 )
 
-_FINDING = "a token"
+_BAD_CERTIFICATE = (
+    "clientCertificate is malformed; give the certificate and its RSA key, one after the other, in "
+    "PEM and without a password"
+)
+_BAD_ENVIRONMENT = (
+    "AZURE_TENANT_ID, AZURE_CLIENT_ID or AZURE_CLIENT_SECRET in the environment is empty or "
+    "malformed; correct it, or unset all three"
+)
 _FOUND = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 _OF_OAUTH = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST}  # answers of RFC 6749, section 5: an object
 _RANGE = re.compile(r"bytes [0-9]+-[0-9]+/[0-9]+")
@@ -56,6 +63,7 @@ class Credential:
     def __init__(self, config: Config, scope: str) -> None:
         self._identity = _open_identity(config)
         self._scope = scope
+        self._errors, self._issuer = _find_table(config)
         self._has_tenant = config.tenant_id is not None
 
     def get_token_info(
@@ -64,12 +72,12 @@ class Credential:
         """A token, as clients of the SDK ask for it."""
         asked = cast("TokenRequestOptions", self._without_tenant(dict(options or {})))
         # The SDK asks amid a call of the service. Its pipeline lets a KmsError pass.
-        with translate_errors(CREDENTIALS, _FINDING, self._scope):
+        with translate_errors(self._errors, "getting a token", self._issuer):
             return self._identity.get_token_info(self._scope, options=asked)
 
     def get_token(self, *_scopes: str, **options: Any) -> AccessToken:
         """A token, as older clients ask for it."""
-        with translate_errors(CREDENTIALS, _FINDING, self._scope):
+        with translate_errors(self._errors, "getting a token", self._issuer):
             return self._identity.get_token(self._scope, **self._without_tenant(options))
 
     def close(self) -> None:
@@ -80,17 +88,23 @@ class Credential:
         return {k: v for k, v in options.items() if k != "tenant_id" or not self._has_tenant}
 
 
+def _find_table(config: Config) -> tuple[ErrorTable, str]:
+    """What it means that there is no token, and who was to give it."""
+    if config.managed_identity:
+        return MANAGED_IDENTITY, "this machine"
+    if config.client_id is None:
+        return DEFAULT_CHAIN, "this machine"
+    return CREDENTIALS, config.authority_url
+
+
 def _open_identity(config: Config) -> _Identity:
     try:
         identity = _choose_identity(config)
     except ValueError:  # which may hold what could not be read
         identity = None
     if identity is None:
-        raise ConfigError(
-            "the credentials are malformed; correct clientCertificate, which is a certificate and "
-            "its RSA key in PEM without a password, or AZURE_TENANT_ID, AZURE_CLIENT_ID and "
-            "AZURE_CLIENT_SECRET in the environment, of which none may be empty"
-        )
+        given = config.client_certificate is not None
+        raise ConfigError(_BAD_CERTIFICATE if given else _BAD_ENVIRONMENT)
     _keep_authority(identity, config.authority_url)
     return identity
 

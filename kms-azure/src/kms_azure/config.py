@@ -35,7 +35,10 @@ _BLOBS = {
 
 
 _SUFFIX = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
-_Id: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+\Z")]
+_Id: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9._-]+\Z", description="is no id or domain; give it alone"),
+]
 
 
 class TlsEndpoint(Endpoint):
@@ -128,10 +131,29 @@ class AzureKekConfig(AzureConfig):
             records.
     """
 
-    vault_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{1,22}[A-Za-z0-9]\Z")]
+    vault_name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{1,22}[A-Za-z0-9]\Z",
+            description="is no vault's name; give the first word of its host alone, and the rest "
+            "of the host as vaultType",
+        ),
+    ]
     vault_type: VaultType = VaultType("vault.azure.net")
-    key_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,127}\Z")]
-    key_version: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")] | None = None
+    key_name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9-]{1,127}\Z",
+            description="is no key's name: letters, digits and '-'; give its version as keyVersion",
+        ),
+    ]
+    key_version: (
+        Annotated[
+            str,
+            Meta(pattern=r"^[0-9a-f]{32}\Z", description="is no version, which is 32 hex digits"),
+        ]
+        | None
+    ) = None
     auth_key: AuthKey | None = None
 
     def __post_init__(self) -> None:
@@ -140,6 +162,8 @@ class AzureKekConfig(AzureConfig):
             raise ValueError(
                 f"vaultType is none of {', '.join(_VAULTS)}; for another cloud give authority too"
             )
+        if self.endpoint is not None and urlsplit(self.endpoint).path:
+            raise ValueError("endpoint has a path; give https://HOST alone, and the key as keyName")
 
     @property
     def is_hsm(self) -> bool:
@@ -172,9 +196,23 @@ class AzureStorageConfig(AzureConfig):
         create_container: create the container when the storage is opened, if it is missing.
     """
 
-    account: Annotated[str, Meta(pattern=r"^[a-z0-9]{3,24}\Z")]
+    account: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9]{3,24}\Z",
+            description="is no storage account's name: 3 to 24 lower-case letters and digits; give "
+            "a URL as endpoint",
+        ),
+    ]
     container: Annotated[
-        str, Meta(min_length=3, max_length=63, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z")
+        str,
+        Meta(
+            min_length=3,
+            max_length=63,
+            pattern=r"^[a-z0-9]+(-[a-z0-9]+)*\Z",
+            description="is no container's name: 3 to 63 lower-case letters, digits and single "
+            "dashes; give a folder as prefix",
+        ),
     ]
     prefix: RecordPrefix | None = None
     create_container: bool = False

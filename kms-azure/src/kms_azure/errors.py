@@ -6,6 +6,7 @@ Messages are ours alone: the text of a service or of the SDK may repeat what was
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from ssl import SSLCertVerificationError, SSLError
@@ -18,7 +19,9 @@ from azure.core.exceptions import (
     DeserializationError,
     HttpResponseError,
 )
+from urllib3.exceptions import NameResolutionError, ProxyError
 
+from kms_azure import cures
 from kms_core import (
     AccessDeniedError,
     AuthenticationError,
@@ -32,35 +35,14 @@ from kms_core import (
     ThrottledError,
     UnavailableError,
 )
-from kms_core.backend import Clue, ErrorTable, Meaning
-
-_DENIED = "allow it to these credentials"
-_CREDENTIALS = (
-    "no token could be obtained, or it was refused; check tenantID, clientID, clientSecret and "
-    "whether the secret has expired, or where the SDK finds the credentials"
-)
-_FILE = "the token file cannot be read; check federatedTokenFile"
-_UNTRUSTED = (
-    "TLS: the certificate is not trusted here; have REQUESTS_CA_BUNDLE name a file that has its "
-    "authority's, or check endpoint and proxy"
-)
-_TLS = "TLS failed; check endpoint and proxy, and REQUESTS_CA_BUNDLE if it is set, or try again"
-_ALTERED = "the record was altered on its way; check the proxy, or try again"
-_NOBODY = "what answers there is not Azure, or has nothing there; check names, endpoint and proxy"
-_FIREWALL = "the resource's firewall refuses this network; allow it, or use a private endpoint"
-_BUSY = "the service asks to slow down; try again later, or spread the load"
-_AWAY = "the service failed; try again later"
-_NETWORK = "the service was not reached or its answer was lost; check names, endpoint and network"
-_STRANGE = "the answer is not Azure's; check endpoint and proxy"
-_REFUSED = "the service refused the call; look the code up in its documentation"
-_LEASED = "somebody holds a lease on it; end the lease"
-_NO_NAME = "Blob Storage takes no such name; correct account, container or endpoint"
+from kms_core.backend import Clue, ErrorTable, Meaning, find_host, inner_errors
 
 _CODES: Mapping[Clue, Meaning] = {
     # Key Vault and managed HSM, code or inner code
     "KeyNotFound": Meaning(
         KekNotFoundError,
-        "there is no such KEK, or no such version; check vaultName and keyName, or recover the key",
+        "there is no such KEK, or no such version; correct vaultName, keyName or keyVersion, or "
+        "recover the key if it was deleted",
     ),
     "KeyDisabled": Meaning(KekDisabledError, "the KEK is disabled; enable it"),
     "KeyExpired": Meaning(
@@ -70,12 +52,13 @@ _CODES: Mapping[Clue, Meaning] = {
         KekDisabledError, "the KEK is not valid yet; wait, or set an earlier date"
     ),
     "BadParameter": Meaning(ConfigError, "use an RSA key, or an AES key of a managed HSM"),
-    "AccessDenied": Meaning(AccessDeniedError, _DENIED),
-    "ForbiddenByPolicy": Meaning(AccessDeniedError, _DENIED),
-    "ForbiddenByRbac": Meaning(AccessDeniedError, _DENIED),
-    "ForbiddenByConnection": Meaning(AccessDeniedError, _FIREWALL),
-    "ForbiddenByFirewall": Meaning(AccessDeniedError, _FIREWALL),
-    "Throttled": Meaning(ThrottledError, _BUSY),
+    "AccessDenied": Meaning(AccessDeniedError, cures.DENIED),
+    "ForbiddenByPolicy": Meaning(AccessDeniedError, cures.POLICY),
+    "ForbiddenByRbac": Meaning(AccessDeniedError, cures.DENIED),
+    "ForbiddenByConnection": Meaning(AccessDeniedError, cures.FIREWALL),
+    "ForbiddenByFirewall": Meaning(AccessDeniedError, cures.FIREWALL),
+    "Throttled": Meaning(ThrottledError, cures.BUSY),
+    "AKV10032": Meaning(AuthenticationError, cures.OTHER_TENANT),
     # Blob Storage
     "BlobNotFound": Meaning(DekNotFoundError, "no record of this dek_id is stored"),
     "BlobAlreadyExists": Meaning(DekExistsError, "a record of this dek_id is already stored"),
@@ -84,66 +67,93 @@ _CODES: Mapping[Clue, Meaning] = {
     ),
     "ContainerNotFound": Meaning(
         ConfigError,
-        "there is no such container; create it, or set createContainer=true",
+        "there is no such container; correct container, or create it by createContainer=true",
     ),
     "ContainerBeingDeleted": Meaning(
         UnavailableError,
         "the container is being deleted; try again in a minute, or choose another",
     ),
-    "AuthorizationPermissionMismatch": Meaning(AccessDeniedError, _DENIED),
+    "AuthorizationPermissionMismatch": Meaning(AccessDeniedError, cures.DENIED),
     "AuthorizationFailure": Meaning(
-        AccessDeniedError, f"{_DENIED}, and their network by the firewall"
+        AccessDeniedError,
+        "the account's firewall refuses this network, or no role allows it; allow this machine's "
+        "address in the account's network settings, or use a private endpoint",
     ),
-    "InsufficientAccountPermissions": Meaning(AccessDeniedError, _DENIED),
+    "InsufficientAccountPermissions": Meaning(AccessDeniedError, cures.DENIED),
     "AuthenticationFailed": Meaning(
-        AuthenticationError, f"{_CREDENTIALS}, and this machine's clock"
+        AuthenticationError, f"{cures.CREDENTIALS}, and this machine's clock"
     ),
-    "InvalidAuthenticationInfo": Meaning(AuthenticationError, _CREDENTIALS),
-    "NoAuthenticationInformation": Meaning(AuthenticationError, _CREDENTIALS),
+    "InvalidAuthenticationInfo": Meaning(AuthenticationError, cures.CREDENTIALS),
+    "NoAuthenticationInformation": Meaning(AuthenticationError, cures.CREDENTIALS),
     "AccountIsDisabled": Meaning(AccessDeniedError, "the storage account is disabled; enable it"),
     "BlobImmutableDueToPolicy": Meaning(AccessDeniedError, "an immutability policy protects it"),
-    "LeaseIdMissing": Meaning(OperationError, _LEASED),
+    "LeaseIdMissing": Meaning(OperationError, cures.LEASED),
     "BlobArchived": Meaning(OperationError, "the blob is archived; restore it to an online tier"),
     "BlobBeingRehydrated": Meaning(UnavailableError, "the blob is being restored; try again later"),
-    "ResourceNotFound": Meaning(ConfigError, _NO_NAME),
-    "InvalidResourceName": Meaning(ConfigError, _NO_NAME),
-    "InvalidUri": Meaning(ConfigError, _NO_NAME),
-    "OutOfRangeInput": Meaning(ConfigError, _NO_NAME),
-    "Md5Mismatch": Meaning(UnavailableError, _ALTERED),
-    "InvalidMd5": Meaning(UnavailableError, _ALTERED),
-    "ServerBusy": Meaning(ThrottledError, _BUSY),
-    "InternalError": Meaning(UnavailableError, _AWAY),
-    "OperationTimedOut": Meaning(UnavailableError, _AWAY),
+    "ResourceNotFound": Meaning(ConfigError, cures.NO_NAME),
+    "InvalidResourceName": Meaning(ConfigError, cures.NO_NAME),
+    "InvalidUri": Meaning(ConfigError, cures.NO_NAME),
+    "OutOfRangeInput": Meaning(ConfigError, cures.NO_NAME),
+    "Md5Mismatch": Meaning(UnavailableError, cures.ALTERED),
+    "InvalidMd5": Meaning(UnavailableError, cures.ALTERED),
+    "ServerBusy": Meaning(ThrottledError, cures.BUSY),
+    "InternalError": Meaning(UnavailableError, cures.AWAY),
+    "OperationTimedOut": Meaning(UnavailableError, cures.AWAY),
 }
 
+_ENTRA: Mapping[Clue, Meaning] = {
+    "AADSTS90002": Meaning(AuthenticationError, cures.TENANT),
+    "AADSTS900023": Meaning(AuthenticationError, cures.TENANT),
+    "AADSTS700016": Meaning(AuthenticationError, cures.APPLICATION),
+    "AADSTS7000215": Meaning(AuthenticationError, cures.WRONG_VALUE),
+    "AADSTS7000222": Meaning(AuthenticationError, cures.VALUE_EXPIRED),
+    "AADSTS700024": Meaning(AuthenticationError, cures.CLOCK),
+    "AADSTS700027": Meaning(AuthenticationError, cures.CERTIFICATE),
+    "AADSTS70021": Meaning(AuthenticationError, cures.FEDERATION),
+    "AADSTS700211": Meaning(AuthenticationError, cures.FEDERATION),
+    "AADSTS700212": Meaning(AuthenticationError, cures.FEDERATION),
+    "AADSTS700213": Meaning(AuthenticationError, cures.FEDERATION),
+    "unknown tenant": Meaning(AuthenticationError, cures.TENANT),
+    "AADSTS500011": Meaning(AuthenticationError, cures.RESOURCE),
+}
+"""https://learn.microsoft.com/entra/identity-platform/reference-error-codes"""
+
 _STATUS: Mapping[Clue, Meaning] = {
-    HTTPStatus.UNAUTHORIZED: Meaning(AuthenticationError, _CREDENTIALS),
-    HTTPStatus.FORBIDDEN: Meaning(AccessDeniedError, _DENIED),
-    HTTPStatus.NOT_FOUND: Meaning(ConfigError, _NOBODY),
-    HTTPStatus.REQUEST_TIMEOUT: Meaning(UnavailableError, _NETWORK),
-    HTTPStatus.TOO_MANY_REQUESTS: Meaning(ThrottledError, _BUSY),
-    "5xx": Meaning(UnavailableError, _AWAY),
-    ClientAuthenticationError: Meaning(AuthenticationError, _CREDENTIALS),
-    "no failure": Meaning(UnavailableError, _STRANGE),
-    DecodeError: Meaning(UnavailableError, _STRANGE),
-    HttpResponseError: Meaning(OperationError, _REFUSED),
-    AzureError: Meaning(UnavailableError, _NETWORK),
-    SSLCertVerificationError: Meaning(ConfigError, _UNTRUSTED),
-    SSLError: Meaning(UnavailableError, _TLS),
-    DeserializationError: Meaning(UnavailableError, _STRANGE),
+    HTTPStatus.UNAUTHORIZED: Meaning(AuthenticationError, cures.CREDENTIALS),
+    HTTPStatus.FORBIDDEN: Meaning(AccessDeniedError, cures.DENIED),
+    HTTPStatus.NOT_FOUND: Meaning(ConfigError, cures.NOBODY),
+    HTTPStatus.REQUEST_TIMEOUT: Meaning(UnavailableError, cures.NETWORK),
+    HTTPStatus.TOO_MANY_REQUESTS: Meaning(ThrottledError, cures.BUSY),
+    "5xx": Meaning(UnavailableError, cures.AWAY),
+    ClientAuthenticationError: Meaning(AuthenticationError, cures.CREDENTIALS),
+    "no failure": Meaning(UnavailableError, cures.STRANGE),
+    DecodeError: Meaning(UnavailableError, cures.STRANGE),
+    HttpResponseError: Meaning(OperationError, cures.REFUSED),
+    AzureError: Meaning(UnavailableError, cures.NETWORK),
+    SSLCertVerificationError: Meaning(ConfigError, cures.UNTRUSTED),
+    SSLError: Meaning(UnavailableError, cures.TLS),
+    NameResolutionError: Meaning(UnavailableError, cures.NO_HOST),
+    ProxyError: Meaning(UnavailableError, cures.PROXY),
+    DeserializationError: Meaning(UnavailableError, cures.STRANGE),
 }
 """For codes that the table does not know: the HTTP status, or else the SDK's class."""
 
 
-def call_table(role: str) -> ErrorTable:
+def call_table(role: str, names: str) -> ErrorTable:
     """What the errors of a call mean.
 
     Args:
-        role: a built-in role that has the permissions.
+        role: a built-in role that has the permissions, and on what.
+        names: the parameters of which the service's host is made.
     """
-    denied = Meaning(AccessDeniedError, f"{_DENIED}, such as by the role {role}")
-    named = {clue: denied for clue, meaning in _CALL.meanings.items() if meaning.cure is _DENIED}
-    return _CALL.but(named)
+    denied = Meaning(
+        AccessDeniedError, f"{cures.DENIED}, such as by the role {role}, and wait some minutes"
+    )
+    named = {
+        clue: denied for clue, meaning in _CALL.meanings.items() if meaning.cure is cures.DENIED
+    }
+    no_host = Meaning(UnavailableError, cures.NO_HOST.replace("authority", names))
+    return _CALL.but({**named, NameResolutionError: no_host})
 
 
 def _find_clues(error: AzureError | DeserializationError) -> Iterator[Clue]:
@@ -155,21 +165,22 @@ def _find_clues(error: AzureError | DeserializationError) -> Iterator[Clue]:
             yield from (f"HTTP status {status}", status, f"{status // 100}xx")
         if not isinstance(error, ClientAuthenticationError) and status < HTTPStatus.BAD_REQUEST:
             yield from (type(error).__name__, "no failure")
-    yield from (type(inner) for inner in _within(error) if isinstance(inner, SSLError))
+    host = find_host(error)
+    if host is not None:
+        yield f"{type(error).__name__} at {host}"
+    yield from (type(inner) for inner in inner_errors(error) if isinstance(inner, _OF_TRANSPORT))
     yield from type(error).__mro__
 
 
-def _within(error: Any) -> Iterator[BaseException]:
-    """The errors that an error of the transport was made of, the outer one first."""
-    while isinstance(error, BaseException):
-        yield error
-        parts = [getattr(error, "inner_exception", None), getattr(error, "reason", None)]
-        error = next((e for e in [*parts, *error.args] if isinstance(e, BaseException)), None)
-
-
 def _find_clues_of_credentials(error: BaseException) -> Iterator[Clue]:
+    """Entra ID's own number, of which its text may be all that is left; then as of a call."""
+    yield from _NUMBER.findall(str(error))
+    if _NO_TENANT in str(error):
+        yield "unknown tenant"
     while type(error) is ClientAuthenticationError and isinstance(error.__cause__, _REASONS):
         error = error.__cause__  # why no token could be obtained: its issuer did not answer
+    if isinstance(error, OSError):
+        yield f"{error.strerror}: '{error.filename}'"
     if isinstance(error, AzureError):
         yield from _find_clues(error)
     yield from type(error).__mro__
@@ -188,12 +199,18 @@ def _codes(error: HttpResponseError) -> Iterator[str]:
     details = getattr(error, "error", None)
     inner = _inner_error(error)
     special = inner.get("code") if isinstance(inner, Mapping) else None
-    codes = (special, getattr(error, "error_code", None), getattr(details, "code", None))
+    text = _OTHER_ISSUER.match(str(getattr(details, "message", "")))
+    code = getattr(error, "error_code", None)
+    codes = (special, text and text[0], code, getattr(details, "code", None))
     yield from (str(getattr(code, "value", code)) for code in codes if code)
 
 
 _UNREADABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _REASONS = (AzureError, *_UNREADABLE)
+_OF_TRANSPORT = (SSLError, NameResolutionError, ProxyError)
+_NUMBER = re.compile(r"\bAADSTS[0-9]{3,8}\b")
+_NO_TENANT = "Unable to get authority configuration"  # of MSAL, for what Entra ID says of a tenant
+_OTHER_ISSUER = re.compile("AKV10032")
 
 # The second is what the SDK raises of a header that it cannot read, and no AzureError.
 _CALL = ErrorTable((AzureError, DeserializationError), {**_STATUS, **_CODES}, _find_clues)
@@ -202,12 +219,23 @@ CREDENTIALS = ErrorTable(
     (AzureError, *_UNREADABLE),
     {
         **_STATUS,
-        HTTPStatus.FORBIDDEN: Meaning(AuthenticationError, _CREDENTIALS),
-        **dict.fromkeys(_UNREADABLE, Meaning(ConfigError, _FILE)),
+        HTTPStatus.FORBIDDEN: Meaning(AuthenticationError, cures.CREDENTIALS),
+        **dict.fromkeys(_UNREADABLE, Meaning(ConfigError, cures.FILE)),
+        **_ENTRA,
     },
     _find_clues_of_credentials,
 )
-"""Finding credentials: what an issuer of tokens says."""
+"""Finding credentials: what an issuer of tokens says of a service principal."""
+
+MANAGED_IDENTITY = CREDENTIALS.but(
+    {ClientAuthenticationError: Meaning(AuthenticationError, cures.NO_IDENTITY)}
+)
+"""Likewise what this machine's own issuer says."""
+
+DEFAULT_CHAIN = CREDENTIALS.but(
+    {ClientAuthenticationError: Meaning(AuthenticationError, cures.NONE)}
+)
+"""Likewise where the SDK looks for credentials."""
 
 
 def strange_reply(problem: str) -> UnavailableError:

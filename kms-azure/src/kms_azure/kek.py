@@ -74,7 +74,10 @@ class AzureKek(KekSpec):
         self._config = config
         self._kek_id = config.kek_id
         place = "Managed HSM" if config.is_hsm else "Key Vault"
-        self._errors = call_table(f"{place} Crypto Service Encryption User")
+        role = (
+            f"{place} Crypto Service Encryption User on the {'HSM' if config.is_hsm else 'vault'}"
+        )
+        self._errors = call_table(role, "vaultName, vaultType or endpoint")
         # For Azure, what cannot be unwrapped is a bad parameter.
         self._unwrap_errors = self._errors.but({"BadParameter": Meaning(UnwrapError)})
         self._credential = Credential(config, f"https://{config.vault_type}/.default")

@@ -29,7 +29,9 @@ from kms_core.backend import (
 )
 
 _SCOPE = "https://storage.azure.com/.default"  # in every cloud
-_ERRORS = call_table("Storage Blob Data Contributor")
+_ERRORS = call_table(
+    "Storage Blob Data Contributor on the container or the account", "account or endpoint"
+)
 _ENOUGH = MAX_RECORD_SIZE + 1  # to see that it is too long
 _PAGE_SIZE = 1000
 _OLD = ["snapshots", "versions", "deleted"]

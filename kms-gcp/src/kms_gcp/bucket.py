@@ -107,7 +107,7 @@ def _describe(client: Client, config: GcpStorageConfig) -> Bucket:
 
 
 def _look_up(client: Client, config: GcpStorageConfig) -> Bucket | None:
-    with muted(), translate_errors(STORAGE, "storage.buckets.get", config.bucket):
+    with muted(), translate_errors(BUCKET, "storage.buckets.get", config.bucket):
         try:
             return client.get_bucket(find_bucket(client, config), **call_arguments(config))
         except sdk.NotFound:

@@ -29,9 +29,29 @@ class Host(AnyHost, Endpoint):
     __slots__ = ()
 
 
-ProjectId = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9.:-]*\Z")]
-DomainName = Annotated[str, Meta(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+\Z")]
-KmsName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,63}\Z")]
+ProjectId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9.:-]*\Z",
+        description="is no project's id: lower-case letters, digits and '-'; `gcloud projects "
+        "list` shows it beside the project's name",
+    ),
+]
+DomainName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+\Z",
+        description="is no domain, such as googleapis.com",
+    ),
+]
+KmsName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_-]{1,63}\Z",
+        description="is no name of Cloud KMS: letters, digits, '_' and '-'; give the parts of a "
+        "resource name as projectID, location, keyRing and keyName",
+    ),
+]
 
 
 class GcpConfig(ServiceConfig):
@@ -77,7 +97,13 @@ class GcpKekConfig(GcpConfig):
     """
 
     endpoint: Host | None = None  # DEKs go to it in the clear, so never by plain http
-    location: Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z")]
+    location: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9-]+\Z",
+            description="is no location of Cloud KMS, such as europe-west3, europe or global",
+        ),
+    ]
     key_ring: KmsName
     key_name: KmsName
     key_version: Annotated[int, Meta(ge=1)] | None = None
@@ -114,11 +140,24 @@ class GcpStorageConfig(GcpConfig):
         project_number: the project's number; with ``createBucket``, the bucket must be its own.
     """
 
-    bucket: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]\Z")]
+    bucket: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]\Z",
+            description="is no bucket's name: lower-case letters, digits, '-', '_' and '.'; leave "
+            "out gs://, and give a folder as prefix",
+        ),
+    ]
     prefix: RecordPrefix | None = None
     allow_http: bool = False
     create_bucket: bool = False
-    location: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+\Z")] | None = None
+    location: (
+        Annotated[
+            str,
+            Meta(pattern=r"^[A-Za-z0-9-]+\Z", description="is no location, such as EU"),
+        ]
+        | None
+    ) = None
     project_number: Annotated[int, Meta(ge=0)] | None = None
 
     @property

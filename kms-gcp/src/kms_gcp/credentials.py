@@ -160,17 +160,35 @@ def _read(name: str, path: Path, config: GcpConfig) -> Any:
     try:
         of_sdk = name == _FILE and path.is_file()
         document = json.loads(path.read_bytes() if of_sdk else read_secret_file(path, public=True))
-        if name != _FILE and document["type"] not in _PUBLIC:
+        problem = _find_mistake(document)
+        if not problem and name != _FILE and document["type"] not in _PUBLIC:
             document = json.loads(read_secret_file(path))
-        problem = _find_stranger(document, config.universe_domain)
+        problem = problem or _find_stranger(document, config.universe_domain)
         if not problem:
             return _parse(document)
     except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
+        problem = f"cannot be read: {error.strerror}; correct the path"
     except (GoogleAuthError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        problem = "is no file of Google credentials; download a key of the service account as JSON"
+        problem = (
+            "is no file of Google credentials; have it made by `gcloud iam service-accounts keys "
+            "create`, which writes JSON"
+        )
     # Raised here and not above: those errors may carry the file's content.
     raise ConfigError(f"{name}: {str(path)!r} {problem}")
+
+
+def _find_mistake(document: dict[str, Any]) -> str | None:
+    """What is there in place of credentials, or what has become of them."""
+    if {"installed", "web"} & {*document}:
+        return (
+            "is the file of an OAuth client, which can do nothing by itself; give a key of a "
+            "service account"
+        )
+    if "\\n" in document.get("private_key", ""):
+        return (
+            "has a private_key whose line breaks were altered; give the file as it was downloaded"
+        )
+    return None
 
 
 def _find_stranger(document: dict[str, Any], universe: str) -> str | None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from ssl import SSLCertVerificationError
 from typing import Any
 
 import requests
 import urllib3
 from google.api_core import exceptions as sdk
 from google.auth import exceptions as auth
+from urllib3.exceptions import NameResolutionError, ProxyError
 
 from kms_core import (
     AccessDeniedError,
@@ -28,110 +30,86 @@ from kms_core import (
     UnavailableError,
     UnwrapError,
 )
-from kms_core.backend import Clue, ErrorTable, Meaning
+from kms_core.backend import Clue, ErrorTable, Meaning, find_host, inner_errors
+from kms_gcp import cures
 
-_CREDENTIALS = (
-    "the credentials were not accepted; check credentialsPath (or where the SDK finds them), "
-    "universeDomain, and this machine's clock"
-)
-_DENIED = "grant this permission to the service account, in a role on the resource"
-_NO_API = "the API is disabled; enable it with `gcloud services enable`, and wait some minutes"
-_NO_BILLING = "billing is disabled for the project; enable it in the Google Cloud console"
-_NO_SCOPE = (
-    "the token's scopes do not allow this; give the virtual machine, or the login, the scope "
-    "https://www.googleapis.com/auth/cloud-platform"
-)
-_PERIMETER = (
-    "VPC Service Controls refuse it; call from inside the perimeter, or add an ingress rule"
-)
-_NO_PAYER = (
-    "grant serviceusage.services.use on the project that pays (quotaProject, or the credentials' "
-    "own) to the service account"
-)
-_BUCKETS_KEY = (
-    "Cloud Storage may not use the key that encrypts the bucket; grant its service agent "
-    "roles/cloudkms.cryptoKeyEncrypterDecrypter on that key, and check that the key is enabled"
-)
-_PAYS = "the bucket is requester pays; give quotaProject"
-_POLICY = (
-    "an organization policy refuses such a bucket; give a location that it allows, or create the "
-    "bucket yourself"
-)
-_BUSY = "the quota is used up; try again later, or ask for a higher quota"
-_AWAY = "the service failed or did not answer in time; try again later"
-_ODD_ANSWER = "the answer holds no token; check proxy and network, or try again"
-_NETWORK = "the service was not reached or its answer was lost; check endpoint and network"
-_TLS = "its certificate is not trusted; check endpoint, and name its authority in "
-_GRPC_TLS, _HTTP_TLS = _TLS + "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", _TLS + "REQUESTS_CA_BUNDLE"
-_NO_KEK = "there is no such KEK; check projectID, location, keyRing, keyName and keyVersion"
-_DISABLED = "it is not enabled; enable or restore the version, or make an enabled version primary"
-_SYMMETRIC = "use a KEK of the purpose ENCRYPT_DECRYPT; check keyName and keyVersion"
-_HIDDEN = (
-    "; or there is no such record, and the service says so only to those who also have "
-    "storage.objects.list"
-)
-_NO_BUCKET = "there is no such bucket; create it, or set createBucket=true"
-_DAMAGED = "the data was damaged on its way; try again"
-_REFUSED = "the service refused the call; look the code up in its documentation"
-_WHERE = "check endpoint and proxy, or try again"
-_CHANGED = "the record has changed since it was read; read it again"
 _LATER = "for now"
 
 _MISSING = ("no such object", ": not found")  # the second without a page around it: emulators
 _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
-    (sdk.InvalidArgument, "checksum in field", Meaning(UnavailableError, _DAMAGED)),
-    (sdk.BadRequest, "crc32c", Meaning(UnavailableError, _DAMAGED)),
-    (sdk.NotFound, "bucket does not exist", Meaning(ConfigError, _NO_BUCKET)),
-    *((sdk.NotFound, phrase, Meaning(ConfigError, _NO_BUCKET)) for phrase in _MISSING),
-    (sdk.ServiceUnavailable, "certificate", Meaning(UnavailableError, _GRPC_TLS)),
-    (sdk.BadRequest, "requester pays", Meaning(ConfigError, _PAYS)),
-    (sdk.Forbidden, "cloud kms key", Meaning(AccessDeniedError, _BUCKETS_KEY)),
+    (sdk.InvalidArgument, "checksum in field", Meaning(UnavailableError, cures.DAMAGED)),
+    (sdk.BadRequest, "crc32c", Meaning(UnavailableError, cures.DAMAGED)),
+    (sdk.NotFound, "bucket does not exist", Meaning(ConfigError, cures.NO_BUCKET)),
+    *((sdk.NotFound, phrase, Meaning(ConfigError, cures.NO_BUCKET)) for phrase in _MISSING),
+    (sdk.NotFound, "was sent to location", Meaning(KekNotFoundError, cures.NO_LOCATION)),
+    (sdk.FailedPrecondition, "state is: disabled", Meaning(KekDisabledError, cures.DISABLED)),
+    (sdk.FailedPrecondition, "state is: destroyed", Meaning(KekDisabledError, cures.DESTROYED)),
+    (
+        sdk.FailedPrecondition,
+        "state is: destroy_scheduled",
+        Meaning(KekDisabledError, cures.SCHEDULED),
+    ),
+    (sdk.ServiceUnavailable, "certificate", Meaning(ConfigError, cures.GRPC_TLS)),
+    (sdk.ServiceUnavailable, "errors resolving", Meaning(UnavailableError, cures.GRPC_NO_HOST)),
+    (sdk.ServiceUnavailable, "resolution failed", Meaning(UnavailableError, cures.GRPC_NO_HOST)),
+    (sdk.ServiceUnavailable, "failed to connect", Meaning(UnavailableError, cures.GRPC_NETWORK)),
+    (sdk.BadRequest, "requester pays", Meaning(ConfigError, cures.PAYS)),
+    (sdk.Forbidden, "cloud kms key", Meaning(AccessDeniedError, cures.BUCKETS_KEY)),
+    (auth.RefreshError, "short-lived token", Meaning(AuthenticationError, cures.CLOCK)),
+    (auth.RefreshError, "invalid jwt signature", Meaning(AuthenticationError, cures.NO_KEY)),
+    (auth.RefreshError, "account not found", Meaning(AuthenticationError, cures.NO_ACCOUNT)),
+    (auth.RefreshError, "expired or revoked", Meaning(AuthenticationError, cures.LOGIN)),
+    (auth.RefreshError, "reauth", Meaning(AuthenticationError, cures.LOGIN)),
 )
 """Where one class of the SDK means two things, and only the service's text tells which."""
 
 _REASONS: Mapping[Clue, Meaning] = {
     # ErrorInfo's, https://cloud.google.com/apis/design/errors
-    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": Meaning(AccessDeniedError, _NO_SCOPE),
-    "BILLING_DISABLED": Meaning(AccessDeniedError, _NO_BILLING),
-    "RATE_LIMIT_EXCEEDED": Meaning(ThrottledError, _BUSY),
-    "SECURITY_POLICY_VIOLATED": Meaning(AccessDeniedError, _PERIMETER),
-    "SERVICE_DISABLED": Meaning(AccessDeniedError, _NO_API),
-    "USER_PROJECT_DENIED": Meaning(AccessDeniedError, _NO_PAYER),
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": Meaning(AccessDeniedError, cures.NO_SCOPE),
+    "BILLING_DISABLED": Meaning(AccessDeniedError, cures.NO_BILLING),
+    "RATE_LIMIT_EXCEEDED": Meaning(ThrottledError, cures.BUSY),
+    "SECURITY_POLICY_VIOLATED": Meaning(AccessDeniedError, cures.PERIMETER),
+    "SERVICE_DISABLED": Meaning(AccessDeniedError, cures.NO_API.format("cloudkms")),
+    "USER_PROJECT_DENIED": Meaning(AccessDeniedError, cures.NO_PAYER),
     # https://cloud.google.com/storage/docs/json_api/v1/status-codes
-    "accessNotConfigured": Meaning(AccessDeniedError, _NO_API),
-    "accountDisabled": Meaning(AccessDeniedError, _NO_BILLING),
-    "insufficientPermissions": Meaning(AccessDeniedError, _NO_SCOPE),
-    "rateLimitExceeded": Meaning(ThrottledError, _BUSY),
-    "userProjectAccountProblem": Meaning(AccessDeniedError, _NO_PAYER),
-    "vpcServiceControls": Meaning(AccessDeniedError, _PERIMETER),
+    "accessNotConfigured": Meaning(AccessDeniedError, cures.NO_API.format("storage")),
+    "accountDisabled": Meaning(AccessDeniedError, cures.NO_BILLING),
+    "insufficientPermissions": Meaning(AccessDeniedError, cures.NO_SCOPE),
+    "rateLimitExceeded": Meaning(ThrottledError, cures.BUSY),
+    "userProjectAccountProblem": Meaning(AccessDeniedError, cures.NO_PAYER),
+    "vpcServiceControls": Meaning(AccessDeniedError, cures.PERIMETER),
 }
 """Why a call is forbidden, where it is for another reason than a missing permission."""
 
 _TOKENS: Mapping[Clue, Meaning] = {
-    _LATER: Meaning(UnavailableError, _AWAY),
-    auth.GoogleAuthError: Meaning(AuthenticationError, _CREDENTIALS),
-    auth.TransportError: Meaning(UnavailableError, _NETWORK),
+    _LATER: Meaning(UnavailableError, cures.AWAY),
+    auth.GoogleAuthError: Meaning(AuthenticationError, cures.CREDENTIALS),
+    auth.TransportError: Meaning(UnavailableError, cures.NETWORK),
+    SSLCertVerificationError: Meaning(ConfigError, cures.HTTP_TLS),
+    NameResolutionError: Meaning(UnavailableError, cures.NO_HOST),
+    ProxyError: Meaning(UnavailableError, cures.PROXY),
+    **{phrase: meaning for _, phrase, meaning in _PHRASES},
 }
 """The SDK may also renew a token in the middle of a call."""
 
 _SHARED: Mapping[Clue, Meaning] = {
     **_TOKENS,
-    sdk.RetryError: Meaning(UnavailableError, _AWAY),  # its cause counts
-    sdk.GoogleAPICallError: Meaning(OperationError, _REFUSED),
-    sdk.Unauthorized: Meaning(AuthenticationError, _CREDENTIALS),
-    sdk.Forbidden: Meaning(AccessDeniedError, _DENIED),
-    sdk.TooManyRequests: Meaning(ThrottledError, _BUSY),
-    sdk.Aborted: Meaning(UnavailableError, _AWAY),
-    sdk.Cancelled: Meaning(UnavailableError, _AWAY),
-    sdk.ServerError: Meaning(UnavailableError, _AWAY),
-    sdk.MethodNotImplemented: Meaning(OperationError, _REFUSED),
-    **{phrase: meaning for _, phrase, meaning in _PHRASES},
+    sdk.RetryError: Meaning(UnavailableError, cures.AWAY),  # its cause counts
+    sdk.GoogleAPICallError: Meaning(OperationError, cures.REFUSED),
+    sdk.Unauthorized: Meaning(AuthenticationError, cures.CREDENTIALS),
+    sdk.Forbidden: Meaning(AccessDeniedError, cures.KEY_DENIED),
+    sdk.TooManyRequests: Meaning(ThrottledError, cures.BUSY),
+    sdk.Aborted: Meaning(UnavailableError, cures.AWAY),
+    sdk.Cancelled: Meaning(UnavailableError, cures.AWAY),
+    sdk.ServerError: Meaning(UnavailableError, cures.AWAY),
+    sdk.MethodNotImplemented: Meaning(OperationError, cures.REFUSED),
     **_REASONS,
 }
 """By the SDK's class, the nearest base class first; by what only the service's text tells."""
 
 _REASON = re.compile(r"""['"]reason['"]: ?['"](\w+)['"]""")
 _VERSION = re.compile(r"/(cryptoKeyVersions/\d+)")
+_ADDRESS = re.compile(r"(?:ipv[46]:|errors resolving |resolution failed for )([\w.:%\[\]-]+[\w\]])")
 _REQUEST_TIMEOUT = 408
 
 
@@ -146,6 +124,7 @@ def _find_clues(error: BaseException) -> Iterator[Clue]:
     yield from (
         phrase for kind, phrase, _ in _PHRASES if isinstance(error, kind) and phrase in text
     )
+    yield from (type(inner) for inner in inner_errors(error) if isinstance(inner, _OF_TRANSPORT))
     if isinstance(error, auth.RefreshError) and isinstance(error.__cause__, auth.TransportError):
         yield auth.TransportError  # the metadata server's, in which only the cause tells it
     if getattr(error, "retryable", False) or getattr(error, "code", 0) == _REQUEST_TIMEOUT:
@@ -173,14 +152,24 @@ def _last_try(error: sdk.RetryError) -> BaseException:
 def _code(error: BaseException) -> str:
     status = getattr(error, "grpc_status_code", None)
     code = str(status.name if status else getattr(error, "code", None) or type(error).__name__)
+    host = find_host(error) or _host_of_grpc(error)
+    if host is not None:
+        return f"{code} at {host}"
     # The service says which version of ours is disabled; only its number is taken over.
     version = _VERSION.search(str(error)) if isinstance(error, sdk.FailedPrecondition) else None
     return f"{version[1]}: {code}" if version else code
 
 
+def _host_of_grpc(error: BaseException) -> str | None:
+    """The address that gRPC itself could not reach."""
+    found = _ADDRESS.search(str(error)) if isinstance(error, sdk.ServiceUnavailable) else None
+    return found[1] if found else None
+
+
+_OF_TRANSPORT = (SSLCertVerificationError, NameResolutionError, ProxyError)
 CREDENTIALS = ErrorTable(
     (auth.GoogleAuthError, ValueError, TypeError, AttributeError, LookupError),
-    {**_TOKENS, Exception: Meaning(UnavailableError, _ODD_ANSWER)},
+    {**_TOKENS, Exception: Meaning(UnavailableError, cures.ODD_ANSWER)},
     _find_clues,
 )
 """Finding credentials, or renewing them. The SDK takes the answer for what it should be."""
@@ -190,9 +179,9 @@ KEK = ErrorTable(
     _KMS_ERRORS,
     {
         **_SHARED,
-        sdk.NotFound: Meaning(KekNotFoundError, _NO_KEK),
-        sdk.FailedPrecondition: Meaning(KekDisabledError, _DISABLED),
-        sdk.InvalidArgument: Meaning(ConfigError, _SYMMETRIC),
+        sdk.NotFound: Meaning(KekNotFoundError, cures.NO_KEK),
+        sdk.FailedPrecondition: Meaning(KekDisabledError, cures.NOT_ENABLED),
+        sdk.InvalidArgument: Meaning(ConfigError, cures.SYMMETRIC),
     },
     _find_clues,
 )
@@ -202,11 +191,11 @@ UNWRAP = KEK.but({sdk.InvalidArgument: Meaning(UnwrapError)})
 """Decrypt, which calls invalid what does not authenticate."""
 
 _HTTP: Mapping[Clue, Meaning] = {
-    requests.RequestException: Meaning(UnavailableError, _NETWORK),
-    requests.exceptions.SSLError: Meaning(UnavailableError, _HTTP_TLS),
-    urllib3.exceptions.HTTPError: Meaning(UnavailableError, _NETWORK),
-    ConnectionError: Meaning(UnavailableError, _NETWORK),
-    Exception: Meaning(UnavailableError, _AWAY),  # the cause of a RetryError may be anything
+    requests.RequestException: Meaning(UnavailableError, cures.NETWORK),
+    requests.exceptions.SSLError: Meaning(UnavailableError, cures.BAD_TLS),
+    urllib3.exceptions.HTTPError: Meaning(UnavailableError, cures.NETWORK),
+    ConnectionError: Meaning(UnavailableError, cures.NETWORK),
+    Exception: Meaning(UnavailableError, cures.AWAY),  # the cause of a RetryError may be anything
 }
 """What the SDK of Cloud Storage lets through."""
 
@@ -215,7 +204,8 @@ STORAGE = ErrorTable(
     {
         **_SHARED,
         **_HTTP,
-        sdk.NotFound: Meaning(ConfigError, _NO_BUCKET),
+        sdk.Forbidden: Meaning(AccessDeniedError, cures.OBJECT_DENIED),
+        sdk.NotFound: Meaning(ConfigError, cures.NO_BUCKET),
         sdk.Conflict: Meaning(ConflictError, "somebody else is changing it now; try again"),
         sdk.PreconditionFailed: Meaning(
             DekExistsError, "a record of this dek_id is already stored"
@@ -225,18 +215,25 @@ STORAGE = ErrorTable(
 )
 """A call about the bucket, or one that creates an object."""
 
-BUCKET = STORAGE.but({sdk.PreconditionFailed: Meaning(ConfigError, _POLICY)})
-"""Creating the bucket, which has no precondition but those of the organization."""
+BUCKET = STORAGE.but(
+    {
+        sdk.Forbidden: Meaning(AccessDeniedError, cures.BUCKET_DENIED),
+        sdk.PreconditionFailed: Meaning(ConfigError, cures.POLICY),
+    }
+)
+"""Looking for the bucket, or creating it: no precondition but those of the organization."""
 
 _NO_RECORD = Meaning(DekNotFoundError, "no record of this dek_id is stored")
 _NOT_FOUND: Mapping[Clue, Meaning] = {
-    sdk.NotFound: Meaning(UnavailableError, "the answer is not Cloud Storage's; " + _WHERE),
+    sdk.NotFound: Meaning(UnavailableError, "the answer is not Cloud Storage's; " + cures.WHERE),
     **dict.fromkeys(_MISSING, _NO_RECORD),
 }
 RECORD = STORAGE.but(
     {
         **_NOT_FOUND,
-        sdk.Forbidden: Meaning(AccessDeniedError, _DENIED + _HIDDEN, maybe_missing=True),
+        sdk.Forbidden: Meaning(
+            AccessDeniedError, cures.OBJECT_DENIED + cures.HIDDEN, maybe_missing=True
+        ),
     }
 )
 """Reading an object, where the service may deny what is missing."""
@@ -246,7 +243,7 @@ METADATA = RECORD.but(
 )
 """Asking for the hash of what was read, which somebody may have replaced since."""
 
-REPLACE = STORAGE.but({sdk.PreconditionFailed: Meaning(ConflictError, _CHANGED)})
+REPLACE = STORAGE.but({sdk.PreconditionFailed: Meaning(ConflictError, cures.CHANGED)})
 """Writing an object that has to be at a generation."""
 
 DELETE = REPLACE.but(_NOT_FOUND)

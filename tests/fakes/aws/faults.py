@@ -21,9 +21,9 @@ def _say_as_aws(status: int, body: bytes, content_type: str) -> Fault:
     return lambda exchange: exchange.answer(exchange.proxy.live(exchange, reply()))
 
 
-def kms_error(code: str, status: int = 400) -> Fault:
+def kms_error(code: str, status: int = 400, message: str = "from the test") -> Fault:
     """KMS answers with this error."""
-    body = json.dumps({"__type": code, "message": "from the test"}).encode()
+    body = json.dumps({"__type": code, "message": message}).encode()
     return _say_as_aws(status, body, "application/x-amz-json-1.1")
 
 

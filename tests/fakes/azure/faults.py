@@ -45,9 +45,22 @@ def start_issuer(tokens: Server, certificates: Certificates) -> Iterator[Proxy]:
         yield proxy
 
 
-def vault_error(status: int, code: str, inner: str = "", name: str = "innererror") -> Fault:
+def entra_error(status: int, code: str, number: int, text: str) -> Fault:
+    """Entra ID answers with this error."""
+    ids = "Trace ID: 0 Correlation ID: 0 Timestamp: 2026-11-26 17:42:13Z"
+    error = {
+        "error": code,
+        "error_description": f"AADSTS{number}: {text} {ids}",
+        "error_codes": [number],
+    }
+    return say(status, json.dumps(error).encode(), Content_Type="application/json")
+
+
+def vault_error(
+    status: int, code: str, inner: str = "", name: str = "innererror", text: str = "from the test"
+) -> Fault:
     """Key Vault answers with this error; the inner one has either of two names."""
-    error: dict[str, Any] = {"code": code, "message": "from the test"}
+    error: dict[str, Any] = {"code": code, "message": text}
     if inner:
         error[name] = {"code": inner}
     return say(status, json.dumps({"error": error}).encode(), Content_Type="application/json")

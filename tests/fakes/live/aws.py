@@ -84,3 +84,5 @@ def _rewrite_kms(call: str, reply: Reply, turn: int) -> None:
     elif call == "Decrypt":
         body["KeyOrigin"] = "AWS_KMS"
     reply.body = json.dumps(body).encode()
+    others = [(name, value) for name, value in reply.headers if name.lower() != "content-type"]
+    reply.headers = [*others, ("Content-Type", "application/x-amz-json-1.1")]

@@ -48,7 +48,13 @@ class SqlStorageConfig(ServiceConfig):
     """
 
     url: DatabaseUrl
-    table: Annotated[str, Meta(pattern=r"^[a-z_][a-z0-9_]{0,62}\Z")] = "kms_records"
+    table: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z_][a-z0-9_]{0,62}\Z",
+            description="is no table's name: lower-case letters, digits and '_'",
+        ),
+    ] = "kms_records"
     create_table: bool = False
 
     @property

@@ -51,6 +51,7 @@ from kms_core.backend.replies import parse_json, read_part
 from kms_core.backend.sdk import PerProcess, mute_logging
 from kms_core.backend.sealing import SEALING_KEY_SIZE, seal_dek, unseal_dek
 from kms_core.backend.secret_file import read_secret_file
+from kms_core.backend.transports import find_host, inner_errors
 
 __all__ = [
     "MAX_RECORD_SIZE",
@@ -88,7 +89,9 @@ __all__ = [
     "encode_context",
     "encode_object_name",
     "encode_object_prefix",
+    "find_host",
     "hookimpl",
+    "inner_errors",
     "mute_logging",
     "parse_json",
     "read_part",

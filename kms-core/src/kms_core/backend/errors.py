@@ -118,7 +118,7 @@ class ErrorTable:
         return name, next(known, _REFUSED)
 
 
-_LONGEST_CODE = 100
+_LONGEST_CODE = 200
 
 
 def _shown_code(code: str) -> str:

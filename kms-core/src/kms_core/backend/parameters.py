@@ -13,10 +13,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Self, dataclass_transform
+from typing import Annotated, Any, Self, dataclass_transform, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -139,7 +139,8 @@ class BackendConfig(
     """Subclass it as ``Config`` inside a backend: a field for each parameter it takes.
 
     Fields are those of a ``msgspec.Struct``, with constraints as ``msgspec.Meta``; the types of a
-    field are checked by :meth:`from_parameters`, not by the constructor. A rule about several
+    field are checked by :meth:`from_parameters`, not by the constructor. The ``description`` of a
+    Meta with a pattern is what the user is told: ``is no name: …``. A rule about several
     fields goes into ``__post_init__``, which calls that of its base and raises ValueError.
     """
 
@@ -171,7 +172,7 @@ class BackendConfig(
             except msgspec.ValidationError as error:
                 if isinstance(error.__cause__, TypeError):
                     raise error.__cause__ from None  # a mistake of the field's class
-                problem = _describe(error)
+                problem = _describe(error, cls)
         # Raised here and not above: what a field's class raised may hold the value.
         raise ConfigError(problem)
 
@@ -222,11 +223,27 @@ def locate_path(path: Path, folder: Path) -> Path:
     raise ValueError(problem)
 
 
-def _describe(error: msgspec.ValidationError) -> str:
+def _describe(error: msgspec.ValidationError, model: type[BackendConfig]) -> str:
     text, _, place = str(error).partition(" - at `$.")
     name = place.rstrip("`")
     if error.__cause__ is not None:  # its own words begin with a verb, or are about many fields
         return f"{name} {text}".strip()
+    if text.startswith("Expected `str` ") and (words := _description(model, name)):
+        return f"{name} {words}"
     if text.startswith("Invalid"):  # as in "Invalid enum value 'hunter2'"
         return f"{name} is none of the values that it may have"
     return f"{name}: {text[0].lower()}{text[1:]}"
+
+
+def _description(model: type[BackendConfig], name: str) -> str | None:
+    """What the field's Meta says, in place of a pattern that nobody can read."""
+    fields = {field.encode_name: field.name for field in msgspec.structs.fields(model)}
+    hints = get_type_hints(model, include_extras=True)
+    return next(_descriptions(hints.get(fields.get(name, ""))), None)
+
+
+def _descriptions(hint: object) -> Iterator[str]:
+    for part in get_args(hint):
+        if isinstance(part, msgspec.Meta) and part.description:
+            yield part.description
+        yield from _descriptions(part)

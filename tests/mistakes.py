@@ -1,0 +1,55 @@
+"""What a newcomer is told: the one line that an error is, by which she has to help herself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from kms_core import KmsError, open_kms
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What she has configured; it works until a test makes her mistake."""
+
+    kek: Mapping[str, Any]
+    storage: Mapping[str, Any]
+
+    def but(
+        self,
+        *,
+        kek: Mapping[str, Any] = _NOTHING,
+        storage: Mapping[str, Any] = _NOTHING,
+        both: Mapping[str, Any] = _NOTHING,
+    ) -> Setup:
+        """The same with other parameters; one that is None is left out."""
+        return Setup(_changed(self.kek, both, kek), _changed(self.storage, both, storage))
+
+    def works(self) -> Setup:
+        """The same, once there is a DEK."""
+        with open_kms(self.kek, self.storage) as kms:
+            kms.get_dek("volume-42", create=True)
+        return self
+
+    def tells(self, kind: type[KmsError], *words: str) -> None:
+        """An error of this very kind, whose message has the words for the cause and the cure."""
+        with pytest.raises(KmsError) as caught, open_kms(self.kek, self.storage) as kms:
+            kms.get_dek("volume-42", create=True)
+        check(caught.value, kind, *words)
+
+
+def check(error: KmsError, kind: type[KmsError], *words: str) -> None:
+    """The error is of this very kind, and its message has these words."""
+    assert type(error) is kind, error
+    assert [word for word in words if word not in str(error)] == [], str(error)
+
+
+def _changed(*mappings: Mapping[str, Any]) -> dict[str, Any]:
+    merged = {name: value for one in mappings for name, value in one.items()}
+    return {name: value for name, value in merged.items() if value is not None}
