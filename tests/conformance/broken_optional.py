@@ -8,7 +8,6 @@ from dataclasses import replace
 from kms_core import KekInfo, KmsError, UnavailableError, UnwrapError
 from kms_core.backend import (
     Context,
-    ListedRecord,
     WrappedDek,
     decode_object_name,
     hookimpl,
@@ -146,36 +145,6 @@ class IsNeverWell(SmallKek):
     @hookimpl
     def check_health(self) -> None:
         raise UnavailableError("it is never well")
-
-
-class ListsSomeRecords(SmallStorage):
-    breaks = ("test_listed_records",)
-
-    @hookimpl
-    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
-        return (r for r in super().list_records(prefix, after) if r.dek_id != "other")
-
-
-class ListsWrongRevision(SmallStorage):
-    breaks = ("test_listed_records",)
-
-    def listed(self, dek_id: str) -> ListedRecord:
-        return ListedRecord(dek_id, "r0", None)
-
-
-class ListsOthersData(SmallStorage):
-    breaks = ("test_listed_records",)
-
-    def listed(self, dek_id: str) -> ListedRecord:
-        return ListedRecord(dek_id, self.service.records[dek_id].revision, b"data")
-
-
-class BeginsAgain(SmallStorage):
-    breaks = ("test_resumed_listing",)
-
-    @hookimpl
-    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
-        return super().list_records(prefix, after if after in self.service.records else "")
 
 
 class CountsWhatIsThere(SmallStorage):

@@ -13,7 +13,7 @@ from kms_core import (
     StorageInfo,
     ThrottledError,
 )
-from kms_core.backend import MAX_RECORD_SIZE, ListedRecord, StorageSpec, StoredRecord, hookimpl
+from kms_core.backend import MAX_RECORD_SIZE, StorageSpec, StoredRecord, hookimpl
 from tests.conformance.small_kms import Service, SmallBackend
 
 
@@ -72,12 +72,6 @@ class SmallStorage(SmallBackend, StorageSpec):
         return self.ids(prefix)
 
     @hookimpl
-    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
-        self.reach()
-        ids = sorted(i for i in list(self.service.records) if i.startswith(prefix) and i > after)
-        return (self.listed(dek_id) for dek_id in ids)
-
-    @hookimpl
     def count_old_records(self, prefix: str) -> int:
         self.reach()
         return self.count_old(prefix)
@@ -100,10 +94,6 @@ class SmallStorage(SmallBackend, StorageSpec):
     @hookimpl
     def check_health(self) -> None:
         self.reach()
-
-    def listed(self, dek_id: str) -> ListedRecord:
-        record = self.service.records[dek_id]
-        return ListedRecord(dek_id, record.revision, record.data)
 
     @hookimpl
     def describe_storage(self) -> StorageInfo:

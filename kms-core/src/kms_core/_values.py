@@ -180,18 +180,6 @@ class StoredRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedRecord:
-    """A record as a listing shows it; ``data`` is None where the service lists no content."""
-
-    dek_id: str
-    revision: str
-    data: bytes | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        _expect(str, self.dek_id, self.revision)
-
-
-@dataclass(frozen=True, slots=True)
 class CallStart:
     """A call of the façade or of a hook, as it begins. Never holds key bytes or a credential.
 

@@ -29,7 +29,6 @@ from kms_core._values import (
     Context,
     Event,
     KekInfo,
-    ListedRecord,
     StorageInfo,
     StoredRecord,
     WrappedDek,
@@ -469,26 +468,6 @@ class StorageSpec(BackendSpec):
         Guarantees:
             Memory does not grow with the store. Ids that are created meanwhile may be missed.
         """
-
-    @hookspec(firstresult=True)
-    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
-        """List the stored records with their revisions, in an order of the store's own.
-
-        Optional. Without it core sorts the ids of ``list_dek_ids`` and loads each record.
-
-        Args:
-            prefix: as for ``list_dek_ids``.
-            after: the dek_id at which an earlier listing of this prefix stopped, to go on behind it
-                whether it is still there or not; empty to begin.
-
-        Returns:
-            Each record whose dek_id starts with the prefix, once, with its data where the service
-            gives that with the listing.
-
-        Guarantees:
-            The order is the same each time. Memory does not grow with the store.
-        """
-        raise NotImplementedError
 
     @hookspec(firstresult=True)
     def count_old_records(self, prefix: str) -> int:

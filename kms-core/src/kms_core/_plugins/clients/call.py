@@ -38,7 +38,6 @@ Operation: TypeAlias = Literal[
     "replace_record",
     "delete_record",
     "list_dek_ids",
-    "list_records",
     "count_old_records",
     "list_objects",
     "load_object",

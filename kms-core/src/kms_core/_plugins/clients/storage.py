@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
 from kms_core._plugins.clients.call import Client, Operation
-from kms_core._values import ListedRecord, StorageInfo, StoredRecord
+from kms_core._values import StorageInfo, StoredRecord
 from kms_core.backend.hookspecs import StorageSpec
 from kms_core.errors import AccessDeniedError, ConfigError, ConflictError, DekNotFoundError
 
@@ -78,17 +77,6 @@ class StorageClient(Client[StorageSpec]):
         found: Iterator[str] = self._call("list_dek_ids", hook, kind, None, prefix=prefix)
         return self._read_on(found, str, "list_dek_ids")
 
-    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
-        """Return records behind ``after``; each step is guarded like a call."""
-        hook = self._hooks.list_records
-        if not self.offers("list_records"):
-            return self._load_each(sorted(i for i in self.list_dek_ids(prefix) if i > after))
-        kind: type[Any] = Iterator
-        found: Iterator[ListedRecord] = self._call(
-            "list_records", hook, kind, None, prefix=prefix, after=after
-        )
-        return self._read_on(found, ListedRecord, "list_records")
-
     def list_objects(self, prefix: str) -> Iterator[str]:
         """Return the names of objects, of whatever program; each step is guarded like a call.
 
@@ -109,12 +97,6 @@ class StorageClient(Client[StorageSpec]):
     def load_object(self, name: str) -> bytes:
         """Read an object of this very name, which is one that was listed."""
         return self._call("load_object", self._hooks.load_object, bytes, name, name=name)
-
-    def _load_each(self, dek_ids: list[str]) -> Iterator[ListedRecord]:
-        for dek_id in dek_ids:
-            with suppress(DekNotFoundError):  # deleted since it was listed
-                stored = self.load_record(dek_id)
-                yield ListedRecord(dek_id, stored.revision, stored.data)
 
     def _read_on(self, found: Iterator[T], kind: type[T], operation: Operation) -> Iterator[T]:
         step = partial(copy_context().run, next, found)  # one context for all of its steps

@@ -19,7 +19,6 @@ ONLY_MAINTENANCE = frozenset(
         "replace_record",
         "delete_record",
         "list_dek_ids",
-        "list_records",
         "count_old_records",
         "list_objects",
         "load_object",

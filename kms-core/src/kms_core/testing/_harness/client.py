@@ -80,7 +80,7 @@ class Client:
 
     def finish(self, operation: str, /, **arguments: Any) -> Any:
         """Call a hook, and read what it yields to its end."""
-        if operation in {"list_dek_ids", "list_records", "list_objects"}:
+        if operation in {"list_dek_ids", "list_objects"}:
             return list(self.call(operation, **arguments))
         return self.call(operation, **arguments)
 

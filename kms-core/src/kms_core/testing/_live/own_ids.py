@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from secrets import token_hex
 
-from kms_core._values import MAX_DEK_ID_SIZE, ListedRecord, StorageInfo, StoredRecord
+from kms_core._values import MAX_DEK_ID_SIZE, StorageInfo, StoredRecord
 from kms_core.backend.hookspecs import StorageSpec, hookimpl
 from kms_core.backend.parameters import BackendConfig
 from kms_core.errors import AccessDeniedError, DekNotFoundError, KmsError
@@ -105,15 +105,6 @@ class OwnIdsStorage(StorageSpec):
         self._store.close()
 
 
-class _Lists(OwnIdsStorage):
-    @hookimpl
-    def list_records(self, prefix: str, after: str) -> Iterator[ListedRecord]:
-        """List the records of the ids with the prefix, and no others."""
-        behind = self._ids.stored(after) if after else ""
-        for found in self._store.list_records(prefix=self._ids.prefix + prefix, after=behind):
-            yield ListedRecord(self._ids.given(found.dek_id), found.revision, found.data)
-
-
 class _CountsOld(OwnIdsStorage):
     @hookimpl
     def count_old_records(self, prefix: str) -> int:
@@ -129,7 +120,6 @@ class _TellsHealth(OwnIdsStorage):
 
 
 _OPTIONAL = {
-    "list_records": _Lists,
     "count_old_records": _CountsOld,
     "check_health": _TellsHealth,
 }

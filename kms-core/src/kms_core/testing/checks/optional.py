@@ -8,7 +8,7 @@ from secrets import token_bytes
 
 import pytest
 
-from kms_core._values import KekInfo, ListedRecord, WrappedDek
+from kms_core._values import KekInfo, WrappedDek
 from kms_core.backend.hookspecs import KekSpec, StorageSpec
 from kms_core.errors import DekNotFoundError, UnwrapError
 from kms_core.testing._harness.clauses import clause
@@ -198,45 +198,6 @@ def _is_closed(command: str) -> bool:
 class StorageOptionalChecks:
     """The part of :class:`~kms_core.testing.StorageConformance` about optional hooks."""
 
-    @clause(StorageSpec.list_records)
-    def test_listed_records(self, fresh: Fresh) -> None:
-        """Lists each record once, at its revision, with its data or none.
-
-        Cure: return each record with the revision that ``load_record`` returns, and None
-        for data that is not at hand.
-        """
-        client = fresh()
-        _skip_unless_offered(client, "list_records")
-        made = {i: client.answer("create_record", dek_id=i, data=i.encode()) for i in _IDS}
-        client.answer("create_record", dek_id="other", data=b"other")
-        listed = _list(client, "")
-        expect("list_records: the ids", sorted([*_IDS, "other"]), sorted(r.dek_id for r in listed))
-        listed = _list(client, "page/")
-        revisions = {record.dek_id: record.revision for record in listed}
-        expect("list_records with prefix 'page/': ids and revisions", made, revisions)
-        wrong = [r.dek_id for r in listed if r.data not in {None, r.dek_id.encode()}]
-        expect("list_records: ids with data of another record", [], wrong)
-
-    @clause(StorageSpec.list_records)
-    def test_resumed_listing(self, fresh: Fresh) -> None:
-        """Goes on behind ``after``, in the same order, whether that is still there or not.
-
-        Cure: go on behind ``after`` by order, as a lower bound; do not look for the id
-        itself.
-        """
-        client = fresh()
-        _skip_unless_offered(client, "list_records")
-        for dek_id in _IDS:
-            client.answer("create_record", dek_id=dek_id, data=b"data")
-        listed = _list(client, "page/")
-        order = [record.dek_id for record in listed]
-        for position in (0, len(order) // 2, len(order) - 1):
-            rest = [record.dek_id for record in _list(client, "page/", order[position])]
-            expect(f"list_records behind number {position}", order[position + 1 :], rest)
-        client.answer("delete_record", dek_id=order[3], revision=listed[3].revision)
-        rest = [record.dek_id for record in _list(client, "page/", order[3])]
-        expect("list_records behind an id that was deleted", order[4:], rest)
-
     @clause(StorageSpec.count_old_records)
     def test_no_old_records(self, fresh: Fresh) -> None:
         """Of records that nobody has replaced or deleted counts none.
@@ -315,9 +276,3 @@ class StorageOptionalChecks:
 
 _IDS = [f"page/{number}" for number in range(30)]
 _OBJECTS = ("other", "key-a", "key-a.json", "key-~41", "key-ü 中/+%")
-
-
-def _list(client: Client, prefix: str, after: str = "") -> list[ListedRecord]:
-    clause = f"list_records with prefix {prefix!r} behind {after!r}"
-    call = partial(client.call, "list_records", prefix=prefix, after=after)
-    return answered(clause, lambda: list(call()))

@@ -72,7 +72,6 @@ class StorageConformance(
         requests: dict[str, Mapping[str, Any]] = {
             "load_record": there,
             "list_dek_ids": {"prefix": ""},
-            "list_records": {"prefix": "", "after": ""},
             "count_old_records": {"prefix": ""},
             "check_health": {},
             "create_record": {"dek_id": "new", "data": b"data"},

@@ -89,9 +89,6 @@ class StorageListingChecks:
         _create_all(client, ["other"])
         _lists("", [*ids, "other"], fresh().list_ids())
         _lists("page/", ids, fresh().list_ids("page/"))
-        if client.bound.offers("list_records"):
-            records = fresh().finish("list_records", prefix="page/", after="")
-            _lists("page/", ids, [record.dek_id for record in records], "list_records")
         _go_while_listed(client, set(ids))
 
     @clause(StorageSpec.list_dek_ids)
