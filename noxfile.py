@@ -21,6 +21,8 @@ CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Tests that have a session of their own, because they need more than the distributions.
 PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/pairs")
 ELSEWHERE = ("tests/packaging", "tests/typing", *PROVIDERS)
+# The proof of the kit is long and the same everywhere: only the newest interpreter runs it.
+WITHOUT_PROOF = "--ignore=tests/conformance/test_kit_catches.py"
 ON_WHEELS = ("tests/core", "tests/cli", "tests/cluster", "tests/conformance")
 # Neighbours share fixtures, such as servers, so each process begins with a run of them; who is done
 # takes over from the others.
@@ -86,9 +88,10 @@ def rest(session: nox.Session) -> None:
     """Run what the default sessions leave out: other interpreters, wheels, older dependencies."""
     # The one that runs nox runs most of the tests on the wheels.
     others = [f"tests-{version}" for version in OTHERS if version != CURRENT]
-    for name in (*others, "lowest"):
-        session.notify(name)
-    session.notify("packaging", ON_WHEELS)
+    for name in others:
+        session.notify(name, (WITHOUT_PROOF,))
+    session.notify("lowest")
+    session.notify("packaging", (WITHOUT_PROOF, *ON_WHEELS))
     session.notify(f"providers-{NEWEST}", ("-m", "rest"))
 
 
@@ -99,7 +102,8 @@ def lowest(session: nox.Session) -> None:
     names = ("hypothesis", "pytest-timeout", "pytest-xdist", "urllib3")
     tools = [pin for name in names for pin in _pin(name)]
     session.install("--resolution=lowest-direct", *core, *tools)
-    _pytest(session, "--ignore=tests/docs", "--ignore=tests/races", *session.posargs)
+    ignored = ("--ignore=tests/docs", "--ignore=tests/races", WITHOUT_PROOF)
+    _pytest(session, *ignored, *session.posargs)
 
 
 @nox.session(python=INTERPRETERS)

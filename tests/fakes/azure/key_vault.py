@@ -15,6 +15,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -28,6 +30,15 @@ ALL = frozenset({"get", "wrapKey", "unwrapKey"})
 _OAEP = padding.OAEP(padding.MGF1(SHA256()), SHA256(), None)
 _OPERATIONS = {"wrapkey": "wrapKey", "unwrapkey": "unwrapKey"}
 _PATH = re.compile(r"/keys/(?P<name>[\w-]+)/(?P<version>[0-9a-zA-Z]*)(?:/(?P<operation>\w+))?")
+
+
+_KEY_PAIRS = 16  # more than one test has; it would spend its time on new ones
+_made = count()
+
+
+@cache
+def _key_pair(size: int, _: int) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, size)
 
 
 class Refusal(Exception):  # noqa: N818 -- it is an answer
@@ -54,7 +65,7 @@ class Version:
     name: str = field(default_factory=lambda: os.urandom(16).hex())
 
     def __post_init__(self) -> None:
-        self.rsa = rsa.generate_private_key(65537, self.size) if "RSA" in self.kty else None
+        self.rsa = _key_pair(self.size, next(_made) % _KEY_PAIRS) if "RSA" in self.kty else None
         self.aes = os.urandom(32)
 
     def wrap(self, algorithm: str, value: bytes) -> bytes:
