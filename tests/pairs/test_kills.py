@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,7 +13,7 @@ import pytest
 
 from tests.fakes.gcp.kms_server import Refusal
 from tests.fakes.liar import Liar
-from tests.life.kills import Row, look, prepare, start, was_killed
+from tests.life.kills import OPERATIONS, Row, Scene, was_killed
 from tests.pairs.test_lies import CLOUDS, VAULT
 
 
@@ -61,25 +62,23 @@ def rotation(cloud: str, request: pytest.FixtureRequest, kek: dict[str, Any]) ->
 
 
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("operation", ["rewrap", "delete"])
+@pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_killed_around_each_request(
-    cloud: str, operation: str, request: pytest.FixtureRequest, *, long: bool
+    cloud: str, operation: str, request: pytest.FixtureRequest, tmp_path: Path, *, long: bool
 ) -> None:
     reaper, row, left = Reaper(), Row(), 2
-    with CLOUDS[cloud](request, reaper) as (where, _):  # it spoils nothing without a victim
-        rotate = rotation(cloud, request, where[0])
+    with CLOUDS[cloud](request, reaper) as (pair, _):  # it spoils nothing without a victim
+        scene = Scene(operation, pair, rotation(cloud, request, pair[0]), tmp_path)
         while True:
-            deks = prepare(*where, rotate)
-            reaper.left = left
-            reaper.victim = start(0, operation, *where)
-            killed = was_killed(reaper.victim)
+            victim = scene.start(0)
+            reaper.left, reaper.victim = left, victim
+            killed = was_killed(victim)
             reaper.victim = None
             if not killed:
                 break
-            row.kills += 1
-            look(row, operation, *where, deks)
+            scene.look(row)
             left += 1 if long else 7
     assert row.kills
     assert (row.unreadable, row.unfinished) == (0, 0)
-    print(cloud, operation, row)  # noqa: T201 -- for the table of the page on interruptions
+    print(f"| `{operation}` | each request, {cloud} | {row.kills} | 0 | 0 |")  # noqa: T201 -- for the docs
