@@ -19,7 +19,7 @@ EXAMPLES = sorted(str(path.parent) for path in HERE.glob("examples/kms-*/pyproje
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Tests that have a session of their own, because they need more than the distributions.
-PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/pairs")
+PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/leaks", "tests/pairs")
 ELSEWHERE = ("tests/packaging", "tests/typing", *PROVIDERS)
 # The proof of the kit is long and the same everywhere: only the newest interpreter runs it.
 WITHOUT_PROOF = "--ignore=tests/conformance/test_kit_catches.py"
@@ -109,7 +109,9 @@ def lowest(session: nox.Session) -> None:
 @nox.session(python=INTERPRETERS)
 def providers(session: nox.Session) -> None:
     """Run the tests of the cloud providers on their servers; `-- --long` runs the long forms."""
-    _install(session, "test", "servers", "spans", *(() if shutil.which("npm") else ("node",)))
+    _install(
+        session, "test", "servers", "spans", "reports", *(() if shutil.which("npm") else ("node",))
+    )
     session.run("pytest", *SHARED_OUT, *MORE_THAN_CORES, *session.posargs, *PROVIDERS)
 
 

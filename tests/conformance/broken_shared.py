@@ -115,6 +115,18 @@ class LogsCredential(SmallBackend):
         return error
 
 
+class LogsTraceback(SmallBackend):
+    breaks = ("test_logs_show_no_secret",)
+
+    def error(self, error: KmsError) -> KmsError:
+        credential = self.service.credential
+        try:
+            int(credential[:0])
+        except ValueError:
+            logging.getLogger("small.sdk").debug("no number", exc_info=True)
+        return error
+
+
 class PrintsCredential(SmallBackend):
     breaks = ("test_logs_show_no_secret",)
 

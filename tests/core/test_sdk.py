@@ -86,3 +86,49 @@ def test_only_our_own_calls_are_kept_out_of_the_log(caplog: pytest.LogCaptureFix
         "somebody else's call",
         "somebody else's next call",
     ]
+
+
+def test_other_loggers_go_on_without_tracebacks(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("wordy.sdk.http")
+
+    def fail() -> None:
+        password = "hunter2hunter2"  # which a handler shows that shows local variables
+        try:
+            int(password)
+        except ValueError:
+            log.warning("it failed", exc_info=True)
+
+    with caplog.at_level(logging.DEBUG):
+        with mute_logging(others="wordy"):
+            fail()
+        fail()
+    ours, theirs = caplog.records
+    assert ours.exc_info is None
+    assert logging.Formatter().format(ours) == "it failed\nValueError"
+    assert theirs.exc_info is not None
+
+
+CREDENTIALS = [
+    ("sent %s", {"Authorization": "Bearer hunter2"}),
+    ("got %r", '{"access_token": "hunter2"}'),
+    ("body: client_assertion=hunter2&x=y", None),
+    ("refused: %s", ValueError("X-Amz-Security-Token: hunter2")),
+    ("<SecretAccessKey>hunter2</SecretAccessKey>", None),
+]
+
+
+@pytest.mark.parametrize(("message", "argument"), CREDENTIALS)
+def test_other_loggers_show_no_credential_in_any_thread(
+    caplog: pytest.LogCaptureFixture, message: str, argument: object
+) -> None:
+    """An SDK may have threads of its own, which no block is around."""
+    log = logging.getLogger("threaded.sdk")
+    arguments = () if argument is None else (argument,)
+    with mute_logging(others="threaded"):
+        pass
+    with caplog.at_level(logging.DEBUG):
+        for args in ((message, *arguments), ("a connection is open",)):
+            thread = threading.Thread(target=log.debug, args=args)
+            thread.start()
+            thread.join()
+    assert [record.getMessage() for record in caplog.records] == ["a connection is open"]

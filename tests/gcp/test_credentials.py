@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+from flask import Response
 
 from kms_core import (
     AuthenticationError,
@@ -269,6 +270,14 @@ def test_answer_without_a_token_for_a_service_account(
         cloud.tokens.answer = None
     assert isinstance(error, (UnavailableError, AuthenticationError))
     assert "Sign in" not in chain_of(error)
+
+
+def test_metadata_server_that_is_another(cloud: Cloud, machine: Identities) -> None:
+    answer: Any = Response("project", headers={"Metadata-Flavor": "Google"})
+    del answer.headers["Content-Type"]  # which the SDK takes for granted
+    machine.answer = answer
+    for open_backend in (cloud.open_kek, cloud.open_storage):
+        fails(AuthenticationError, lambda: open_backend("any", credentialsPath=None))  # noqa: B023 -- at once
 
 
 def test_metadata_server_that_is_away_for_a_moment(

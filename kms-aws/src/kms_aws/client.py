@@ -79,7 +79,7 @@ class AwsClient(Generic[ClientT]):
 
 def muted() -> AbstractContextManager[None]:
     """Keep what the SDK does in a block out of its log."""
-    return mute_logging(*_TALKATIVE)
+    return mute_logging(*_TALKATIVE, others="botocore")
 
 
 def _open(service: str, config: AwsConfig) -> _Opened:

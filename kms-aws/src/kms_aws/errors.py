@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from json import JSONDecodeError
 from ssl import SSLCertVerificationError
 from typing import Any
 from urllib.parse import urlsplit
@@ -264,13 +265,15 @@ def _find_clues_of_credentials(error: Exception) -> Iterator[Clue]:
 
 
 _UNREADABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+_NO_JSON = (JSONDecodeError, UnicodeDecodeError)
 CREDENTIALS = ErrorTable(
-    (*_ERRORS, *_UNREADABLE),
+    (*_ERRORS, *_UNREADABLE, *_NO_JSON),
     {
         **_STATUS,
         **_SHARED,
         **_FAILURES,
         **dict.fromkeys(_UNREADABLE, Meaning(ConfigError, cures.FILE)),
+        **dict.fromkeys(_NO_JSON, Meaning(AuthenticationError, cures.SOURCE)),
         "AccessDenied": Meaning(AccessDeniedError, cures.ROLE),
         "InvalidIdentityToken": Meaning(AccessDeniedError, cures.UNTRUSTED),
         403: Meaning(AccessDeniedError, cures.REFUSED),

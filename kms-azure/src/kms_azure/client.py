@@ -25,7 +25,7 @@ from requests.adapters import HTTPAdapter
 from kms_azure.config import AzureConfig, AzureKekConfig, AzureStorageConfig
 from kms_azure.errors import CREDENTIALS, DEFAULT_CHAIN, MANAGED_IDENTITY, strange_reply
 from kms_core import ConfigError, UnavailableError
-from kms_core.backend import ErrorTable, parse_json, translate_errors
+from kms_core.backend import ErrorTable, mute_logging, parse_json, translate_errors
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
@@ -44,11 +44,12 @@ _BAD_CERTIFICATE = (
     "PEM and without a password"
 )
 _BAD_ENVIRONMENT = (
-    "AZURE_TENANT_ID, AZURE_CLIENT_ID or AZURE_CLIENT_SECRET in the environment is empty or "
-    "malformed; correct it, or unset all three"
+    "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH (or "
+    "_PASSWORD) in the environment is empty or malformed; correct it, or unset all of them"
 )
 _FOUND = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 _OF_OAUTH = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST}  # answers of RFC 6749, section 5: an object
+_REDIRECTS = range(HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.BAD_REQUEST)
 _RANGE = re.compile(r"bytes [0-9]+-[0-9]+/[0-9]+")
 
 
@@ -72,12 +73,12 @@ class Credential:
         """A token, as clients of the SDK ask for it."""
         asked = cast("TokenRequestOptions", self._without_tenant(dict(options or {})))
         # The SDK asks amid a call of the service. Its pipeline lets a KmsError pass.
-        with translate_errors(self._errors, "getting a token", self._issuer):
+        with _muted(), translate_errors(self._errors, "getting a token", self._issuer):
             return self._identity.get_token_info(self._scope, options=asked)
 
     def get_token(self, *_scopes: str, **options: Any) -> AccessToken:
         """A token, as older clients ask for it."""
-        with translate_errors(self._errors, "getting a token", self._issuer):
+        with _muted(), translate_errors(self._errors, "getting a token", self._issuer):
             return self._identity.get_token(self._scope, **self._without_tenant(options))
 
     def close(self) -> None:
@@ -97,10 +98,15 @@ def _find_table(config: Config) -> tuple[ErrorTable, str]:
     return CREDENTIALS, config.authority_url
 
 
+def _muted() -> mute_logging:
+    """MSAL logs answers that it cannot read, and azure-identity what an issuer of tokens says."""
+    return mute_logging("msal", others="azure")
+
+
 def _open_identity(config: Config) -> _Identity:
     try:
         identity = _choose_identity(config)
-    except ValueError:  # which may hold what could not be read
+    except (TypeError, ValueError):  # which may hold what could not be read
         identity = None
     if identity is None:
         given = config.client_certificate is not None
@@ -161,8 +167,10 @@ class Transport(RequestsTransport):  # type: ignore[misc] # the SDK exports it u
         super().open()
 
     def send(self, request: Any, **options: Any) -> Any:
-        """Send a request; refuse headers that the SDK reads as numbers without a look at them."""
+        """Send a request; refuse headers that the SDK obeys or reads without a look at them."""
         response = super().send(request, **options)
+        if "Location" in response.headers and response.status_code in _REDIRECTS:
+            raise strange_reply("leads elsewhere")  # where the SDK would send a key or a secret
         _check_headers(request, response)
         return response
 

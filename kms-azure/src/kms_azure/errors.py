@@ -216,9 +216,10 @@ _OTHER_ISSUER = re.compile("AKV10032")
 _CALL = ErrorTable((AzureError, DeserializationError), {**_STATUS, **_CODES}, _find_clues)
 
 CREDENTIALS = ErrorTable(
-    (AzureError, *_UNREADABLE),
+    (AzureError, json.JSONDecodeError, *_UNREADABLE),
     {
         **_STATUS,
+        json.JSONDecodeError: Meaning(UnavailableError, cures.STRANGE),  # of a machine's own issuer
         HTTPStatus.FORBIDDEN: Meaning(AuthenticationError, cures.CREDENTIALS),
         **dict.fromkeys(_UNREADABLE, Meaning(ConfigError, cures.FILE)),
         **_ENTRA,

@@ -108,4 +108,4 @@ def kms_arguments(config: GcpConfig) -> dict[str, Any]:
 
 def muted() -> AbstractContextManager[None]:
     """Keep what the SDK does in a block out of its log."""
-    return mute_logging(*_TALKATIVE)
+    return mute_logging(*_TALKATIVE, others="google")

@@ -102,6 +102,8 @@ class Token(google.auth.credentials.Credentials):
 def tame(session: Session, config: GcpConfig) -> Session:
     """Let nothing but the config and our token into a session of the SDK."""
     session.auth = lambda request: request  # or ~/.netrc replaces the token
+    # Or a redirect would send what a token is made of elsewhere.
+    session.get_redirect_target = lambda _: None  # type: ignore[method-assign] # no other way
     session.mount("https://", HTTPAdapter(pool_maxsize=config.max_connections))
     session.mount("http://", _Direct(pool_maxsize=config.max_connections))
     return session
@@ -115,7 +117,7 @@ class _Direct(HTTPAdapter):
 
 
 def _muted() -> mute_logging:
-    return mute_logging(*_TALKATIVE)
+    return mute_logging(*_TALKATIVE, others="google")
 
 
 def _load(config: GcpConfig, scope: str, request: Any) -> Any:
@@ -145,7 +147,7 @@ def _find(request: Any) -> Any:
     try:
         with _muted():
             found, _ = google.auth.default(request=request)
-    except (GoogleAuthError, OSError, ValueError):
+    except (*CREDENTIALS.errors, OSError):
         pass
     else:
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -13,6 +14,12 @@ from typing import Generic, TypeVar
 ClientT = TypeVar("ClientT")
 
 _muted: ContextVar[bool] = ContextVar("_muted", default=False)
+
+_CREDENTIAL = re.compile(
+    r"""(?i)\bbearer\s|(authorization|secret|password|token|private.key|assertion|identity.header)"""
+    r"""\w*['"]*\s*[:=>]"""
+)
+"""The name of a header, field or parameter that may hold a credential, before its value."""
 
 
 class PerProcess(Generic[ClientT]):
@@ -57,22 +64,32 @@ class mute_logging(AbstractContextManager[None]):  # noqa: N801 -- it is called 
     Args:
         loggers: names of loggers; those below them that there are when the block begins are muted
             too.
+        others: the name of the SDK's uppermost logger. It and those below it go on, but in place of
+            a traceback, whose local variables a handler may show, they log the error's class. And
+            from then on they drop, in every thread, since an SDK may have some of its own, what
+            shows a field or a header with a credential.
     """
 
     # A class, because a generator costs twice that, on the path of every DEK.
-    __slots__ = ("_loggers", "_token")
+    __slots__ = ("_loggers", "_others", "_token")
 
-    def __init__(self, *loggers: str) -> None:
-        self._loggers = loggers
+    def __init__(self, *loggers: str, others: str | None = None) -> None:
+        self._loggers, self._others = loggers, others
 
     def __enter__(self) -> None:
-        for logger in _find_loggers(self._loggers, len(logging.root.manager.loggerDict)):
-            if _is_not_muted not in logger.filters:  # cheaper than to add it again, with its lock
-                logger.addFilter(_is_not_muted)
+        _add_filter(_is_not_muted, self._loggers)
+        if self._others is not None:
+            _add_filter(_shows_no_secret, (self._others,))
         self._token = _muted.set(True)
 
     def __exit__(self, *_: object) -> None:
         _muted.reset(self._token)
+
+
+def _add_filter(condition: Callable[[logging.LogRecord], bool], names: tuple[str, ...]) -> None:
+    for logger in _find_loggers(names, len(logging.root.manager.loggerDict)):
+        if condition not in logger.filters:  # cheaper than to add it again, with its lock
+            logger.addFilter(condition)
 
 
 @lru_cache
@@ -92,3 +109,12 @@ def _find_loggers(names: tuple[str, ...], _how_many: int) -> list[logging.Logger
 
 def _is_not_muted(_record: logging.LogRecord) -> bool:
     return not _muted.get()
+
+
+def _shows_no_secret(record: logging.LogRecord) -> bool:
+    if _muted.get() and record.exc_info:
+        kind = record.exc_info[0]
+        record.exc_info, record.exc_text = None, kind and kind.__qualname__
+    args = record.args if isinstance(record.args, tuple) else ()
+    # An error among the arguments may say more by str than by repr.
+    return not _CREDENTIAL.search(" ".join(map(str, (record.msg, *args, vars(record)))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from traceback import walk_tb
 from typing import TypeAlias
@@ -92,7 +92,14 @@ def _forms(secret: Secret) -> dict[str, str]:
         "as a list of numbers": repr(list(raw))[1:-1],
         "in hex": raw.hex(),
         "in upper-case hex": raw.hex().upper(),
-        "in base64": b64encode(raw).decode().rstrip("="),
-        "in base64url": urlsafe_b64encode(raw).decode().rstrip("="),
+        **{f"in base64, {n} bytes on": _inside(b64encode, raw, n) for n in range(3)},
+        **{f"in base64url, {n} bytes on": _inside(urlsafe_b64encode, raw, n) for n in range(3)},
         "percent-encoded": quote(raw, safe=""),
     }
+
+
+def _inside(encode: Callable[[bytes], bytes], raw: bytes, before: int) -> str:
+    """What encodes these bytes alone where others stand around them, as in ``me:key``."""
+    start, rest = -(-before * 4 // 3), (before + len(raw)) % 3
+    text = encode(bytes(before) + raw).decode().rstrip("=")
+    return text[start : len(text) - 1 if rest else None]

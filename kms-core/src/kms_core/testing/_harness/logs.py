@@ -1,4 +1,4 @@
-"""Takes all that is logged, and lets nobody else have it."""
+"""Reads all that is logged, and lets nobody else have it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kms_core.testing._harness.leaks import Text, carried_texts
+
 
 class _Handler(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
-        self.records: list[logging.LogRecord] = []
+        self.texts: list[Text] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep it."""
-        self.records.append(record)
+        """Read it, with the local variables of a traceback, as handlers do that show these."""
+        self.texts.append((f"a record of logger {record.name}", repr(vars(record))))
+        self.texts.append((f"what {record.name} logs", self.format(record)))
+        if record.exc_info and record.exc_info[1]:
+            carried = carried_texts(record.exc_info[1])
+            self.texts += ((f"{where}, logged by {record.name}", text) for where, text in carried)
 
 
 @contextmanager
-def every_record() -> Iterator[list[logging.LogRecord]]:
+def every_logged_text() -> Iterator[list[Text]]:
     """Yield a list of what any logger logs meanwhile, at any level.
 
-    The records may hold secrets. pytest's own handlers stand at the root, and print what they got
+    It may hold secrets. pytest's own handlers stand at the root, and print what they got
     when a test fails, so they get nothing.
     """
     root, handler = logging.getLogger(), _Handler()
@@ -34,7 +40,7 @@ def every_record() -> Iterator[list[logging.LogRecord]]:
         logging.disable(logging.NOTSET)
         for logger in loggers:
             _set(logger, logging.NOTSET if logger is not root else 1)
-        yield handler.records
+        yield handler.texts
     finally:
         root.handlers = handlers
         logging.disable(disabled)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import warnings
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from kms_core.testing._harness.leaks import Text
-from kms_core.testing._harness.logs import every_record
+from kms_core.testing._harness.logs import every_logged_text
 
 _MOST = 1 << 20
 """Bytes that are read of the end of a file."""
@@ -66,7 +65,7 @@ def traces(capsys: pytest.CaptureFixture[str]) -> Iterator[list[Text]]:
     """
     texts: list[Text] = []
     environment = {*os.environ.items()}
-    with every_record() as records, warnings.catch_warnings(record=True) as warned:
+    with every_logged_text() as logged, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         _EAR.listen()
         try:
@@ -74,8 +73,7 @@ def traces(capsys: pytest.CaptureFixture[str]) -> Iterator[list[Text]]:
         finally:
             _EAR.is_listening = False
     out, err = capsys.readouterr()
-    texts += [(f"a record of logger {r.name}", repr(vars(r))) for r in records]
-    texts += [("the log", shown) for shown in map(logging.Formatter().format, records)]
+    texts += logged
     texts += [("standard output", out), ("standard error", err)]
     texts += [("a warning", str(warning.message)) for warning in warned]
     texts += [("a command that it ran", command) for command in _EAR.commands]
