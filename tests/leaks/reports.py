@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 
 import sentry_sdk
 from rich.traceback import Traceback
@@ -24,7 +25,7 @@ from kms_core.testing._harness.logs import every_logged_text
 _ALL = 10**6
 """A tool's limit, so that it shows all."""
 
-_UNLIMITED = {"locals_max_length": _ALL, "locals_max_string": _ALL}
+_UNLIMITED: Any = {"locals_max_length": _ALL, "locals_max_string": _ALL}
 _in_dicts = ExceptionDictTransformer(**_UNLIMITED, max_frames=_ALL, use_rich=False)
 
 

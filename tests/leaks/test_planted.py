@@ -187,7 +187,7 @@ def test_cloud(  # noqa: PLR0913 -- fixtures
         internet.fail = FAILURES[failure]
         fail = fail_over_grpc(internet, failure)
         grpc_server.choose = lambda _, fail=fail: fail  # type: ignore[misc] # it is bound here
-        more = found | (HANGING if failure == "hanging" else PATIENT)
+        more = {**found, **(HANGING if failure == "hanging" else PATIENT)}
         if (name, service) == ("gcp", "kek"):
             more["endpoint"] = grpc_server.endpoint
         if service == "kek":

@@ -25,6 +25,7 @@ from kms_gcp.config import GcpConfig
 from kms_gcp.errors import CREDENTIALS
 
 _FILE = "GOOGLE_APPLICATION_CREDENTIALS"
+_NOT_FOUND: tuple[type[Exception], ...] = (*CREDENTIALS.errors, OSError)
 _ADDRESSES = ("token_uri", "token_url", "service_account_impersonation_url")
 _PUBLIC = ("external_account",)  # names where a token is, which gcloud lets everybody read
 _TALKATIVE = ("google.auth._default", "google.auth.transport.requests")
@@ -103,7 +104,7 @@ def tame(session: Session, config: GcpConfig) -> Session:
     """Let nothing but the config and our token into a session of the SDK."""
     session.auth = lambda request: request  # or ~/.netrc replaces the token
     # Or a redirect would send what a token is made of elsewhere.
-    session.get_redirect_target = lambda _: None  # type: ignore[method-assign] # no other way
+    session.get_redirect_target = lambda _: None  # type: ignore[assignment,method-assign] # no other way
     session.mount("https://", HTTPAdapter(pool_maxsize=config.max_connections))
     session.mount("http://", _Direct(pool_maxsize=config.max_connections))
     return session
@@ -147,7 +148,7 @@ def _find(request: Any) -> Any:
     try:
         with _muted():
             found, _ = google.auth.default(request=request)
-    except (*CREDENTIALS.errors, OSError):
+    except _NOT_FOUND:
         pass
     else:
         return found

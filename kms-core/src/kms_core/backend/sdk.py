@@ -114,7 +114,7 @@ def _is_not_muted(_record: logging.LogRecord) -> bool:
 def _shows_no_secret(record: logging.LogRecord) -> bool:
     if _muted.get() and record.exc_info:
         kind = record.exc_info[0]
-        record.exc_info, record.exc_text = None, kind and kind.__qualname__
+        record.exc_info, record.exc_text = None, kind.__qualname__ if kind else None
     args = record.args if isinstance(record.args, tuple) else ()
     # An error among the arguments may say more by str than by repr.
     return not _CREDENTIAL.search(" ".join(map(str, (record.msg, *args, vars(record)))))
