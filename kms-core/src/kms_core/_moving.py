@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
     from kms_core._deks.records import Records
     from kms_core._plugins.clients import Keyset
     from kms_core.kek import Kek
+    from kms_core.kms import Kms
 
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ class Moves(Lifecycle):
 
     @without_locals
     def migrate_deks(
-        self, to: Moves, prefix: str = "", *, dry_run: bool = False, bulk: Bulk = AS_USUAL
+        self, to: Kms, prefix: str = "", *, dry_run: bool = False, bulk: Bulk = AS_USUAL
     ) -> Iterator[Outcome]:
         """Wrap each stored DEK under the KEK of another Kms, and keep it in the store of that.
 
@@ -62,7 +63,7 @@ class Moves(Lifecycle):
 
     @without_locals
     def copy_deks(
-        self, to: Moves, prefix: str = "", *, dry_run: bool = False, bulk: Bulk = AS_USUAL
+        self, to: Kms, prefix: str = "", *, dry_run: bool = False, bulk: Bulk = AS_USUAL
     ) -> Iterator[Outcome]:
         """Copy each record, byte for byte, into the store of another Kms of the same KEK.
 
@@ -182,7 +183,7 @@ class Moves(Lifecycle):
 
     @without_locals
     def import_constellation(
-        self, source: Moves, prefix: str = "", *, dry_run: bool = False, bulk: Bulk = AS_USUAL
+        self, source: Kms, prefix: str = "", *, dry_run: bool = False, bulk: Bulk = AS_USUAL
     ) -> Iterator[Outcome]:
         """Store the DEKs that Constellation's library stored, under their ids.
 
