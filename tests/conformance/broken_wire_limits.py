@@ -27,7 +27,7 @@ class HasNoDeadline(SmallBackend):
 class ComesBackWhenAsked(SmallBackend):
     """Waits for as long as an answer says."""
 
-    breaks = ("test_slow_service[answers HTTP 503]",)
+    breaks = ("test_slow_service[asks to wait]",)
     Config = BackendConfig
 
     def get(self, text: str) -> str:

@@ -17,7 +17,7 @@ Fault: TypeAlias = str
 
 FAULTS = (
     *("hangs", "is dropped before the request", "loses the answer", "cuts the answer"),
-    *("answers late", "drips the answer"),
+    *("answers late", "drips the answer", "asks to wait"),
 )
 
 _PAGE_OF = "answers HTTP "
@@ -26,7 +26,6 @@ _SIZE = 1 << 16
 _TICK = 0.05
 _INTERIM = b"HTTP/1.1 100"
 _END_OF_HEAD = b"\r\n\r\n"
-_BUSY = {"429", "503"}
 MARK = "this is a proxy, which knows nothing of your service"
 """What the page of a proxy says."""
 
@@ -81,9 +80,9 @@ class FaultyWire:
             fault: ``hangs``: no answer comes. ``is dropped before the request``: the service never
                 gets it. ``loses the answer``: the service has done it. ``cuts the answer``: half
                 of it comes. ``answers late``: the answer comes when the next request does.
-                ``drips the answer``: some bytes a second. ``answers HTTP 404``, or any other
-                status: a page as a gateway or a proxy has it; with 429 and 503 it asks to come
-                back later than the patience lasts. ``redirects to`` and a URL.
+                ``drips the answer``: some bytes a second. ``asks to wait``: for longer than the
+                patience lasts, with status 503. ``answers HTTP 404``, or any other status: a page
+                as a gateway or a proxy has it. ``redirects to`` and a URL.
             times: how many requests it spoils.
             after: how many sound requests it lets pass before.
         """
@@ -173,9 +172,10 @@ class _Connection:
                 """It was the rest of the request."""
             return False
         if self.fault and self.fault.startswith(_PAGE_OF):
-            status = self.fault.rpartition(" ")[2]
-            wait = f"Retry-After: {ceil(self.wire.patience) + 1}\r\n" if status in _BUSY else ""
-            _refuse(self.client, status, wait)
+            _refuse(self.client, self.fault.rpartition(" ")[2])
+            return False
+        if self.fault == "asks to wait":
+            _refuse(self.client, "503", f"Retry-After: {ceil(self.wire.patience) + 1}\r\n")
             return False
         if self.fault and self.fault.startswith(_REDIRECTS):
             _refuse(self.client, "307", f"Location: {self.fault.removeprefix(_REDIRECTS)}\r\n")

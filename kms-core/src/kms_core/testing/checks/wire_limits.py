@@ -30,7 +30,7 @@ _CREDENTIALS = re.compile(rb"(?im)^authorization: *\S+ +(\S{8,})\r?$")
 class WireLimitChecks(WireChecks):
     """The part of the suites about what is too much."""
 
-    @pytest.mark.parametrize("fault", ["drips the answer", "answers HTTP 503"])
+    @pytest.mark.parametrize("fault", ["drips the answer", "asks to wait"])
     @clause(BackendSpec)
     def test_slow_service(
         self, fresh: Fresh, wire: FaultyWire, through: Fresh, fault: Fault
