@@ -171,14 +171,9 @@ class _Connection:
             while self._hold() and self.client.recv(_SIZE):
                 """It was the rest of the request."""
             return False
-        if self.fault and self.fault.startswith(_PAGE_OF):
-            _refuse(self.client, self.fault.rpartition(" ")[2])
-            return False
-        if self.fault == "asks to wait":
-            _refuse(self.client, "503", f"Retry-After: {ceil(self.wire.patience) + 1}\r\n")
-            return False
-        if self.fault and self.fault.startswith(_REDIRECTS):
-            _refuse(self.client, "307", f"Location: {self.fault.removeprefix(_REDIRECTS)}\r\n")
+        page = _page_of(self.fault or "", self.wire.patience)
+        if page:
+            _refuse(self.client, *page)
             return False
         if self.fault != "is dropped before the request":
             self.server.sendall(request)
@@ -220,6 +215,15 @@ def at_port(endpoint: str, port: int) -> str:
     user, at, _ = parts.netloc.rpartition("@")
     host = "localhost" if parts.hostname == "localhost" else "127.0.0.1"
     return parts._replace(netloc=f"{user}{at}{host}:{port}").geturl()
+
+
+def _page_of(fault: Fault, patience: float) -> tuple[str, str] | None:
+    """The status, and a header, of what is answered in place of the service."""
+    if fault.startswith(_PAGE_OF):
+        return fault.removeprefix(_PAGE_OF), ""
+    if fault.startswith(_REDIRECTS):
+        return "307", f"Location: {fault.removeprefix(_REDIRECTS)}\r\n"
+    return ("503", f"Retry-After: {ceil(patience) + 1}\r\n") if fault == "asks to wait" else None
 
 
 def _half(answer: bytes) -> bytes:
