@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from io import BytesIO, RawIOBase
 from pathlib import Path
@@ -191,6 +192,9 @@ class InPieces(RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
     def readinto(self, buffer: Any) -> int:
         piece = self.content[self.place : self.place + min(len(buffer), 10_000)]
         buffer[: len(piece)] = piece
@@ -293,6 +297,13 @@ def test_what_is_no_archive(keks: Keyset, longer: bytes) -> None:
     }.items():
         with pytest.raises(kms_core.ArchiveError, match=problem):
             ArchiveReader(BytesIO(content), keks)
+
+
+def test_a_pipe_is_no_archive(kms: Kms) -> None:
+    reading, writing = os.pipe()
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe, pytest.raises(kms_core.ConfigError, match="not a pipe"):
+        kms.import_deks(pipe)
 
 
 def test_what_was_wrapped_is_proven(kms: Kms, kek: FaultyKek) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -19,11 +21,13 @@ from kms_core import Kms, Outcome
 from kms_core.builtin.local.key_file import new_key_file
 from tests.aws import cloud as aws
 from tests.azure import cloud as azure
+from tests.cli.running import run_command
 from tests.fakes.aws.servers import start_moto
 from tests.fakes.azure.key_vault import Version
 from tests.fakes.gcp.kms_server import Key
 from tests.fakes.gcp.kms_server import Version as GcpVersion
 from tests.gcp import cloud as gcp
+from tests.gcp.conftest import ROOTS
 from tests.pairs.conftest import CLOUDS
 from tests.secret_files import write_private
 
@@ -148,6 +152,25 @@ def test_into_the_bucket_that_it_is_in(source: Source) -> None:
         again = source.imported(kms)  # now there are records of ours as well
         assert {*count(again)} == {"unchanged"}
         assert {outcome.dek_id for outcome in again} > {*source.deks}
+
+
+def uri(parameters: dict[str, Any], scheme: str) -> str:
+    others = {name: value for name, value in parameters.items() if name != "backend"}
+    return f"{scheme}://{parameters['backend']}?{urlencode(others, quote_via=quote)}"
+
+
+def test_by_the_command(source: Source, tmp_path: Path) -> None:
+    here = ("--config", str(tmp_path / "kms.toml"))
+    assert run_command(*here, "init").code == 0
+    given = {n: os.environ[n] for n in ("REQUESTS_CA_BUNDLE", ROOTS) if n in os.environ}
+    done = run_command(
+        *(*here, "dek", "import", "constellation"),
+        *("--from", uri(source.storage, "storage"), "--from-kek", uri(source.kek, "kms")),
+        **given,
+    )
+    assert (done.code, done.output) == (0, f"{len(source.deks)} imported\n")
+    dek_id, *_ = source.deks
+    assert bytes.fromhex(run_command(*here, "dek", "get", dek_id).output) == source.deks[dek_id]
 
 
 def test_what_is_no_record_is_named_and_left(source: Source, kms: Kms) -> None:

@@ -154,7 +154,7 @@ class Moves(Lifecycle):
         Raises:
             ArchiveError: it is no archive, or was altered, cut or extended; nothing was stored.
             KekNotFoundError: another KEK made the archive.
-            ConfigError: the KEK derives its DEKs, so none is stored.
+            ConfigError: the KEK derives its DEKs, so none is stored; or the file cannot seek.
             OperationError: the KMS refused or failed to unwrap.
         """
         from kms_core._deks.archive import ArchiveReader

@@ -21,7 +21,7 @@ from kms_core._deks.record import Record, WrappedBy, decode_record
 from kms_core._deks.records import now
 from kms_core._plugins.clients import Keyset
 from kms_core._values import MAX_RECORD_SIZE, Context, WrappedDek
-from kms_core.errors import ArchiveError, RecordError, UnwrapError
+from kms_core.errors import ArchiveError, ConfigError, RecordError, UnwrapError
 
 FORMAT = "kms-core.archive/1"
 CHUNK = 65536
@@ -113,11 +113,14 @@ class ArchiveReader:
 
     Raises:
         ArchiveError: it is none, or its header was altered.
+        ConfigError: the file cannot seek.
         KekNotFoundError: another KEK wrapped its key.
         OperationError: the KMS refused or failed.
     """
 
     def __init__(self, file: BinaryIO, keks: Keyset) -> None:
+        if not file.seekable():
+            raise ConfigError("an archive is read twice, so give a file and not a pipe")
         self._file = file
         self._header = file.readline(_MAX_HEADER).removesuffix(b"\n")
         header = _decode_header(self._header)
