@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from tests.aws.cloud import Cloud
 from tests.aws.test_conformance import OnServer
 from tests.cli.running import run_command
 from tests.docs.pages import DOCS, blocks
+from tests.docs.upkeep import OPERATIONS, PAGE
 
 KMS_ACTIONS = ["kms:DescribeKey", "kms:Encrypt", "kms:Decrypt"]
 S3_ACTIONS = ["s3:GetObject", "s3:PutObject"]
@@ -80,6 +82,7 @@ def test_plugin_check_shows_that_the_least_policy_is_enough(enforced: Cloud, buc
     assert {action for line in skipped for action in re.findall(r"s3:\w+", line)} == {
         "s3:DeleteObject",
         "s3:ListBucket",
+        "s3:ListBucketVersions",
     }
     assert "records of kms-check-" in done.errors
 
@@ -115,6 +118,51 @@ def test_missing_permission_of_s3(enforced: Cloud, key: str, bucket: str, action
             storage.load_record("missing")
 
 
+POLICIES: Mapping[str, Any] = {
+    operation: json.loads(text)
+    for operation, text in zip(
+        ("rewrap_deks", 'rewrap_deks(verify="kms")'), blocks(PAGE, "json"), strict=False
+    )
+}
+
+
+def actions_of(policy: Any) -> list[str]:
+    return [action for statement in policy["Statement"] for action in statement["Action"]]
+
+
+def for_bucket(policy: Any, bucket: str, without: str) -> Any:
+    """The policy for this bucket and any key; see `allow`."""
+    kms, *others = (
+        {**statement, "Action": [a for a in statement["Action"] if a != without]}
+        for statement in policy["Statement"]
+    )
+    text = json.dumps({**policy, "Statement": [{**kms, "Resource": "*"}, *others]})
+    return json.loads(text.replace("my-deks", bucket))
+
+
+@pytest.mark.parametrize(
+    ("operation", "without"),
+    [(name, action) for name, policy in POLICIES.items() for action in ["", *actions_of(policy)]],
+)
+def test_policy_of_who_rewraps(
+    enforced: Cloud, key: str, bucket: str, operation: str, without: str
+) -> None:
+    """It is enough, and each of its lines is needed."""
+    kek, storage = {"backend": "aws", "keyName": key}, {"backend": "aws", "bucket": bucket}
+    with open_kms(kek | enforced.parameters, storage | enforced.parameters) as kms:
+        dek = kms.create_dek("due")
+    enforced.rotate(key)
+    user = enforced.make_user(for_bucket(POLICIES[operation], bucket, without))
+    with open_kms(kek | user.parameters, storage | user.parameters) as kms, ExitStack() as stack:
+        if without:
+            action = without.removesuffix("From").removesuffix("To")
+            stack.enter_context(pytest.raises(AccessDeniedError, match=action))
+        OPERATIONS[operation](kms)
+        assert kms.count_old_records() == 0
+    with open_kms(kek | enforced.parameters, storage | enforced.parameters) as kms:
+        assert kms.get_dek("due") == dek
+
+
 def expect_denied(uses: Mapping[str, Callable[[], object]], action: str, resource: str) -> None:
     """Only the use of the missing action fails, and names it and the resource."""
     for used, use in uses.items():
@@ -145,6 +193,8 @@ def test_unknown_access_key(enforced: Cloud, key: str, bucket: str) -> None:
 
 @pytest.mark.rest
 class TestKekWithLeastPolicy(OnServer, KekConformance):
+    """With what rewrapping inside the KMS needs besides."""
+
     server = "enforced"
     faults: ClassVar = {
         "test_other_kek_under_this_name": "AccessDeniedException instead of IncorrectKeyException",
@@ -157,11 +207,14 @@ class TestKekWithLeastPolicy(OnServer, KekConformance):
 
     @pytest.fixture
     def harness(self, cloud: Cloud) -> KekHarness:
-        user, key, other = cloud.make_user(allow("no-bucket")), cloud.make_key(), cloud.make_key()
+        policy = allow("no-bucket")
+        policy["Statement"][0]["Action"] += ["kms:ReEncryptFrom", "kms:ReEncryptTo"]
+        user, key, other = cloud.make_user(policy), cloud.make_key(), cloud.make_key()
         return KekHarness(
             open=lambda: user.open_kek(key),
             open_other=lambda: user.open_kek(other),
             open_forbidden=lambda: cloud.make_user(NOTHING).open_kek(key),
+            rotate=lambda: cloud.rotate(key),
             secrets=[user.access_key],
         )
 

@@ -18,7 +18,12 @@ def name(page: Path) -> str:
 
 def blocks(page: Path, kind: str) -> list[str]:
     """The texts of the page's fenced blocks of this kind."""
-    return [text for found, text in _FENCE.findall(page.read_text("utf-8")) if found == kind]
+    return fenced(page.read_text("utf-8"), kind)
+
+
+def fenced(text: str, kind: str) -> list[str]:
+    """The fenced blocks of this kind in a text."""
+    return [block for found, block in _FENCE.findall(text) if found == kind]
 
 
 def links(page: Path) -> set[str]:

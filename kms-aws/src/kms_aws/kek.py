@@ -100,7 +100,7 @@ class AwsKek(KekSpec):
         if {read_part(reply, name, str) for name in ("SourceKeyId", "KeyId")} != {key_arn}:
             raise UnwrapError
         before, now = reply.get("SourceKeyMaterialId"), reply.get("DestinationKeyMaterialId")
-        if before is not None and before == now and wrapped.kek_id == key_arn:
+        if before is not None and before == now:  # be it by a replica's name
             return wrapped
         return WrappedDek(read_part(reply, "CiphertextBlob", bytes), key_arn, "", _ALGORITHM)
 

@@ -83,7 +83,15 @@ class GcpKek(KekSpec):
 
     @hookimpl
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
-        reply = self._encrypt(self._pinned, dek, encode_context(context))
+        return self._wrap(dek, context, self._pinned)
+
+    @hookimpl
+    def wrap_dek_under(self, dek: bytes, context: Context, kek: KekInfo) -> WrappedDek:
+        # By its name: for hours after a rotation, now one answers as primary, now the other.
+        return self._wrap(dek, context, kek.kek_version)
+
+    def _wrap(self, dek: bytes, context: Context, version: str | None) -> WrappedDek:
+        reply = self._encrypt(version, dek, encode_context(context))
         version = self._version_of(reply)
         ciphertext = _tag(dek, version) + reply.ciphertext
         return WrappedDek(ciphertext, self._key, version, _algorithm(reply.protection_level))

@@ -123,17 +123,16 @@ class Upkeep:
     def _is_due(self, record: Record, info: DekInfo, how: Rewrap) -> bool:
         if how.created_before is not None and info.created >= how.created_before:
             return False
-        is_asked_for = how.only_kek_version in {None, record.kek.version}
-        newest = how.newest
-        says = (record.kek.provider, record.kek.id, record.kek.version, record.algorithm)
-        if says != (self._kek.provider, newest.kek_id, newest.kek_version, newest.algorithm):
-            return is_asked_for
-        if not newest.key_material:
-            return False
-        if how.verify == "kms":  # which compares by itself
-            return is_asked_for
-        material = self._find_material(record)
-        return material != newest.key_material and how.only_kek_version in {None, material}
+        newest, kek = how.newest, record.kek
+        if how.verify == "unwrap" and newest.key_material and kek.provider == self._kek.provider:
+            # Only the material tells: one KEK may have a name in each region.
+            material = self._find_material(record)
+            return material != newest.key_material and how.only_kek_version in {None, material}
+        says = (kek.provider, kek.id, kek.version, record.algorithm)
+        wraps = (self._kek.provider, newest.kek_id, newest.kek_version, newest.algorithm)
+        # Where only the material tells, the KMS compares that by itself.
+        may_be_due = says != wraps or bool(newest.key_material)
+        return may_be_due and how.only_kek_version in {None, kek.version}
 
     def _find_material(self, record: Record) -> str:
         provider, wrapped = record.kek.provider, record.wrapped

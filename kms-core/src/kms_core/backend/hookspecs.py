@@ -150,8 +150,9 @@ class KekSpec(BackendSpec):
     def wrap_dek_under(self, dek: bytes, context: Context, kek: KekInfo) -> WrappedDek:
         """Wrap a DEK under the version that ``describe_kek`` returned, without asking for it again.
 
-        Optional, for a backend whose ``wrap_dek`` asks the KMS which version is the newest. Without
-        it core calls ``wrap_dek``. Core asks once, and then wraps many DEKs.
+        Optional, for a backend whose ``wrap_dek`` asks the KMS which version is the newest, or may
+        be answered by another one for a while. Without it core calls ``wrap_dek``. Core asks once,
+        and then wraps many DEKs.
 
         Args:
             dek: as for ``wrap_dek``.
