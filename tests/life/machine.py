@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import ClassVar, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kms_core import Bulk, Kms, KmsError, StorageInfo, UnavailableError
 from kms_core.backend import StorageSpec, StoredRecord, hookimpl
@@ -78,18 +78,20 @@ class Life(RuleBasedStateMachine):
 
     Attributes:
         open: opens a new client of the KEK, as it is by now, and of the storage.
+        open_elsewhere: opens a new and empty store, under a KEK of its own.
         rotate: adds a version to the KEK.
     """
 
     open: ClassVar[Callable[[], tuple[Kms, Lossy]]]
+    open_elsewhere: ClassVar[Callable[[], tuple[Kms, Lossy]]]
     rotate: ClassVar[Callable[[], object]]
-
-    deks = Bundle("deks")
 
     def __init__(self) -> None:
         super().__init__()
         self.returned: dict[str, bytes] = {}
+        self.arrived: dict[str, bytes] = {}
         self.kms, self.storage = type(self).open()
+        self.there, self.storage_there = type(self).open_elsewhere()
         for dek_id in self.kms.list_dek_ids():
             self.kms.delete_dek(dek_id)
 
@@ -129,6 +131,14 @@ class Life(RuleBasedStateMachine):
         self.returned.pop(dek_id, None)
         assert dek_id not in self.kms.list_dek_ids()
 
+    @rule(lost=LOST, lost_there=LOST)
+    def migrate(self, lost: str, lost_there: str) -> None:
+        self.storage.lost, self.storage_there.lost = lost, lost_there
+        for outcome in self.kms.migrate_deks(self.there, bulk=Bulk(concurrency=2)):
+            if outcome.outcome != "failed":
+                dek = self.kms.get_dek(outcome.dek_id)
+                assert self.arrived.setdefault(outcome.dek_id, dek) == dek
+
     @rule()
     def rotate_kek(self) -> None:
         type(self).rotate()
@@ -144,6 +154,8 @@ class Life(RuleBasedStateMachine):
         self.storage.lost = ""
         for dek_id, dek in self.returned.items():
             assert self.kms.get_dek(dek_id) == dek
+        for dek_id, dek in self.arrived.items():
+            assert self.there.get_dek(dek_id) == dek
 
     def _returned(self, dek_id: str, dek: bytes) -> None:
         assert self.returned.setdefault(dek_id, dek) == dek

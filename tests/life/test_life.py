@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -32,6 +33,13 @@ def join(kek: KekSpec, name: str, storage: Lossy) -> tuple[Kms, Lossy]:
     return Kms(StoredDeks(Keyset([bound]), store), ExitStack()), storage
 
 
+def elsewhere(folder: Path) -> tuple[Kms, Lossy]:
+    """A new store in memory, under a new KEK."""
+    key_file = write_private(folder / f"{token_hex(8)}.toml", new_key_file())
+    kek = LocalKek(LocalKek.Config(key_file=key_file))
+    return join(kek, "kms://local", Lossy(MemoryStorage(MemoryStorage.Config())))
+
+
 @contextmanager
 def stores(kind: str) -> Iterator[Callable[[], StorageSpec]]:
     """Opens clients of one store."""
@@ -54,6 +62,10 @@ def test_every_dek_stays_readable(kind: str, tmp_path: Path, *, long: bool) -> N
             def open() -> tuple[Kms, Lossy]:
                 kek = LocalKek(LocalKek.Config(key_file=key_file))
                 return join(kek, "kms://local", Lossy(open_store()))
+
+            @staticmethod
+            def open_elsewhere() -> tuple[Kms, Lossy]:
+                return elsewhere(tmp_path)
 
             @staticmethod
             def rotate() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from kms_core.backend import KekSpec, StorageSpec
 from tests.aws.cloud import Cloud as Aws
 from tests.aws.cloud import start_proxy
 from tests.life.machine import Life, Lossy
-from tests.life.test_life import join
+from tests.life.test_life import elsewhere, join
 from tests.pairs.conftest import CLOUDS
 
 
@@ -49,7 +50,7 @@ def wired(moto: Aws) -> Iterator[Aws]:
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_every_dek_stays_readable(
-    cloud: str, request: pytest.FixtureRequest, *, long: bool
+    cloud: str, request: pytest.FixtureRequest, tmp_path: Path, *, long: bool
 ) -> None:
     kek, storage, rotate = make(cloud, request)
     opened: list[Any] = []
@@ -65,6 +66,10 @@ def test_every_dek_stays_readable(
             store: StorageSpec = open_bare("storage", storage)
             opened.extend((key, store))
             return join(key, f"kms://{cloud}", Lossy(store))
+
+        @staticmethod
+        def open_elsewhere() -> tuple[Kms, Lossy]:
+            return elsewhere(tmp_path)
 
         @staticmethod
         def rotate() -> None:
