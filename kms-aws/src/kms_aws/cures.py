@@ -58,7 +58,7 @@ FILE = (
     "a file that a profile or the environment names (AWS_WEB_IDENTITY_TOKEN_FILE, "
     "web_identity_token_file, credential_process) cannot be used; correct its path or mode"
 )
-CLOCK = "this machine's clock is wrong by more than five minutes; set it"
+CLOCK = "this machine's clock is wrong by minutes; set it, such as by NTP"
 SIGNATURE = f"{WRONG_KEY}; or this machine's clock is wrong: set it"
 CHANGED = "the record has changed since it was read; read it again"
 BUSY = "the service asks to slow down; try again later, or ask for a higher quota"

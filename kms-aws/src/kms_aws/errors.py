@@ -153,7 +153,7 @@ _FAILURES: Mapping[Clue, Meaning] = {
     sdk.ProfileNotFound: Meaning(
         ConfigError,
         "neither ~/.aws/config nor ~/.aws/credentials has this profile; correct profile or "
-        "AWS_PROFILE, or HOME",
+        "AWS_PROFILE, or run as the user who has these files",
     ),
     sdk.ConfigParseError: Meaning(ConfigError, "the file is malformed; correct it"),
     sdk.InvalidConfigError: Meaning(

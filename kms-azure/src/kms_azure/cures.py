@@ -39,7 +39,10 @@ CERTIFICATE = (
     "Entra ID does not accept this certificate; upload it to the application, or correct "
     "clientCertificate and clientID"
 )
-CLOCK = "this machine's clock is wrong by more than five minutes; set it"
+CLOCK = (
+    "this machine's clock is wrong by minutes; set it, such as by NTP; or have the token of "
+    "federatedTokenFile renewed, which has expired"
+)
 FEDERATION = (
     "the application does not trust this token; give it a federated credential with the token's "
     "issuer, subject and audience, or correct clientID and federatedTokenFile"

@@ -10,7 +10,7 @@ CREDENTIALS = (
     "GOOGLE_APPLICATION_CREDENTIALS) was not deleted, this machine's clock, and universeDomain; or "
     "run `gcloud auth application-default login`"
 )
-CLOCK = "this machine's clock is wrong by more than some minutes; set it"
+CLOCK = "this machine's clock is wrong by minutes; set it, such as by NTP"
 NO_KEY = (
     "the service account's key was deleted or is disabled; make a new one, as credentialsPath (or "
     "else GOOGLE_APPLICATION_CREDENTIALS)"
