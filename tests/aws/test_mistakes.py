@@ -50,12 +50,11 @@ def aws(proxy: FaultProxy) -> Setup:
 class TestKey:
     def test_alias_that_does_not_exist(self, aws: Setup) -> None:
         aws.but(kek={"keyName": "alias/dekz"}).tells(
-            KekNotFoundError, "alias/dekz", REGION, "no such KEK", "keyName", "region"
-        )
-
-    def test_alias_without_its_beginning(self, aws: Setup) -> None:
-        aws.but(kek={"keyName": "deks"}).tells(
-            KekNotFoundError, "deks in ", "an alias is alias/NAME"
+            KekNotFoundError,
+            f"alias/dekz in {REGION}",
+            "no such KEK",
+            "an alias is alias/NAME",
+            "region",
         )
 
     def test_key_of_another_region(self, aws: Setup) -> None:
@@ -97,7 +96,6 @@ class TestKey:
 
 
 class TestCredentials:
-    @pytest.mark.usefixtures("no_machine")
     def test_none(self, aws: Setup) -> None:
         aws.but(both=OWN).tells(
             AuthenticationError, "no credentials", "accessKeyID", "profile", "role"
@@ -272,12 +270,6 @@ class TestNetwork:
     def test_file_of_authorities_that_is_not_there(self, aws: Setup, tmp_path: Path) -> None:
         file = str(tmp_path / "ca.pem")
         aws.but(both={"caFile": file}).tells(ConfigError, file, "caFile")
-
-
-@pytest.fixture
-def no_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As in a container without ~/.aws, and on no machine of AWS's."""
-    monkeypatch.setenv("HOME", str(tmp_path))
 
 
 @pytest.fixture

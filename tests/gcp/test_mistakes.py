@@ -64,9 +64,6 @@ class TestKey:
             KekNotFoundError, "europe-west33", "no such location", "correct location"
         )
 
-    def test_zone_in_place_of_a_location(self, gcp: Setup) -> None:
-        gcp.but(kek={"location": "europe-west3-a"}).tells(KekNotFoundError, "location")
-
     def test_resource_name_in_place_of_the_keys_name(self, gcp: Setup) -> None:
         whole = "projects/p/locations/europe-west3/keyRings/deks/cryptoKeys/kek"
         gcp.but(kek={"keyName": whole}).tells(ConfigError, "keyName", "keyRing", "location")
