@@ -198,13 +198,14 @@ class Moves(Lifecycle):
 
         Raises:
             ConfigError: a KEK derives its DEKs, or the storage has no objects of other programs.
-            OperationError: a KMS refused or failed to describe its KEK, or the store to list.
+            OperationError: the KMS here refused or failed to describe its KEK, or the store there
+                to list.
         """
         from kms_core._deks.constellation import Constellation
         from kms_core._deks.records import now
 
         there, arrivals, created = _records(source), _arrivals(self, dry_run=dry_run), now()
-        kept = Constellation(there.kek, there.storage, there.kek.describe_kek().kek_id)
+        kept = Constellation(there.kek, there.storage)
 
         def take(name: str) -> bool:
             dek = kept.get_dek(name)

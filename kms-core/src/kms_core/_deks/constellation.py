@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kms_core._deks.record import FORMAT
 from kms_core._plugins.clients import KekClient, StorageClient
 from kms_core._values import MAX_DEK_SIZE, MAX_RECORD_SIZE, check_dek_id
-from kms_core.errors import KekNotFoundError, RecordError, UnwrapError, show_name
+from kms_core.errors import RecordError, UnwrapError, show_name
 
 _KEY_SIZE, _IV_SIZE, _TAG_SIZE = 32, 12, 16
 _OWN = "kms-core."
 """How the names of objects begin by which a backend tries out a store."""
 
+_OF_GOOGLE = "/cryptoKeyVersions/"
 _TEXT = re.compile(rb"[A-Za-z0-9_-]+")
 
 
@@ -42,6 +43,16 @@ class _KeyInfo(msgspec.Struct):
         """Where there is no mechanism, and ``key_id`` is the version alone."""
         return not self.mechanism
 
+    @property
+    def kek_id(self) -> str:
+        """The KEK, as far as the record has it: a name to show, and never to follow."""
+        return "" if self.is_of_azure else self.key_id.partition(_OF_GOOGLE)[0]
+
+    @property
+    def version(self) -> str:
+        """Its version, as far as the record has it."""
+        return self.key_id if self.is_of_azure else self.key_id.partition(_OF_GOOGLE)[2]
+
 
 class _Stored(msgspec.Struct):
     ciphertext: bytes
@@ -59,13 +70,11 @@ class Constellation:
     Args:
         kek: wrapped their keys.
         storage: keeps them.
-        kek_id: the KEK's name, as the KMS describes it.
     """
 
-    def __init__(self, kek: KekClient, storage: StorageClient, kek_id: str) -> None:
+    def __init__(self, kek: KekClient, storage: StorageClient) -> None:
         self._kek = kek
         self._storage = storage
-        self._kek_id = kek_id
 
     def get_dek(self, name: str) -> bytes | None:
         """Return the DEK of the object of this name; None if kms-core itself wrote the object.
@@ -74,8 +83,7 @@ class Constellation:
             DekIdError: the name is no dek_id.
             DekNotFoundError: there is no such object any more.
             RecordError: it is no record of Constellation's.
-            KekNotFoundError: another KEK wrapped its key.
-            UnwrapError: it was altered.
+            UnwrapError: it was altered, or another KEK wrapped its key.
             OperationError: the KMS or the store refused or failed.
         """
         check_dek_id(name)
@@ -91,40 +99,24 @@ class Constellation:
             raise
 
     def _open(self, name: str, stored: _Stored) -> bytes:
-        key = self._unwrap(name, stored.key_info)
+        info = stored.key_info
         try:
+            key = self._kek.unwrap_foreign(name, info.wrapped_key, info.version)
+            if key[_KEY_SIZE:] == b"\0":  # of a managed HSM (go-kms-wrapping#43)
+                key = key[:_KEY_SIZE]
             return AESGCM(key).decrypt(stored.iv, stored.ciphertext, None)
-        except (InvalidTag, ValueError):
-            raise self._altered(name) from None
-
-    def _unwrap(self, name: str, info: _KeyInfo) -> bytes:
-        kek_id, version = _parse_key_id(info)
-        try:
-            key = self._kek.unwrap_foreign(name, info.wrapped_key, version)
-        except UnwrapError:
-            if kek_id in {"", self._kek_id}:
-                raise
-            problem = KekNotFoundError(
-                f"Constellation wrapped it by {show_name(kek_id)}, and {self._kek_id!r} does not "
-                "unwrap it; give the KEK that wrapped it"
-            )
-            problem.locate(backend=self._kek.backend, operation="unwrap_foreign", dek_id=name)
-            raise problem from None
-        # A managed HSM has been seen to add a zero (go-kms-wrapping#43).
-        return key[:_KEY_SIZE] if key[_KEY_SIZE:] == b"\0" else key
-
-    def _altered(self, name: str) -> UnwrapError:
-        error = UnwrapError()
+        except (UnwrapError, InvalidTag, ValueError):  # ValueError: no key has this size
+            error = UnwrapError(_refusal(info.kek_id))
         error.locate(backend=self._kek.backend, operation="unwrap_foreign", dek_id=name)
-        return error
+        raise error
 
 
-def _parse_key_id(info: _KeyInfo) -> tuple[str, str]:
-    """The KEK and its version, as far as the record has them."""
-    if info.is_of_azure:
-        return "", info.key_id
-    kek_id, _, version = info.key_id.partition("/cryptoKeyVersions/")
-    return kek_id, version
+def _refusal(kek_id: str) -> str:
+    named = f" by {show_name(kek_id)}" if kek_id else ""
+    return (
+        f"Constellation wrapped it{named}, and it does not open; give the KEK that wrapped it, or "
+        "restore the record if it was altered"
+    )
 
 
 def _decode(data: bytes) -> _Stored:
