@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kms_azure.config import AzureKekConfig, AzureStorageConfig
-from kms_core import ConfigError
+from kms_core import ConfigError, open_kek
 from kms_core._config.choices import ChosenBackend
 from kms_core._config.uri import parse_uri
 from kms_core._plugins.parameters import read_parameters
@@ -189,3 +189,11 @@ def test_secret_from_file_and_environment(tmp_path: Path, monkeypatch: pytest.Mo
     found = storage_config(**given).client_secret
     assert found is not None
     assert found.get_secret_value() == "from-environment"
+
+
+def test_a_stray_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or who has left the secret out would be told to leave it out."""
+    monkeypatch.setenv("KMS_KEK_AZURE_CLIENT_SECRET", "of-another-program")
+    where = "clientSecret comes from KMS_KEK_AZURE_CLIENT_SECRET in the environment"
+    with pytest.raises(ConfigError, match=where):
+        open_kek("kms://azure?vaultName=our-vault&keyName=deks&managedIdentity=true")

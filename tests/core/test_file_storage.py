@@ -216,6 +216,38 @@ def test_a_symbolic_link_is_not_followed(storage: FileStorage, folder: Path) -> 
         storage.create_record("a", b"1")
 
 
+def test_a_folder_of_a_long_id_that_is_a_link_is_not_followed(
+    storage: FileStorage, folder: Path, tmp_path: Path
+) -> None:
+    storage.create_record("x" * 255, b"1")
+    [below] = [path for path in folder.iterdir() if path.is_dir()]
+    below.rename(tmp_path / "elsewhere")
+    below.symlink_to(tmp_path / "elsewhere")
+    for call in (storage.load_record, partial(storage.create_record, data=b"1")):
+        with pytest.raises(kms_core.AccessDeniedError, match="symbolic link"):
+            call("x" * 255)
+
+
+def test_a_second_fsync_after_a_failure_is_not_believed(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Linux tells a failure once: the second call says that all is well."""
+    fsync, failures = os.fsync, [False, True]  # the file's is well, and the folder's is not
+
+    def fail_once(descriptor: int) -> None:
+        fsync(descriptor)
+        if failures and failures.pop(0):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail_once)
+    with pytest.raises(kms_core.UnavailableError, match="start this program again"):
+        storage.create_record("a", b"1")
+    with pytest.raises(kms_core.UnavailableError, match="start this program again"):
+        storage.load_record("a")
+    with pytest.raises(kms_core.UnavailableError, match="start this program again"):
+        storage.create_record("b", b"1")
+
+
 def test_a_folder_that_vanished_is_not_an_empty_store(storage: FileStorage, folder: Path) -> None:
     folder.rmdir()
     for call in (storage.load_record, partial(storage.create_record, data=b"1")):

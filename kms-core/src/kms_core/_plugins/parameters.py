@@ -38,11 +38,16 @@ def read_parameters(model: type[ConfigT], chosen: ChosenBackend) -> ConfigT:
     refuse_unknown(chosen.backend, "parameter", parameters, known)
     for name, kind in secrets.items():
         _find_secret(name, kind, parameters, chosen)
+    variables = [
+        f"{name} comes from {_environment_name(chosen, name)} in the environment"
+        for name in secrets
+        if name in parameters and not {name, f"{name}File"} & chosen.parameters.keys()
+    ]
     try:
         return model.from_parameters(parameters, chosen.folder)
     except ConfigError as error:
         problem = str(error)
-    raise ConfigError(f"{chosen.backend}: {problem}")
+    raise ConfigError("; ".join([f"{chosen.backend}: {problem}", *variables]))
 
 
 def secret_kinds(model: type[BackendConfig]) -> dict[str, type[Secret[Any]]]:

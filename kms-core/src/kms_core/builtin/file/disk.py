@@ -15,11 +15,18 @@ from typing import BinaryIO
 from kms_core import AccessDeniedError, OperationError, UnavailableError
 
 TEMPORARY_PREFIX = ".tmp-"
+_FAILED: set[Path] = set()
+"""Folders that this process could not synchronise."""
+
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 _NO_LINKS = "use a file system that has hard links and POSIX modes"
 _FILE_IN_THE_WAY = "a file stands where a folder should be; move it away"
 _ERRORS: dict[int | None, tuple[type[OperationError], str]] = {
+    errno.EIO: (
+        UnavailableError,
+        "check the disk, which may have lost what was written last, and start this program again",
+    ),
     errno.EACCES: (AccessDeniedError, "give this user read and write access to it"),
     errno.EPERM: (AccessDeniedError, _NO_LINKS),
     errno.EOPNOTSUPP: (OperationError, _NO_LINKS),
@@ -58,9 +65,27 @@ def make_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in the folder durable, not just the files' contents."""
+    """Make the names in the folder durable, not just the files' contents.
+
+    Linux tells a failure once, and from then on that all is well: fsync(2). So after one, nothing
+    in the folder is believed to be durable until this process has been started again.
+    """
     with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
-        os.fsync(descriptor)
+        if path in _FAILED:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno == errno.EIO:
+                _FAILED.add(path)
+            raise
+
+
+def refuse_links(folder: Path, path: Path) -> None:
+    """Refuse a link among the folders from the store's down to the file: it leads elsewhere."""
+    for below in path.relative_to(folder).parents[:-1]:
+        if (folder / below).is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder / below))
 
 
 def write_temporary(folder: Path, data: bytes, like: Path | None = None) -> Path:

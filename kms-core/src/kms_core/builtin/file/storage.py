@@ -24,6 +24,7 @@ from kms_core.builtin.file.disk import (
     publish_new,
     publish_over,
     read_published,
+    refuse_links,
     sync_folder,
     translate_os_errors,
     write_temporary,
@@ -64,8 +65,8 @@ class FileStorage(StorageSpec):
 
     @hookimpl
     def create_record(self, dek_id: str, data: bytes) -> str:
-        path = self._folder / encode_name(dek_id)
         with translate_os_errors():
+            path = self._path(dek_id)
             self._make_folders(path)
             try:
                 publish_new(write_temporary(self._folder, data), path)
@@ -110,7 +111,12 @@ class FileStorage(StorageSpec):
         with translate_os_errors(), lock_file(self._folder / ".lock"):
             if self._load(dek_id).revision != revision:
                 raise ConflictError
-            yield self._folder / encode_name(dek_id)
+            yield self._path(dek_id)
+
+    def _path(self, dek_id: str) -> Path:
+        path = self._folder / encode_name(dek_id)
+        refuse_links(self._folder, path)
+        return path
 
     def _make_folders(self, path: Path) -> None:
         """The folders of a name too long for one component; each is durable before it is used."""
@@ -120,7 +126,7 @@ class FileStorage(StorageSpec):
             sync_folder(folder.parent)
 
     def _load(self, dek_id: str) -> StoredRecord:
-        path = self._folder / encode_name(dek_id)
+        path = self._path(dek_id)
         try:
             data = read_published(path, MAX_RECORD_SIZE + 1, self._durable)
         except FileNotFoundError:
