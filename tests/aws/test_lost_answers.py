@@ -94,3 +94,42 @@ def test_record_that_nobody_may_read(proxy: FaultProxy, kms: Kms) -> None:
     with pytest.raises(AccessDeniedError, match="s3:GetObject on arn:aws:s3:::"):
         kms.get_dek("id", create=True)
     assert kms.get_dek("id", create=False) == dek
+
+
+@pytest.fixture
+def due(proxy: FaultProxy, kms: Kms) -> bytes:
+    """A DEK that older key material wrapped; the probe of replacing has been made."""
+    dek = kms.create_dek("due")
+    for _ in range(2):
+        proxy.cloud.rotate(kms.describe_kek().kek_id)
+        assert kms.rewrap_dek("due")
+    proxy.cloud.rotate(kms.describe_kek().kek_id)
+    return dek
+
+
+@pytest.mark.parametrize("answer", [say(200, b"<html>Sign in</html>"), say(204), say(202)])
+def test_bare_answers_to_who_looks_after_deks(
+    proxy: FaultProxy, kms: Kms, due: bytes, answer: Fault
+) -> None:
+    """Nothing was done, and nobody is told that it was."""
+    before = kms.describe_dek("due")
+    for call, use in (("PUT", kms.rewrap_dek), ("DELETE", kms.delete_dek)):
+        proxy.spoil(call, answer)
+        with pytest.raises(OperationError):
+            use("due")
+        proxy.spoil_nothing()
+        assert kms.describe_dek("due") == before
+    assert kms.get_dek("due") == due
+
+
+@pytest.mark.parametrize("fault", [lose_answer, drop])
+def test_one_lost_answer_to_who_looks_after_deks(
+    proxy: FaultProxy, kms: Kms, due: bytes, fault: Fault
+) -> None:
+    proxy.spoil("PUT", fault, times=1)
+    assert kms.rewrap_dek("due")
+    assert kms.get_dek("due") == due
+    proxy.spoil("DELETE", fault, times=1)
+    kms.delete_dek("due")
+    with pytest.raises(DekNotFoundError):
+        kms.get_dek("due")

@@ -337,3 +337,39 @@ def test_each_attempt_counts(behind: Cloud, blob_proxy: Proxy) -> None:
     blob_proxy.spoil("GET blob", blob_error(500, "InternalError"))
     fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
     assert blob_proxy.seen.count("GET blob") == 3
+
+
+@pytest.fixture
+def due(cloud: Cloud, kms: Kms, key: str) -> bytes:
+    """A DEK that an older version of the key wrapped."""
+    dek = kms.create_dek("due")
+    cloud.vaults[VAULT].rotate(key)
+    return dek
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_bare_answers_to_who_looks_after_deks(
+    kms: Kms, due: bytes, blob_proxy: Proxy, status: int
+) -> None:
+    """Nothing was done, and nobody is told that it was."""
+    before = kms.describe_dek("due")
+    for call, use in (("PUT blob", kms.rewrap_dek), ("DELETE blob", kms.delete_dek)):
+        blob_proxy.spoil(call, say(status, b"<html>Sign in</html>", Content_Type="text/html"))
+        with pytest.raises(OperationError):
+            use("due")
+        blob_proxy.spoil_nothing()
+        assert kms.describe_dek("due") == before
+    assert kms.get_dek("due") == due
+
+
+@pytest.mark.parametrize("fault", [lose_answer, drop])
+def test_one_lost_answer_to_who_looks_after_deks(
+    kms: Kms, due: bytes, blob_proxy: Proxy, fault: Fault
+) -> None:
+    blob_proxy.spoil("PUT blob", fault, times=1)
+    assert kms.rewrap_dek("due")
+    assert kms.get_dek("due") == due
+    blob_proxy.spoil("DELETE blob", fault, times=1)
+    kms.delete_dek("due")
+    with pytest.raises(DekNotFoundError):
+        kms.get_dek("due")

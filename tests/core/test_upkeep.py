@@ -141,6 +141,22 @@ def test_deletion_whose_answer_was_lost(kek: FaultyKek, open_with: Open, lost: E
         kms.get_dek("a")
 
 
+class SaysYes(MemoryStorage):
+    """Says that it deleted, and does nothing, as a gateway's page may seem to say."""
+
+    @hookimpl
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        pass
+
+
+def test_deletion_that_never_happened(kek: FaultyKek, open_with: Open) -> None:
+    kms = open_with(kek, SaysYes(MemoryStorage.Config()))
+    dek = kms.create_dek("a")
+    with pytest.raises(kms_core.UnavailableError, match=r"DEK 'a': .* and still has it; try again"):
+        kms.delete_dek("a")
+    assert kms.get_dek("a") == dek
+
+
 def test_rewrap_keeps_the_dek(kms: Kms, rotated: Kms) -> None:
     dek = kms.create_dek("a")
     before = rotated.describe_dek("a")

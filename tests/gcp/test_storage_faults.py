@@ -13,6 +13,7 @@ from kms_core import (
     ConfigError,
     ConflictError,
     DekExistsError,
+    DekNotFoundError,
     Kms,
     KmsError,
     OperationError,
@@ -324,3 +325,40 @@ def test_each_attempt_counts(cloud: Cloud) -> None:
     cloud.front.spoil(GET, fail)
     fails(UnavailableError, lambda: storage.load_record("id"), retryable=True)
     assert len(calls) == 3
+
+
+@pytest.fixture
+def due(cloud: Cloud, kms: Kms, name: str) -> bytes:
+    """A DEK that an older version of the key wrapped."""
+    dek = kms.create_dek("due")
+    cloud.key(name).rotate()
+    return dek
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+def test_bare_answers_to_who_looks_after_deks(
+    cloud: Cloud, kms: Kms, due: bytes, status: int
+) -> None:
+    """Nothing was done, and nobody is told that it was."""
+    before, page = kms.describe_dek("due"), [("Content-Type", "text/html")]
+    answer = Reply(status, b"<html>Sign in</html>", page)
+    for use in (kms.rewrap_dek, kms.delete_dek):  # both need the permission to delete
+        cloud.front.spoil("storage.objects.delete", lambda exchange: exchange.answer(answer))
+        with pytest.raises(OperationError):
+            use("due")
+        cloud.front.spoil_nothing()
+        assert kms.describe_dek("due") == before
+    assert kms.get_dek("due") == due
+
+
+@pytest.mark.parametrize("fault", [lose_answer, drop])
+def test_one_lost_answer_to_who_looks_after_deks(
+    cloud: Cloud, kms: Kms, due: bytes, fault: Fault
+) -> None:
+    cloud.front.spoil("storage.objects.delete", fault, times=1)
+    assert kms.rewrap_dek("due")
+    assert kms.get_dek("due") == due
+    cloud.front.spoil("storage.objects.delete", fault, times=1)
+    kms.delete_dek("due")
+    with pytest.raises(DekNotFoundError):
+        kms.get_dek("due")

@@ -57,18 +57,27 @@ class Upkeep:
         return self._info(stored, record, material)
 
     def delete(self, dek_id: str, revision: str | None) -> None:
-        """Delete the record at this revision, or as it is now, be it readable or not."""
+        """Delete the record at this revision, or as it is now, be it readable or not.
+
+        That the store says so is not believed before the record is gone: a page of a gateway may
+        look like the empty answer of a store, and somebody relies on it that the DEK is destroyed.
+        """
         check_dek_id(dek_id)
-        seen = revision or self._storage.load_record(dek_id).revision
+        seen, failure = revision or self._storage.load_record(dek_id).revision, None
         try:
             self._storage.delete_record(dek_id, seen)
         except DekNotFoundError:
             if revision is not None:
                 raise
-            # It was there a moment ago: an SDK that lost the answer has asked again.
-        except UnavailableError as failure:
-            if self._may_be_there(dek_id):
-                raise failure from failure.__cause__
+            return  # it was there a moment ago: an SDK that lost the answer has asked again
+        except UnavailableError as error:
+            failure = error
+        if self._is_still_there(dek_id, seen, unless_told=failure is not None):
+            problem = UnavailableError(
+                "the store answered that it deleted the record, and still has it; try again, and "
+                "check endpoint and what stands before the store"
+            )
+            raise failure or self._records.locate(problem, "delete_record", dek_id)
 
     def count_old(self, prefix: str) -> int | None:
         """How many earlier states of records the store keeps; None if it does not tell."""
@@ -155,11 +164,11 @@ class Upkeep:
                 raise failure from failure.__cause__
         return True
 
-    def _may_be_there(self, dek_id: str) -> bool:
+    def _is_still_there(self, dek_id: str, revision: str, *, unless_told: bool) -> bool:
+        """Whether the record is at the revision; ``unless_told`` where the store does not say."""
         try:
-            self._storage.load_record(dek_id)
+            return self._storage.load_record(dek_id).revision == revision
         except DekNotFoundError:
             return False
         except AccessDeniedError:
-            pass
-        return True
+            return unless_told
