@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from io import BytesIO, RawIOBase
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 import kms_core
 from kms_core import Bulk, Kek, Kms
 from kms_core._deks.archive import CHUNK, ArchiveReader, ArchiveWriter
+from kms_core._deks.record import Record
 from kms_core._plugins.clients import KekClient, Keyset, bind
+from kms_core.backend import WrappedDek
 from kms_core.builtin.local.kek import LocalKek
 from kms_core.builtin.local.key_file import new_key_file
 from tests.core.conftest import FaultyKek, FaultyStorage
@@ -214,6 +217,9 @@ def test_any_length(keks: Keyset, kms: Kms, storage: FaultyStorage, beyond: int)
     writer.finish()
     found = [r.encode() for r in ArchiveReader(InPieces(file.getvalue()), keks).records()]  # type: ignore[arg-type] # it reads as one
     assert found == [record] * (length // (len(record) + 1))
+    _, _, rest = file.getvalue().partition(b"\n")
+    chunks = max(1, -(-length // CHUNK))  # no empty one at the end
+    assert len(rest) == length + 16 * chunks
 
 
 @pytest.fixture
@@ -278,6 +284,36 @@ def test_chunks_that_are_moved_doubled_or_dropped(longer: bytes, keks: Keyset) -
     ):
         refuse(header + b"".join(chunks), keks)
     refuse(header, keks)
+
+
+def test_a_cut_between_two_records_at_the_end_of_a_chunk(keks: Keyset) -> None:
+    file = BytesIO()
+    writer = ArchiveWriter(file, keks)
+    for dek_id in "ab":
+        writer.add(record_of(dek_id, CHUNK - 1))
+    writer.finish()
+    whole = file.getvalue()
+    start = whole.index(b"\n") + 1
+    assert len(whole) == start + 2 * (CHUNK + 16)
+    assert [r.dek_id for r in ArchiveReader(BytesIO(whole), keks).records()] == ["a", "b"]
+    refuse(whole[: start + CHUNK + 16], keks)
+
+
+def record_of(dek_id: str, size: int) -> bytes:
+    """A record of this many bytes."""
+    now, empty = "2026-01-31T23:59:59Z", WrappedDek(b"", "", "1", "AES-256-GCM")
+    rest = size - len(Record.make(dek_id, 32, now, "local", empty).encode())
+    return Record.make(dek_id, 32, now, "local", replace(empty, kek_id="k" * rest)).encode()
+
+
+def test_an_archive_that_ends_within_a_record(keks: Keyset) -> None:
+    file = BytesIO()
+    writer = ArchiveWriter(file, keks)
+    writer.add(record_of("a", 300))
+    writer._pending += record_of("b", 300)  # without a line break
+    writer.finish()
+    with pytest.raises(kms_core.ArchiveError, match="ends within a record"):
+        list(ArchiveReader(BytesIO(file.getvalue()), keks).records())
 
 
 def test_the_header_of_another_archive(archive: BytesIO, kms: Kms, keks: Keyset) -> None:

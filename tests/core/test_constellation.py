@@ -130,7 +130,6 @@ NO_RECORDS = {
     "a short iv": record(iv=bytes(11)),
     "a long iv": record(iv=bytes(16)),
     "no DEK": record(dek=b""),
-    "a long DEK": record(dek=bytes(8161)),
     "an object that is too long": record() + b" " * 65536,
     "text of no length": record(mechanism=None, wrapped_key=b"AAAAA"),
     "nested": b"[" * 100_000,
@@ -144,8 +143,14 @@ def test_what_is_no_record(kms: Kms, shared: Shared, imported: Any, data: bytes)
     error = failure(imported(), "a")
     assert isinstance(error, kms_core.RecordError)
     assert (error.backend, error.operation) == ("storage://memory", "load_object")
-    assert "is left as it is" in str(error)
+    assert "it is no record of Constellation's library" in str(error)
     assert list(kms.list_dek_ids()) == []
+
+
+def test_a_dek_that_is_too_long(kms: Kms, shared: Shared, imported: Any) -> None:
+    shared.objects = {"a": record(dek=bytes(8161)), "b": record(dek=bytes(8160))}
+    assert "its DEK has 8161 bytes" in str(failure(imported(), "a"))
+    assert len(kms.get_dek("b")) == 8160
 
 
 @pytest.mark.parametrize("key", [KEY[:-1] + b"\0", KEY + b"\1", KEY + b"\0\0", KEY[:16], b""])
@@ -170,7 +175,7 @@ def test_another_kek(opener: Opener, shared: Shared, imported: Any) -> None:
 
 def test_names_that_are_no_ids(shared: Shared, imported: Any) -> None:
     names = ("a\nb", "x" * 256, "\x1b[2J")
-    shared.objects = dict.fromkeys(names, record())
+    shared.objects = dict.fromkeys(names, b"what is not even read")
     outcomes = {found.dek_id: found.error for found in imported()}
     assert {*outcomes} == {*names}
     assert {type(error) for error in outcomes.values()} == {kms_core.DekIdError}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import kms_core
 from kms_core import Bulk, Kms, Outcome
 from kms_core._deks.stored import StoredDeks
 from kms_core._plugins.clients import Keyset, bind
+from kms_core._tracebacks import error_chain
 from kms_core.backend import hookimpl
 from kms_core.builtin.local.kek import LocalKek
 from kms_core.builtin.local.key_file import new_key_file
@@ -100,11 +102,13 @@ def test_a_migrated_dek_is_under_the_other_kek_alone(
 
 
 def test_a_copy_is_byte_for_byte_and_asks_no_kms(
-    kms: Kms, kek: FaultyKek, storage: FaultyStorage, copied: Kms, there: FaultyStorage
+    kms: Kms, kek: FaultyKek, storage: FaultyStorage, there: FaultyStorage, open_with: Open
 ) -> None:
     kms.create_dek("other")
     kek.alter_dek = lambda dek: pytest.fail("the KMS was asked")
-    assert count(kms.copy_deks(copied)) == {"done": 1}
+    to = open_with(kek, there)
+    assert count(kms.copy_deks(to)) == {"done": 1}
+    assert count(kms.copy_deks(to)) == {"unchanged": 1}
     assert there.load_record("other").data == storage.load_record("other").data
 
 
@@ -254,6 +258,17 @@ def test_a_dek_that_was_deleted_meanwhile_is_gone(
     start, to = move
     storage.before_load.append(Raising(kms_core.DekNotFoundError()))
     assert count(start(to, "other")) == {"gone": 1}
+
+
+def test_an_error_carries_no_dek(
+    deks: dict[str, bytes], move: tuple[Move, Kms], there: FaultyStorage
+) -> None:
+    start, to = move
+    there.before_create.append(Raising(kms_core.UnavailableError("it is away")))
+    error = failure(start(to, "other"), "other")
+    frames = [f for link in error_chain(error) for f, _ in walk_tb(link.__traceback__)]
+    assert frames
+    assert [f for f in frames for value in f.f_locals.values() if value == deks["other"]] == []
 
 
 def test_a_run_that_stops_goes_on(deks: dict[str, bytes], move: tuple[Move, Kms]) -> None:

@@ -131,11 +131,11 @@ def _decode(data: bytes) -> _Stored:
     except (msgspec.DecodeError, ValueError, RecursionError):
         raise RecordError(problem) from None
     size = len(stored.ciphertext) - _TAG_SIZE
-    if stored.key_info.mechanism not in {0, 1} or len(stored.iv) != _IV_SIZE or size < 0:
+    if stored.key_info.mechanism not in {0, 1} or len(stored.iv) != _IV_SIZE or size < 1:
         raise RecordError(problem)
-    if not 1 <= size <= MAX_DEK_SIZE:
+    if size > MAX_DEK_SIZE:
         raise RecordError(
-            f"its DEK has {size} bytes, and one here has 1 to {MAX_DEK_SIZE}; it is left as it is"
+            f"its DEK has {size} bytes, and one here at most {MAX_DEK_SIZE}; it is left as it is"
         )
     return stored
 
