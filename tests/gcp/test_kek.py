@@ -203,7 +203,9 @@ def test_account_that_google_does_not_know(cloud: Cloud, name: str) -> None:
     account = cloud.accounts.make(*KEK_PERMISSIONS)
     del cloud.accounts.known[account.email]
     kek = cloud.open_kek(name, credentialsPath=str(account.file))
-    assert "was not deleted, this machine's clock" in str(fails(AuthenticationError, kek.describe_kek))
+    assert "was not deleted, this machine's clock" in str(
+        fails(AuthenticationError, kek.describe_kek)
+    )
 
 
 def test_the_command_that_rotates_it(cloud: Cloud, name: str, kek: GcpKek) -> None:
