@@ -1,7 +1,7 @@
 """What a rewrap of many DEKs costs: time against the ideal, refusals, CPU, memory.
 
-Usage: python -m benchmarks.bulk [time|quota|cpu|memory], with the dependency groups `servers` and
-`test` installed. `memory` takes minutes: it rewraps a million DEKs.
+Usage: python -m benchmarks.bulk [time|quota|cpu|dask|memory], with the dependency groups `servers`
+and `test` installed. `memory` takes minutes: it rewraps a million DEKs.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from threading import Lock
 
+from distributed import LocalCluster
+
 import kms_core
 from kms_core import Bulk, Kms, ThrottledError
 from kms_core._deks.record import decode_record
 from kms_core._deks.records import Records
 from kms_core._deks.stored import StoredDeks
+from kms_core._on_dask import rewrap_on_dask
 from kms_core._plugins.clients import KekClient, Keyset, StorageClient, bind
 from kms_core.backend import (
     Context,
@@ -47,6 +51,7 @@ OF_EACH = 40  # DEKs for each that is under way at once
 FEW, MANY = 10_000, 1_000_000
 ROUNDS = 200
 QUOTA_DEKS, SETTLED_AFTER = 6000, 500
+DASK_DEKS = 8000
 
 
 class SlowKek(LocalKek):
@@ -235,6 +240,40 @@ def bare_rewrap(cloud: Cloud, bucket: str, old: str, new: str) -> Callable[[str]
     return rewrap
 
 
+def measure_dask(folder: Path) -> None:
+    """How much faster two workers are than one, on files of this machine."""
+    keyset(folder, LocalKek)
+    new, old = (f"kms://local?keyFile={folder}/{name}.toml" for name in ("new", "old"))
+    storage = f"storage://file?path={folder}/deks&createFolder=true"
+    config = folder / "kms.toml"
+    config.write_text(f'kek = ["{new}", "{old}"]\nstorage = "{storage}"\n')
+    one, two = (_rewrap_on(workers, config, old, storage) for workers in (1, 2))
+    print(f"Dask: two workers are {one / two:.2f} x as fast as one")
+
+
+def _rewrap_on(workers: int, config: Path, old: str, storage: str) -> float:
+    """Make new DEKs, and rewrap them; return the seconds of the latter."""
+    dek_ids = [str(number) for number in range(DASK_DEKS)]
+    with kms_core.open_kms(old, storage) as kms:
+        for dek_id in list(kms.list_dek_ids()):
+            kms.delete_dek(dek_id)
+        for dek_id in dek_ids:
+            kms.create_dek(dek_id)
+    with LocalCluster(  # type: ignore[no-untyped-call] # it lacks types
+        n_workers=workers,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        local_directory=str(config.parent),
+    ) as cluster:
+        rewrap = partial(rewrap_on_dask, cluster.scheduler_address, str(config), bulk=Bulk(1))
+        list(rewrap(dek_ids=[]))  # it has imported all
+        started = time.perf_counter()
+        outcomes = Counter(outcome.outcome for outcome in rewrap(dek_ids=dek_ids))
+        assert outcomes == {"done": DASK_DEKS}, outcomes
+        return time.perf_counter() - started
+
+
 def measure_memory() -> None:
     """The most that a process held, after a few DEKs and after many."""
     peaks = {}
@@ -270,6 +309,8 @@ def main(what: str, *more: str) -> None:
             measure_quota(Path(folder))
         if what in {"cpu", "all"}:
             measure_cpu()
+        if what in {"dask", "all"}:
+            measure_dask(Path(folder))
         if what in {"memory", "all"}:
             measure_memory()
 
