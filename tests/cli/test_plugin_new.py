@@ -45,6 +45,7 @@ ONLY_A_SERVICE_HAS: dict[str, set[str]] = {
     },
     "storage": {
         *("open_missing", "open_unreachable", "open_at", "plant_name", "expire_credentials"),
+        "open_full",
     },
     "deriver": {"open_unreachable", "open_forbidden"},
     "observer": set(),

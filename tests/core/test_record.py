@@ -147,7 +147,7 @@ def test_a_record_of_constellation() -> None:
     info = {"mechanism": 1, "key_id": "arn", "wrapped_key": "AAAA"}
     for key_info in ({"key_info": info}, {}):
         data = json.dumps({"ciphertext": "AAAA", "iv": "AAAA", **key_info}).encode()
-        with pytest.raises(kms_core.RecordError, match="by Constellation's library, whose records"):
+        with pytest.raises(kms_core.RecordError, match="run: kms dek import constellation"):
             decode_record(data, "volume-42")
 
 
