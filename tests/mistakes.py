@@ -37,11 +37,12 @@ class Setup:
             kms.get_dek("volume-42", create=True)
         return self
 
-    def tells(self, kind: type[KmsError], *words: str) -> None:
+    def tells(self, kind: type[KmsError], *words: str, unsaid: str | None = None) -> None:
         """An error of this very kind, whose message has the words for the cause and the cure."""
         with pytest.raises(KmsError) as caught, open_kms(self.kek, self.storage) as kms:
             kms.get_dek("volume-42", create=True)
         check(caught.value, kind, *words)
+        assert unsaid is None or unsaid not in str(caught.value)
 
 
 def check(error: KmsError, kind: type[KmsError], *words: str) -> None:

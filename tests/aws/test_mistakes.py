@@ -60,7 +60,7 @@ class TestKey:
     def test_key_of_another_region(self, aws: Setup) -> None:
         key = str(aws.kek["keyName"]).rpartition("/")[2]
         aws.but(kek={"keyName": key, "region": "us-east-1"}).tells(
-            KekNotFoundError, key, "us-east-1", "no such KEK", "correct", "region"
+            KekNotFoundError, key, "us-east-1", "no such KEK", "correct region, or keyName"
         )
 
     def test_region_is_not_that_of_the_arn(self, aws: Setup) -> None:
@@ -70,7 +70,12 @@ class TestKey:
         proxy.spoil("Encrypt", kms_error("AccessDeniedException"))
         arn = f"arn:aws:kms:{REGION}:999999999999:key/{KEY_ID}"
         aws.but(kek={"keyName": arn}).tells(
-            AccessDeniedError, f"kms:Encrypt on {arn}", "IAM policy", "policy of the key"
+            AccessDeniedError,
+            f"kms:Encrypt on {arn}",
+            "IAM policy",
+            "policy of the key",
+            "another account's",
+            "keyName",
         )
 
     def test_disabled_key(self, ministack: Cloud) -> None:
@@ -145,14 +150,18 @@ class TestCredentials:
 
     def test_program_that_gives_no_credentials(self, aws: Setup, config_file: Path) -> None:
         config_file.write_text("[profile deks]\ncredential_process = false\n")
-        aws.but(both=OWN | {"profile": "deks"}).tells(AuthenticationError, "credential_process")
+        aws.but(both=OWN | {"profile": "deks"}).tells(
+            AuthenticationError, "profile 'deks'", "credential_process"
+        )
 
     def test_profile_that_is_not_there(self, aws: Setup) -> None:
         aws.but(both=OWN | {"profile": "deks"}).tells(ConfigError, "'deks'", "profile", "~/.aws")
 
     def test_malformed_profile(self, aws: Setup, config_file: Path) -> None:
         config_file.write_text("[profile deks\nregion = eu-central-1\n")
-        aws.but(both=OWN | {"profile": "deks"}).tells(ConfigError, str(config_file), "malformed")
+        aws.but(both=OWN | {"profile": "deks"}).tells(
+            ConfigError, str(config_file), "malformed", "[profile NAME]", "AWS_CONFIG_FILE"
+        )
 
     def test_token_file_that_is_not_there(
         self, aws: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -176,7 +185,11 @@ class TestRole:
         )
         sts.spoil("POST", say(403, DENIED))
         aws.but(both=OWN | {"profile": "deks"}).tells(
-            AccessDeniedError, "sts:AssumeRole", "trust policy"
+            AccessDeniedError,
+            "AssumeRole on arn:aws:iam::111122223333:role/deks: ",
+            "sts:AssumeRole",
+            "trust policy",
+            "correct role_arn",
         )
 
 
@@ -190,6 +203,7 @@ class TestPermissions:
             f"{action} on {aws.kek['keyName']}",
             "IAM policy",
             "policy of the key",
+            unsaid="keyName" if action == "kms:Decrypt" else None,
         )
 
     def test_to_look_up_an_alias(self, enforced: Cloud) -> None:
@@ -245,7 +259,7 @@ class TestNetwork:
     def test_nobody_listens(self, aws: Setup, closed_port: int) -> None:
         url = f"http://127.0.0.1:{closed_port}"
         aws.but(storage={"endpoint": url}).tells(
-            UnavailableError, url.removeprefix("http://"), "endpoint"
+            UnavailableError, url.removeprefix("http://"), "nobody listens there", "endpoint"
         )
 
     def test_proxy_that_refuses(
@@ -269,7 +283,15 @@ class TestNetwork:
 
     def test_file_of_authorities_that_is_not_there(self, aws: Setup, tmp_path: Path) -> None:
         file = str(tmp_path / "ca.pem")
-        aws.but(both={"caFile": file}).tells(ConfigError, file, "caFile")
+        aws.but(both={"caFile": file}).tells(ConfigError, file, "caFile", "No such file")
+
+    def test_file_of_authorities_that_has_none(
+        self, aws: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "ca.der"
+        file.write_text("PRIVATE")
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(file))
+        aws.tells(ConfigError, str(file), "no certificate in PEM", "AWS_CA_BUNDLE")
 
 
 @pytest.fixture

@@ -86,7 +86,9 @@ class TestKey:
         azure.but(kek={"keyName": f"{key}/{'0' * 32}"}).tells(ConfigError, "keyName", "keyVersion")
 
     def test_version_that_does_not_exist(self, azure: Setup) -> None:
-        azure.but(kek={"keyVersion": "0" * 32}).tells(KekNotFoundError, "version", "keyVersion")
+        azure.but(kek={"keyVersion": "0" * 32}).tells(
+            KekNotFoundError, f"/{'0' * 32}: ", "no such version", "keyVersion"
+        )
 
     def test_disabled_key(self, azure: Setup, cloud: Cloud, key: str) -> None:
         cloud.vaults[KEY_VAULT].keys[key][-1].enabled = False
@@ -116,7 +118,7 @@ class TestIdentity:
     ) -> None:
         monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
         azure.but(both=NOBODY | {"managedIdentity": True}).tells(
-            AuthenticationError, "managed identity", "this machine", "clientID"
+            AuthenticationError, "managed identity", "if it is a machine of Azure", "clientSecret"
         )
 
     def test_half_a_principal(self, azure: Setup) -> None:
@@ -192,7 +194,7 @@ class TestPermissions:
         name = "GET key" if call == "get" else f"POST {call.lower()}"
         vault_proxy.spoil(name, vault_error(403, "Forbidden", inner))
         role = "the role Key Vault Crypto Service Encryption User"
-        cure = "access policies" if inner == "ForbiddenByPolicy" else role
+        cure = "to the one that is there" if inner == "ForbiddenByPolicy" else role
         azure.tells(AccessDeniedError, f"keys/{call} on https://", cure)
 
     def test_of_the_container(self, azure: Setup, blob_proxy: Proxy) -> None:
@@ -205,7 +207,8 @@ class TestPermissions:
 
     def test_firewall_of_the_storage(self, azure: Setup, blob_proxy: Proxy) -> None:
         blob_proxy.spoil("GET blob", blob_error(403, "AuthorizationFailure"))
-        azure.tells(AccessDeniedError, "firewall", "network settings", "private endpoint")
+        role = "the role Storage Blob Data Contributor"
+        azure.tells(AccessDeniedError, "firewall", "network settings", "private endpoint", role)
 
 
 class TestStorage:
@@ -233,7 +236,7 @@ class TestNetwork:
     def test_nobody_listens(self, azure: Setup, closed_port: int) -> None:
         url = f"https://127.0.0.1:{closed_port}"
         azure.but(kek={"endpoint": url}).tells(
-            UnavailableError, url.removeprefix("https://"), "endpoint"
+            UnavailableError, url.removeprefix("https://"), "nobody listens there", "endpoint"
         )
 
     def test_proxy_that_refuses(
@@ -246,7 +249,11 @@ class TestNetwork:
         strange = make_certificates(tmp_path / "strange")
         with start_proxy(cloud.vaults[KEY_VAULT].url, strange) as proxy:
             azure.but(kek={"endpoint": proxy.url}).tells(
-                ConfigError, "certificate", "not trusted", "REQUESTS_CA_BUNDLE"
+                ConfigError,
+                f"at {proxy.url.removeprefix('https://')}: ",
+                "certificate",
+                "not trusted",
+                "REQUESTS_CA_BUNDLE",
             )
 
     def test_http_in_place_of_https(self, azure: Setup) -> None:
@@ -257,5 +264,7 @@ class TestNetwork:
     def test_file_of_authorities_that_is_not_there(
         self, azure: Setup, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/bundle.pem")
-        azure.tells(ConfigError, "REQUESTS_CA_BUNDLE", "PEM")
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        for name in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+            monkeypatch.setenv(name, f"/{name}.pem")
+            azure.tells(ConfigError, f"{name} names '/{name}.pem'", "not there", "PEM")

@@ -26,6 +26,14 @@ def test_each_way_to_keep_an_error() -> None:
     assert [*inner_errors(None)] == []
 
 
+def test_error_of_the_operating_system_that_is_only_the_cause() -> None:
+    outer, cause = Failure("text"), ConnectionRefusedError(111, "refused")
+    outer.__cause__ = cause
+    assert [*inner_errors(outer)] == [outer, cause]
+    outer.__cause__ = Failure("why the SDK gave up, which is a matter of its own")
+    assert [*inner_errors(outer)] == [outer]
+
+
 @pytest.mark.parametrize(
     ("where", "shown"),
     [(("vault.example", 443), "vault.example"), (("127.0.0.1", 9), "127.0.0.1:9")],
@@ -40,6 +48,13 @@ def test_host_of_the_proxy_is_the_one_that_was_not_reached() -> None:
     service, proxy = (SimpleNamespace(host=name, port=443) for name in ("service", "proxy"))
     refused = Failure("refused", conn=proxy)
     assert find_host(Failure("text", pool=service, reason=refused)) == "proxy"
+
+
+def test_host_of_what_was_to_be_sent() -> None:
+    request = SimpleNamespace(url="https://user:secret@127.0.0.1:9/path?query")
+    assert find_host(Failure("text", request=request)) == "127.0.0.1:9"
+    reached = SimpleNamespace(host="proxy", port=443)
+    assert find_host(Failure(Failure("text", conn=reached), request=request)) == "proxy"
 
 
 def test_no_host() -> None:

@@ -64,6 +64,11 @@ class TestKey:
             KekNotFoundError, "europe-west33", "no such location", "correct location"
         )
 
+    def test_zone_in_place_of_the_location(self, gcp: Setup) -> None:
+        gcp.but(kek={"location": "europe-west3-a"}).tells(
+            ConfigError, "location", "zone", "give the region"
+        )
+
     def test_resource_name_in_place_of_the_keys_name(self, gcp: Setup) -> None:
         whole = "projects/p/locations/europe-west3/keyRings/deks/cryptoKeys/kek"
         gcp.but(kek={"keyName": whole}).tells(ConfigError, "keyName", "keyRing", "location")
@@ -167,6 +172,7 @@ class TestPermissions:
             f"{missing} on projects/",
             "grant",
             "roles/cloudkms.cryptoKeyEncrypterDecrypter",
+            unsaid="may not exist" if missing.endswith("useToDecrypt") else None,
         )
 
     @pytest.mark.parametrize("missing", RECORD_PERMISSIONS)
@@ -200,7 +206,12 @@ class TestPermissions:
 class TestBucket:
     def test_typo(self, gcp: Setup, cloud: Cloud) -> None:
         gcp.but(storage={"bucket": "deeks-of-nobody"}).tells(
-            ConfigError, "deeks-of-nobody", "no such bucket", "correct bucket", "createBucket"
+            ConfigError,
+            "deeks-of-nobody",
+            "no such bucket",
+            "correct bucket",
+            "createBucket",
+            "projectNumber",
         )
 
     def test_of_another_project(self, gcp: Setup, cloud: Cloud) -> None:
@@ -223,7 +234,11 @@ class TestBucket:
         cloud.front.spoil("storage.buckets.create", refused)
         new = {"bucket": "deks-new", "createBucket": True, "projectNumber": 0}
         gcp.but(storage={PATH: str(account.file)} | new).tells(
-            ConfigError, "organization policy", "location"
+            ConfigError,
+            "constraints/gcp.resourceLocations",
+            "organization policy",
+            "location",
+            unsaid="yourself",
         )
 
 
@@ -231,7 +246,7 @@ class TestNetwork:
     def test_nobody_listens(self, gcp: Setup, closed_port: int) -> None:
         url = f"https://localhost:{closed_port}"
         for one in (gcp.but(kek={"endpoint": url}), gcp.but(storage={"endpoint": url})):
-            one.tells(UnavailableError, str(closed_port), "endpoint", "network")
+            one.tells(UnavailableError, f":{closed_port}: ", "nobody listens there", "endpoint")
 
     def test_host_that_does_not_exist(self, gcp: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NO_PROXY", "*")
@@ -254,7 +269,7 @@ class TestNetwork:
         for name in ("HTTPS_PROXY", "https_proxy"):
             monkeypatch.setenv(name, proxy)
         at = f"at 127.0.0.1:{closed_port}"
-        gcp.but(kek={"endpoint": None}).tells(UnavailableError, at, "proxy", "https_proxy")
+        gcp.but(kek={"endpoint": None}).tells(UnavailableError, at, "the proxy", "https_proxy")
         gcp.but(storage={"endpoint": None}).tells(UnavailableError, at, "the proxy", "HTTPS_PROXY")
 
     def test_untrusted_certificate(self, gcp: Setup, cloud: Cloud, tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import traceback
 from pathlib import Path
 
 import pytest
-from kms_core import ConfigError, open_kms
+from kms_core import ConfigError, UnavailableError, open_kms
 
 from kms_sql.config import SqlStorageConfig
 from kms_sql.storage import SqlStorage
@@ -31,6 +32,18 @@ HIDDEN = "password-that-nobody-may-see"
 def test_a_url_that_is_of_no_use_is_refused(kek: dict[str, str], url: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as raised:
         open_kms(kek, {"backend": "sql", "url": url})
+    assert HIDDEN not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_port_at_which_nobody_listens(kek: dict[str, str]) -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        url = f"postgresql+psycopg://u:{HIDDEN}@127.0.0.1:{reserved.getsockname()[1]}/d"
+        with (
+            pytest.raises(UnavailableError, match="nobody listens there; correct url") as raised,
+            open_kms(kek, {"backend": "sql", "url": url}) as kms,
+        ):
+            kms.get_dek("volume-42", create=True)
     assert HIDDEN not in "".join(traceback.format_exception(raised.value))
 
 

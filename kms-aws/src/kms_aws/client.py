@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from contextlib import AbstractContextManager
 from functools import partial
@@ -30,7 +31,7 @@ _TALKATIVE = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
 # One for all sessions: to read the services' models is most of what it takes to open a client.
 _models = create_loader()
 
-_FINDING = ("finding credentials", "this machine")
+_PROFILES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")  # in the SDK's order
 
 
 class _Opened(NamedTuple):
@@ -50,6 +51,7 @@ class AwsClient(Generic[ClientT]):
     """
 
     def __init__(self, service: str, config: AwsConfig) -> None:
+        self._finding = _finding(config)
         self._opened = PerProcess(partial(_open, service, config), _close)
 
     @property
@@ -67,7 +69,7 @@ class AwsClient(Generic[ClientT]):
         if credentials is None:
             raise no_credentials()
         if isinstance(credentials, RefreshableCredentials):
-            with muted(), translate_errors(CREDENTIALS, *_FINDING):
+            with muted(), translate_errors(CREDENTIALS, *self._finding):
                 credentials.get_frozen_credentials()
         opened: ClientT = client
         return opened
@@ -82,8 +84,17 @@ def muted() -> AbstractContextManager[None]:
     return mute_logging(*_TALKATIVE, others="botocore")
 
 
+def _finding(config: AwsConfig) -> tuple[str, str]:
+    """What is done, and where, when there are to be credentials."""
+    profile = config.profile or next(filter(None, map(os.environ.get, _PROFILES)), None)
+    return (
+        "finding credentials",
+        f"this machine, profile {profile!r}" if profile else "this machine",
+    )
+
+
 def _open(service: str, config: AwsConfig) -> _Opened:
-    with muted(), translate_errors(CREDENTIALS, *_FINDING):
+    with muted(), translate_errors(CREDENTIALS, *_finding(config)):
         session = _session(config)
         credentials = session.get_credentials()
     where = config.endpoint or config.region
@@ -140,12 +151,15 @@ def _authorities(config: AwsConfig, session: botocore.session.Session) -> str | 
     found = config.ca_file or session.get_config_variable("ca_bundle")
     if not found:
         return None
+    named = "caFile" if config.ca_file else "AWS_CA_BUNDLE, or ca_bundle of the profile"
     try:
         ssl.create_default_context(cafile=found)
-    except OSError as error:  # SSLError is one
+    except ssl.SSLError as error:
         raise ConfigError(
-            f"{found}: no authority can be read from it; correct caFile or AWS_CA_BUNDLE"
+            f"{found} has no certificate in PEM; correct the file, or {named}"
         ) from error
+    except OSError as error:
+        raise ConfigError(f"{found}: {error.strerror}; correct {named}") from error
     return str(found)
 
 

@@ -5,9 +5,12 @@ All of it is ours: the text of the service and of the SDK may repeat what was si
 
 from __future__ import annotations
 
-KEY_DENIED = (
+UNWRAP_DENIED = (
     "allow it to these credentials, in their IAM policy and in the policy of the key, by the key's "
-    "ARN and not by an alias; or correct keyName"
+    "ARN and not by an alias"
+)
+KEY_DENIED = (
+    f"{UNWRAP_DENIED}; or the key is another account's, which its ARN names: correct keyName"
 )
 DENIED = (
     "allow it to these credentials, in their IAM policy and in the policy of the bucket; or the "
@@ -42,7 +45,7 @@ SOURCE = (
 )
 ROLE = (
     "the role may not be assumed; allow sts:AssumeRole on it to who asks, and name who asks in the "
-    "role's trust policy"
+    "role's trust policy; or correct role_arn (or AWS_ROLE_ARN)"
 )
 REFUSED = "no credentials were given for this; ask the administrator for access to the role"
 UNTRUSTED = (
@@ -58,6 +61,18 @@ FILE = (
     "a file that a profile or the environment names (AWS_WEB_IDENTITY_TOKEN_FILE, "
     "web_identity_token_file, credential_process) cannot be used; correct its path or mode"
 )
+MALFORMED = (
+    "the file is malformed; correct it: [profile NAME], and below it lines of NAME = VALUE; or "
+    "correct AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE if it names this file"
+)
+NO_KEK = (
+    "there is no such KEK in this region and account; correct keyName, where an alias is "
+    "alias/NAME, or region, or give the key's whole ARN"
+)
+NO_KEK_ID = (
+    "there is no such KEK in this region and account; correct region, or keyName, or give the "
+    "key's whole ARN"
+)
 CLOCK = "this machine's clock is wrong by minutes; set it, such as by NTP"
 SIGNATURE = f"{WRONG_KEY}; or this machine's clock is wrong: set it"
 CHANGED = "the record has changed since it was read; read it again"
@@ -66,6 +81,7 @@ AWAY = "the service failed; try again later"
 NETWORK = (
     "the service was not reached or its answer was lost; check endpoint, the network and the proxy"
 )
+NOBODY_LISTENS = "nobody listens there; correct endpoint, or start what should listen there"
 NO_HOST = "DNS knows no such host; correct region or endpoint, or check this machine's DNS"
 PROXY = (
     "the proxy was not reached, or refused; correct HTTPS_PROXY, or name the service's host in "

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions as sdk
 from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError, NameResolutionError
+from urllib3.exceptions import HTTPError, NameResolutionError, ProxyError
 
 from kms_aws import cures
 from kms_core import (
@@ -64,11 +64,7 @@ _SHARED: Mapping[Clue, Meaning] = {
 """What every service may say, those that give credentials included."""
 
 _KMS: Mapping[Clue, Meaning] = {
-    "NotFoundException": Meaning(
-        KekNotFoundError,
-        "there is no such KEK in this region and account; correct keyName, where an alias is "
-        "alias/NAME, or region, or give the key's whole ARN",
-    ),
+    "NotFoundException": Meaning(KekNotFoundError, cures.NO_KEK),
     "InvalidArnException": Meaning(
         ConfigError, "keyName is no ARN of KMS, or one of another region; correct it"
     ),
@@ -155,7 +151,7 @@ _FAILURES: Mapping[Clue, Meaning] = {
         "neither ~/.aws/config nor ~/.aws/credentials has this profile; correct profile or "
         "AWS_PROFILE, or run as the user who has these files",
     ),
-    sdk.ConfigParseError: Meaning(ConfigError, "the file is malformed; correct it"),
+    sdk.ConfigParseError: Meaning(ConfigError, cures.MALFORMED),
     sdk.InvalidConfigError: Meaning(
         ConfigError, "a setting in ~/.aws/config or ~/.aws/credentials is wrong; correct it"
     ),
@@ -168,6 +164,8 @@ _FAILURES: Mapping[Clue, Meaning] = {
     sdk.ConnectionError: Meaning(UnavailableError, cures.NETWORK),
     sdk.ProxyConnectionError: Meaning(UnavailableError, cures.PROXY),
     NameResolutionError: Meaning(UnavailableError, cures.NO_HOST),
+    ProxyError: Meaning(UnavailableError, cures.PROXY),
+    ConnectionRefusedError: Meaning(UnavailableError, cures.NOBODY_LISTENS),
     sdk.HTTPClientError: Meaning(UnavailableError, cures.NETWORK),
     sdk.IncompleteReadError: Meaning(UnavailableError, cures.NETWORK),
     sdk.ChecksumError: Meaning(UnavailableError, cures.DAMAGED),
@@ -184,6 +182,7 @@ _FAILURES: Mapping[Clue, Meaning] = {
 
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,80}")
 _REGION_CODE = re.compile(r"[a-z0-9-]{1,30}")
+_ROLE = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+")
 _REDIRECTED = 3
 _OF_CLOCKS = ("Signature expired", "Signature not yet current")
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html"""
@@ -231,10 +230,16 @@ def _name(error: Any) -> str:
 
 
 _ERRORS = (sdk.ClientError, sdk.BotoCoreError, ResponseParserError, HTTPError)
-_REASONS = (SSLCertVerificationError, NameResolutionError)
+_REASONS = (SSLCertVerificationError, NameResolutionError, ProxyError, ConnectionRefusedError)
 
 CALL = ErrorTable(_ERRORS, {**_STATUS, **_SHARED, **_KMS, **_S3, **_FAILURES}, _find_clues)
 """A call of KMS or S3, or the opening of a client."""
+
+BY_KEY_ID = CALL.but({"NotFoundException": Meaning(KekNotFoundError, cures.NO_KEK_ID)})
+"""Looking up a key by its id, which nobody types: it is the region that is wrong."""
+
+UNWRAP = CALL.but({"AccessDeniedException": Meaning(AccessDeniedError, cures.UNWRAP_DENIED)})
+"""Decrypt, which is called of the key that has wrapped, and of no other."""
 
 _MAY_HIDE = Meaning(AccessDeniedError, cures.DENIED + cures.HIDDEN, maybe_missing=True)
 LOAD = CALL.but(
@@ -260,7 +265,9 @@ def _find_clues_of_credentials(error: Exception) -> Iterator[Clue]:
         yield f"{error.strerror}: '{error.filename}'"
     clues = [*_find_clues(error)]
     call = getattr(error, "operation_name", None)
-    yield from (f"{call}: {clue}" for clue in clues[:1] if call)
+    role = _ROLE.search(str(error)) if isinstance(error, sdk.ClientError) else None
+    where = f"{call} on {role[0]}" if role else call
+    yield from (f"{where}: {clue}" for clue in clues[:1] if call)
     yield from clues
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsKekConfig
-from kms_aws.errors import CALL
+from kms_aws.errors import BY_KEY_ID, CALL, UNWRAP
 from kms_core import (
     ConfigError,
     DekSizeError,
@@ -39,6 +39,7 @@ _ALGORITHM = "SYMMETRIC_DEFAULT"
 _MAX_PLAINTEXT = 4096
 _MAX_CIPHERTEXT = 6144
 _USABLE = {"Enabled", "Updating"}
+_KEY_ID = re.compile(r"(mrk-)?[0-9a-f-]{32,36}")
 _MULTI_REGION = re.compile(r"(arn:[a-z-]+:kms):[a-z0-9-]+(:\d{12}:key/mrk-.+)")
 
 
@@ -157,7 +158,7 @@ class AwsKek(KekSpec):
 
     def _decrypt(self, key_arn: str, ciphertext: bytes, context: Context) -> DecryptResponseTypeDef:
         client = self._client.get()
-        with muted(), translate_errors(CALL, "kms:Decrypt", key_arn):
+        with muted(), translate_errors(UNWRAP, "kms:Decrypt", key_arn):
             return client.decrypt(
                 KeyId=self._alias or key_arn,
                 CiphertextBlob=ciphertext,
@@ -176,7 +177,8 @@ class AwsKek(KekSpec):
     def _describe(self, name: str) -> Mapping[str, Any]:
         client = self._client.get()
         place = name if name.startswith("arn:") else f"{name} in {self._region}"
-        with muted(), translate_errors(CALL, "kms:DescribeKey", place):
+        errors = BY_KEY_ID if _KEY_ID.fullmatch(name) else CALL
+        with muted(), translate_errors(errors, "kms:DescribeKey", place):
             reply = client.describe_key(KeyId=name)
         return read_part(reply, "KeyMetadata", dict)
 

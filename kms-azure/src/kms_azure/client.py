@@ -47,6 +47,7 @@ _BAD_ENVIRONMENT = (
     "AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PATH (or "
     "_PASSWORD) in the environment is empty or malformed; correct it, or unset all of them"
 )
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # in the order of requests
 _FOUND = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 _OF_OAUTH = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST}  # answers of RFC 6749, section 5: an object
 _REDIRECTS = range(HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.BAD_REQUEST)
@@ -211,11 +212,11 @@ def _is_object(body: bytes) -> bool:
 
 def client_options(config: AzureConfig, transport: type[Transport] = Transport) -> dict[str, Any]:
     """What every client of the SDK is opened with."""
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    if bundle and not Path(bundle).exists():  # or else each call would fail with an OSError
+    name = next(filter(os.environ.get, _BUNDLES), None)
+    if name and not Path(os.environ[name]).exists():  # or else each call would fail with an OSError
         raise ConfigError(
-            "REQUESTS_CA_BUNDLE, or CURL_CA_BUNDLE, names nothing that is there; have it name a "
-            "file of certificates in PEM"
+            f"{name} names {os.environ[name]!r}, which is not there; have it name a file of "
+            "certificates in PEM"
         )
     return {
         "transport": transport(config),

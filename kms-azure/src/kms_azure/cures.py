@@ -8,15 +8,15 @@ from __future__ import annotations
 DENIED = "allow it to these credentials"
 POLICY = (
     "the vault goes by access policies; add one for these credentials, with the key permissions "
-    "Get, Wrap Key and Unwrap Key"
+    "Get, Wrap Key and Unwrap Key, or add these permissions to the one that is there"
 )
 CREDENTIALS = (
     "no token could be obtained, or it was refused; check tenantID, clientID, clientSecret and "
     "whether the secret has expired, or where the SDK finds the credentials"
 )
 NO_IDENTITY = (
-    "no managed identity was found on this machine; assign one to it, correct clientID if it is "
-    "user-assigned, or give tenantID, clientID and clientSecret"
+    "no managed identity was found on this machine; if it is a machine of Azure, assign one to it, "
+    "or correct clientID if it is user-assigned; or else give tenantID, clientID and clientSecret"
 )
 NONE = (
     "no credentials were found here that get a token; give tenantID, clientID and clientSecret, or "
@@ -67,11 +67,16 @@ FIREWALL = (
     "the resource's firewall refuses this network; allow this machine's address in the resource's "
     "network settings, or use a private endpoint"
 )
+FIREWALL_OR_ROLE = (
+    "the account's firewall refuses this network, or no role allows it; allow this machine's "
+    "address in the account's network settings, or use a private endpoint; or else " + DENIED
+)
 BUSY = "the service asks to slow down; try again later, or spread the load"
 AWAY = "the service failed; try again later"
 NETWORK = (
     "the service was not reached or its answer was lost; check endpoint, the network and the proxy"
 )
+NOBODY_LISTENS = "nobody listens there; correct endpoint, or start what should listen there"
 NO_HOST = "DNS knows no such host; correct authority, or check this machine's DNS"
 PROXY = (
     "the proxy was not reached, or refused; correct HTTPS_PROXY, or name the service's host in "

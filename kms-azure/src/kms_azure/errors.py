@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from ssl import SSLCertVerificationError, SSLError
 from typing import Any
@@ -74,11 +75,7 @@ _CODES: Mapping[Clue, Meaning] = {
         "the container is being deleted; try again in a minute, or choose another",
     ),
     "AuthorizationPermissionMismatch": Meaning(AccessDeniedError, cures.DENIED),
-    "AuthorizationFailure": Meaning(
-        AccessDeniedError,
-        "the account's firewall refuses this network, or no role allows it; allow this machine's "
-        "address in the account's network settings, or use a private endpoint",
-    ),
+    "AuthorizationFailure": Meaning(AccessDeniedError, cures.FIREWALL_OR_ROLE),
     "InsufficientAccountPermissions": Meaning(AccessDeniedError, cures.DENIED),
     "AuthenticationFailed": Meaning(
         AuthenticationError, f"{cures.CREDENTIALS}, and this machine's clock"
@@ -134,6 +131,7 @@ _STATUS: Mapping[Clue, Meaning] = {
     SSLError: Meaning(UnavailableError, cures.TLS),
     NameResolutionError: Meaning(UnavailableError, cures.NO_HOST),
     ProxyError: Meaning(UnavailableError, cures.PROXY),
+    ConnectionRefusedError: Meaning(UnavailableError, cures.NOBODY_LISTENS),
     DeserializationError: Meaning(UnavailableError, cures.STRANGE),
 }
 """For codes that the table does not know: the HTTP status, or else the SDK's class."""
@@ -146,11 +144,10 @@ def call_table(role: str, names: str) -> ErrorTable:
         role: a built-in role that has the permissions, and on what.
         names: the parameters of which the service's host is made.
     """
-    denied = Meaning(
-        AccessDeniedError, f"{cures.DENIED}, such as by the role {role}, and wait some minutes"
-    )
+    denied = f"{cures.DENIED}, such as by the role {role}, and wait some minutes"
     named = {
-        clue: denied for clue, meaning in _CALL.meanings.items() if meaning.cure is cures.DENIED
+        clue: replace(meaning, cure=meaning.cure.replace(cures.DENIED, denied))
+        for clue, meaning in _CALL.meanings.items()
     }
     no_host = Meaning(UnavailableError, cures.NO_HOST.replace("authority", names))
     return _CALL.but({**named, NameResolutionError: no_host})
@@ -207,7 +204,7 @@ def _codes(error: HttpResponseError) -> Iterator[str]:
 
 _UNREADABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _REASONS = (AzureError, *_UNREADABLE)
-_OF_TRANSPORT = (SSLError, NameResolutionError, ProxyError)
+_OF_TRANSPORT = (SSLError, NameResolutionError, ProxyError, ConnectionRefusedError)
 _NUMBER = re.compile(r"\bAADSTS[0-9]{3,8}\b")
 _NO_TENANT = "Unable to get authority configuration"  # of MSAL, for what Entra ID says of a tenant
 _OTHER_ISSUER = re.compile("AKV10032")

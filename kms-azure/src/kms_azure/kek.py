@@ -183,7 +183,7 @@ class AzureKek(KekSpec):
 
     def _read_key(self, version: str) -> KekInfo:
         """Read this version of the key, or the newest, and check that it can wrap now."""
-        reply = self._send("keys/get", HttpRequest("GET", self._path(version)))
+        reply = self._send("keys/get", version, HttpRequest("GET", self._path(version)))
         key, attributes = read_part(reply, "key", dict), read_part(reply, "attributes", dict)
         kind, version = read_part(key, "kty", str), self._check_kid(read_part(key, "kid", str))
         algorithm, operations = _ALGORITHMS.get(kind), key.get("key_ops", _NEEDED)
@@ -220,14 +220,15 @@ class AzureKek(KekSpec):
     ) -> bytes:
         body = {"alg": algorithm, "value": urlsafe_b64encode(value).rstrip(b"=").decode()}
         path = f"{self._path(version)}/{operation.lower()}"
-        reply = self._send(f"keys/{operation}", HttpRequest("POST", path, json=body))
+        reply = self._send(f"keys/{operation}", version, HttpRequest("POST", path, json=body))
         if self._check_kid(read_part(reply, "kid", str)) != version:
             raise strange_reply("is about another version")
         return _decode(read_part(reply, "value", str))
 
-    def _send(self, permission: str, request: HttpRequest) -> Any:
+    def _send(self, permission: str, version: str, request: HttpRequest) -> Any:
         errors = self._unwrap_errors if permission == _UNWRAP else self._errors
-        with translate_errors(errors, permission, self._kek_id):
+        called = f"{self._kek_id}/{version}" if version else self._kek_id
+        with translate_errors(errors, permission, called):
             # Wrapping twice changes nothing, so a POST is as safe to try again as a GET.
             response = self._client.send_request(request, retry_on_methods=("GET", "POST"))
             response.raise_for_status()

@@ -100,8 +100,9 @@ class GcpKekConfig(GcpConfig):
     location: Annotated[
         str,
         Meta(
-            pattern=r"^[a-z0-9-]+\Z",
-            description="is no location of Cloud KMS, such as europe-west3, europe or global",
+            pattern=r"^(?!.*\d-[a-z]\Z)[a-z0-9-]+\Z",
+            description="is no location of Cloud KMS, such as europe-west3, europe or global; of a "
+            "zone such as europe-west3-a give the region alone",
         ),
     ]
     key_ring: KmsName

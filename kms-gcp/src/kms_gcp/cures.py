@@ -24,9 +24,11 @@ LOGIN = (
     "service account's key as credentialsPath"
 )
 DENIED = "grant this permission to the credentials' account, such as by "
+UNWRAP_DENIED = (
+    DENIED + "roles/cloudkms.cryptoKeyEncrypterDecrypter and roles/cloudkms.viewer on the key"
+)
 KEY_DENIED = (
-    DENIED + "roles/cloudkms.cryptoKeyEncrypterDecrypter and roles/cloudkms.viewer on the key; or "
-    "the key may not exist: check projectID, location, keyRing and keyName"
+    UNWRAP_DENIED + "; or the key may not exist: check projectID, location, keyRing and keyName"
 )
 OBJECT_DENIED = (
     DENIED + "roles/storage.objectUser on the bucket; or the bucket is another project's: correct "
@@ -56,8 +58,8 @@ BUCKETS_KEY = (
 )
 PAYS = "the bucket is requester pays; give quotaProject"
 POLICY = (
-    "an organization policy refuses such a bucket; give a location that it allows, or create the "
-    "bucket yourself"
+    "an organization policy refuses such a bucket; give a location that it allows, or have its "
+    "administrator except the project"
 )
 BUSY = "the quota is used up; try again later, or ask for a higher quota"
 AWAY = "the service failed or did not answer in time; try again later"
@@ -65,12 +67,17 @@ ODD_ANSWER = "the answer holds no token; check proxy and network, or try again"
 NETWORK = (
     "the service was not reached or its answer was lost; check endpoint, the network and the proxy"
 )
+NOBODY_LISTENS = "nobody listens there; correct endpoint, or start what should listen there"
 NO_HOST = "DNS knows no such host; correct endpoint or universeDomain, or check this machine's DNS"
 _GRPC_PROXY = "; gRPC takes a proxy from https_proxy, in small letters"
 GRPC_NETWORK, GRPC_NO_HOST = NETWORK + _GRPC_PROXY, NO_HOST + _GRPC_PROXY
 PROXY = (
     "the proxy was not reached, or refused; correct HTTPS_PROXY, or name the service's host in "
     "NO_PROXY"
+)
+GRPC_PROXY = (
+    "the proxy was not reached; correct https_proxy (or grpc_proxy, or http_proxy), in small "
+    "letters, or name the service's host in no_proxy"
 )
 BAD_TLS = "TLS failed; check whether endpoint speaks https at all, and the proxy"
 TLS = (
@@ -94,7 +101,9 @@ HIDDEN = (
     "; or there is no such record, and the service says so only to those who also have "
     "storage.objects.list"
 )
-NO_BUCKET = "there is no such bucket; correct bucket, or create it by createBucket=true"
+NO_BUCKET = (
+    "there is no such bucket; correct bucket, or create it by createBucket=true and projectNumber"
+)
 DAMAGED = "the data was damaged on its way; try again"
 REFUSED = "the service refused the call; look the code up in its documentation"
 WHERE = "check endpoint and proxy, or try again"

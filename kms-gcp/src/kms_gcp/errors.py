@@ -5,6 +5,7 @@ Messages are ours alone: the text of the service and of the SDK is looked at, an
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from ssl import SSLCertVerificationError
@@ -33,7 +34,8 @@ from kms_core import (
 from kms_core.backend import Clue, ErrorTable, Meaning, find_host, inner_errors
 from kms_gcp import cures
 
-_LATER = "for now"
+_LATER, _PROXY = "for now", "a proxy of gRPC's"
+_REFUSED = "remote host: connection refused"
 
 _MISSING = ("no such object", ": not found")  # the second without a page around it: emulators
 _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
@@ -52,6 +54,7 @@ _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
     (sdk.ServiceUnavailable, "certificate", Meaning(ConfigError, cures.GRPC_TLS)),
     (sdk.ServiceUnavailable, "errors resolving", Meaning(UnavailableError, cures.GRPC_NO_HOST)),
     (sdk.ServiceUnavailable, "resolution failed", Meaning(UnavailableError, cures.GRPC_NO_HOST)),
+    (sdk.ServiceUnavailable, _REFUSED, Meaning(UnavailableError, cures.NOBODY_LISTENS)),
     (sdk.ServiceUnavailable, "failed to connect", Meaning(UnavailableError, cures.GRPC_NETWORK)),
     (sdk.BadRequest, "requester pays", Meaning(ConfigError, cures.PAYS)),
     (sdk.Forbidden, "cloud kms key", Meaning(AccessDeniedError, cures.BUCKETS_KEY)),
@@ -88,6 +91,8 @@ _TOKENS: Mapping[Clue, Meaning] = {
     SSLCertVerificationError: Meaning(ConfigError, cures.HTTP_TLS),
     NameResolutionError: Meaning(UnavailableError, cures.NO_HOST),
     ProxyError: Meaning(UnavailableError, cures.PROXY),
+    _PROXY: Meaning(UnavailableError, cures.GRPC_PROXY),
+    ConnectionRefusedError: Meaning(UnavailableError, cures.NOBODY_LISTENS),
     **{phrase: meaning for _, phrase, meaning in _PHRASES},
 }
 """The SDK may also renew a token in the middle of a call."""
@@ -108,8 +113,10 @@ _SHARED: Mapping[Clue, Meaning] = {
 """By the SDK's class, the nearest base class first; by what only the service's text tells."""
 
 _REASON = re.compile(r"""['"]reason['"]: ?['"](\w+)['"]""")
-_VERSION = re.compile(r"/(cryptoKeyVersions/\d+)")
+_NAMED = re.compile(r"cryptoKeyVersions/\d+|constraints/[\w.]+")
 _ADDRESS = re.compile(r"(?:ipv[46]:|errors resolving |resolution failed for )([\w.:%\[\]-]+[\w\]])")
+_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
+"""https://github.com/grpc/grpc/blob/master/doc/environment_variables.md"""
 _REQUEST_TIMEOUT = 408
 
 
@@ -121,9 +128,10 @@ def _find_clues(error: BaseException) -> Iterator[Clue]:
     if isinstance(error, sdk.Forbidden):
         yield from _reasons(error)
     text = f"{error} {getattr(error, 'errors', '')}".lower()
-    yield from (
-        phrase for kind, phrase, _ in _PHRASES if isinstance(error, kind) and phrase in text
-    )
+    phrases = [phrase for kind, phrase, _ in _PHRASES if isinstance(error, kind) and phrase in text]
+    if phrases[:1] == [_REFUSED] and _is_proxy(_host_of_grpc(error)):
+        yield _PROXY
+    yield from phrases
     yield from (type(inner) for inner in inner_errors(error) if isinstance(inner, _OF_TRANSPORT))
     if isinstance(error, auth.RefreshError) and isinstance(error.__cause__, auth.TransportError):
         yield auth.TransportError  # the metadata server's, in which only the cause tells it
@@ -155,9 +163,11 @@ def _code(error: BaseException) -> str:
     host = find_host(error) or _host_of_grpc(error)
     if host is not None:
         return f"{code} at {host}"
-    # The service says which version of ours is disabled; only its number is taken over.
-    version = _VERSION.search(str(error)) if isinstance(error, sdk.FailedPrecondition) else None
-    return f"{version[1]}: {code}" if version else code
+    # The service says which version of ours is disabled, or which constraint of an organization's
+    # policy is violated; no more of its text is taken over.
+    of_state = isinstance(error, (sdk.FailedPrecondition, sdk.PreconditionFailed))
+    named = _NAMED.search(str(error)) if of_state else None
+    return f"{named[0]}: {code}" if named else code
 
 
 def _host_of_grpc(error: BaseException) -> str | None:
@@ -166,7 +176,15 @@ def _host_of_grpc(error: BaseException) -> str | None:
     return found[1] if found else None
 
 
-_OF_TRANSPORT = (SSLCertVerificationError, NameResolutionError, ProxyError)
+def _is_proxy(address: str | None) -> bool:
+    """Whether gRPC was on its way to a proxy: it tells the address, and not whose that is."""
+    proxy = next(filter(None, map(os.environ.get, _PROXIES)), "")
+    return (
+        address is not None and address.rpartition(":")[2] == proxy.rstrip("/").rpartition(":")[2]
+    )
+
+
+_OF_TRANSPORT = (SSLCertVerificationError, NameResolutionError, ProxyError, ConnectionRefusedError)
 CREDENTIALS = ErrorTable(
     (auth.GoogleAuthError, ValueError, TypeError, AttributeError, LookupError),
     {**_TOKENS, Exception: Meaning(UnavailableError, cures.ODD_ANSWER)},
@@ -187,8 +205,13 @@ KEK = ErrorTable(
 )
 """A call of Cloud KMS."""
 
-UNWRAP = KEK.but({sdk.InvalidArgument: Meaning(UnwrapError)})
-"""Decrypt, which calls invalid what does not authenticate."""
+UNWRAP = KEK.but(
+    {
+        sdk.Forbidden: Meaning(AccessDeniedError, cures.UNWRAP_DENIED),
+        sdk.InvalidArgument: Meaning(UnwrapError),
+    }
+)
+"""Decrypt, of the key that has wrapped; it calls invalid what does not authenticate."""
 
 _HTTP: Mapping[Clue, Meaning] = {
     requests.RequestException: Meaning(UnavailableError, cures.NETWORK),

@@ -5,6 +5,8 @@ Messages are ours alone: the driver's text may repeat parameters.
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 
@@ -38,6 +40,7 @@ _LOCKED = "the database stayed locked by another writer; try again, or raise rea
 _SLOW = "the database took too long; try again, or raise readTimeout"
 _FULL = "the database has no connection, memory or disk space left; free some, or try again later"
 _AWAY = "the database was not reached, or its answer was lost; check url and network, or try again"
+_NOBODY_LISTENS = "nobody listens there; correct url, or start the database"
 _BROKEN = "the database is damaged, or none; restore it from a backup, or correct url"
 
 _MEANINGS: dict[Clue, Meaning] = {
@@ -77,6 +80,7 @@ _MEANINGS: dict[Clue, Meaning] = {
     sql.ProgrammingError: Meaning(ConfigError, _SETUP),
     sql.InterfaceError: Meaning(UnavailableError, _AWAY),
     sql.OperationalError: Meaning(UnavailableError, _AWAY),
+    ConnectionRefusedError: Meaning(UnavailableError, _NOBODY_LISTENS),
     sql.TimeoutError: Meaning(
         ThrottledError, "all connections of this process are busy; try again"
     ),
@@ -96,6 +100,8 @@ def _find_clues(error: SQLAlchemyError) -> Iterator[Clue]:
         # libpq has no SQLSTATE of a refused connection. Here the server asked for a password, and
         # refused it in words, which a connection that ends has none of.
         yield "28"
+    if os.strerror(errno.ECONNREFUSED) in str(said):  # of a driver that keeps no more than that
+        yield ConnectionRefusedError
     yield from type(error).__mro__
 
 

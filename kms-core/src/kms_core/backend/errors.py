@@ -84,6 +84,7 @@ class ErrorTable:
         def find_clues(error: Exception) -> Iterator[Clue]:
             if isinstance(error, Refused):  # the service's own code says most, 5 is any 5xx
                 yield from (error.code, error.status, error.status // 100)
+            yield from (type(inner) for inner in inner_errors(error))
             yield from type(error).__mro__
 
 
@@ -96,6 +97,9 @@ class ErrorTable:
                 429: Meaning(ThrottledError, "the service asks to slow down; try again later"),
                 5: AWAY,
                 urllib3.exceptions.HTTPError: AWAY,
+                ConnectionRefusedError: Meaning(
+                    UnavailableError, "nobody listens there; correct endpoint, or start the service"
+                ),
             },
             find_clues,
         )
