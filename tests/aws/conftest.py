@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,10 @@ from tests.fakes.aws.servers import (
     start_rclone,
     start_versitygw,
 )
+from tests.fakes.certificates import Certificates, make_certificates
 from tests.fakes.process import Server
+from tests.fakes.proxy import Exchange, Proxy, run_proxy
+from tests.fakes.tunnel import start_tunnel
 
 
 @pytest.fixture(scope="session")
@@ -135,3 +139,27 @@ def kms(proxy: FaultProxy, limits: Mapping[str, float]) -> Iterator[Kms]:
     storage = more | {"bucket": proxy.cloud.make_bucket()}
     with open_kms(kek, storage) as kms:
         yield kms
+
+
+@pytest.fixture
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    folder = tmp_path_factory.getbasetemp() / "mistakes-of-aws"
+    return make_certificates(folder, f"sts.{REGION}.amazonaws.com", "sts.amazonaws.com")
+
+
+@pytest.fixture
+def sts(tls: Proxy, certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """What answers for STS."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates.authority))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with start_tunnel(tls.url) as tunnel:
+        monkeypatch.setenv("HTTPS_PROXY", tunnel)
+        yield tls
+
+
+@pytest.fixture
+def tls(certificates: Certificates) -> Any:
+    """A server whose certificate nobody here trusts."""
+    tls = Proxy("https://127.0.0.1:9", certificates)
+    with run_proxy(tls, Exchange):
+        yield tls

@@ -148,7 +148,7 @@ def test_key_of_another_kind(cloud: Cloud) -> None:
 
 def test_wrapping_with_a_key_of_another_kind(ministack: Cloud) -> None:
     key = ministack.make_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
-    with pytest.raises(ConfigError, match="use a symmetric KEK"):
+    with pytest.raises(ConfigError, match="use a symmetric key"):
         ministack.open_kek(key).wrap_dek(bytes(32), CONTEXT)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,10 @@ from tests.aws.cloud import REGION, Cloud, FaultProxy
 from tests.aws.faults import PATIENT
 from tests.aws.test_permissions import allow
 from tests.fakes.aws.faults import kms_error, s3_error
-from tests.fakes.certificates import Certificates, make_certificates
-from tests.fakes.proxy import Exchange, Proxy, run_proxy, say
-from tests.fakes.tunnel import start_tunnel
+from tests.fakes.proxy import Proxy, say
 from tests.mistakes import Setup
 
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
-STS = f"sts.{REGION}.amazonaws.com"
 DENIED = (
     b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: "
     b"arn:aws:iam::111122223333:user/u is not authorized to perform: sts:AssumeRole on resource: "
@@ -298,27 +294,3 @@ class TestNetwork:
 def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     return tmp_path / "config"
-
-
-@pytest.fixture
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.getbasetemp() / "mistakes-of-aws"
-    return make_certificates(folder, STS, "sts.amazonaws.com")
-
-
-@pytest.fixture
-def sts(tls: Proxy, certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """What answers for STS."""
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificates.authority))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with start_tunnel(tls.url) as tunnel:
-        monkeypatch.setenv("HTTPS_PROXY", tunnel)
-        yield tls
-
-
-@pytest.fixture
-def tls(certificates: Certificates) -> Any:
-    """A server whose certificate nobody here trusts."""
-    tls = Proxy("https://127.0.0.1:9", certificates)
-    with run_proxy(tls, Exchange):
-        yield tls

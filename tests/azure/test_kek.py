@@ -280,7 +280,8 @@ def test_missing_permission(cloud: Cloud, vault_type: str, missing: str) -> None
     for use in uses[missing]:
         with pytest.raises(AccessDeniedError) as caught:
             use()
-        assert f"keys/{missing} on {wrapped.kek_id}: Forbidden" in str(caught.value)
+        assert f"keys/{missing} on {wrapped.kek_id}" in str(caught.value)
+        assert ": Forbidden" in str(caught.value)
         assert f"{role} Crypto Service Encryption User" in str(caught.value)
     if missing == "get":
         assert kek.unwrap_dek(wrapped, CONTEXT) == bytes(32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ from tests.fakes.gcp.kms_server import start_kms_server
 from tests.fakes.gcp.storage_server import start_fake_gcs, start_front
 from tests.fakes.gcp.token_server import start_token_server
 from tests.fakes.process import listening_ports
+from tests.fakes.proxy import Exchange, Proxy, run_proxy, say
+from tests.fakes.tunnel import start_tunnel
 from tests.gcp.cloud import (
     KEK_PERMISSIONS,
     MORE_PERMISSIONS,
@@ -29,6 +32,7 @@ from tests.gcp.cloud import (
     RECORD_PERMISSIONS,
     Cloud,
 )
+from tests.secret_files import write_private
 
 ROOTS = "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"
 
@@ -124,3 +128,22 @@ def kms(cloud: Cloud, name: str, bucket: str, limits: Mapping[str, float]) -> It
     storage = {"backend": "gcp", **cloud.storage_parameters(bucket, **limits)}
     with open_kms(kek, storage) as kms:
         yield kms
+
+
+@pytest.fixture
+def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file of `gcloud auth application-default login`, whose token was revoked since.
+
+    The SDK asks Google's own host for another token, whatever the file says.
+    """
+    tls = make_certificates(tmp_path / "tls", "oauth2.googleapis.com")
+    text = "Token has been expired or revoked."
+    refused = json.dumps({"error": "invalid_grant", "error_description": text}).encode()
+    google = Proxy("https://127.0.0.1:9", tls)
+    google.spoil("POST", say(400, refused, Content_Type="application/json"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls.authority))
+    with run_proxy(google, Exchange), start_tunnel(google.url) as tunnel:
+        monkeypatch.setenv("HTTPS_PROXY", tunnel)
+        client = {"client_id": "1.apps.googleusercontent.com", "client_secret": "s"}
+        document = {"type": "authorized_user", "refresh_token": "r", **client}
+        yield write_private(tmp_path / "login.json", json.dumps(document))

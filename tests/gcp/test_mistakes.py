@@ -22,9 +22,6 @@ from tests.fakes.certificates import make_certificates
 from tests.fakes.gcp.kms_faults import refuse
 from tests.fakes.gcp.kms_server import Algorithm, State, start_kms_server
 from tests.fakes.gcp.storage_server import say
-from tests.fakes.proxy import Exchange, Proxy, run_proxy
-from tests.fakes.proxy import say as say_plainly
-from tests.fakes.tunnel import start_tunnel
 from tests.gcp.cloud import KEK_PERMISSIONS, PATIENT, RECORD_PERMISSIONS, Cloud
 from tests.mistakes import Setup
 from tests.secret_files import write_private
@@ -293,22 +290,3 @@ def answer(cloud: Cloud) -> Iterator[Any]:
 
     yield give
     cloud.tokens.answer = None
-
-
-@pytest.fixture
-def login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A file of `gcloud auth application-default login`, whose token was revoked since.
-
-    The SDK asks Google's own host for another token, whatever the file says.
-    """
-    tls = make_certificates(tmp_path / "tls", "oauth2.googleapis.com")
-    text = "Token has been expired or revoked."
-    refused = json.dumps({"error": "invalid_grant", "error_description": text}).encode()
-    google = Proxy("https://127.0.0.1:9", tls)
-    google.spoil("POST", say_plainly(400, refused, Content_Type="application/json"))
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls.authority))
-    with run_proxy(google, Exchange), start_tunnel(google.url) as tunnel:
-        monkeypatch.setenv("HTTPS_PROXY", tunnel)
-        client = {"client_id": "1.apps.googleusercontent.com", "client_secret": "s"}
-        document = {"type": "authorized_user", "refresh_token": "r", **client}
-        yield write_private(tmp_path / "login.json", json.dumps(document))

@@ -58,8 +58,8 @@ BUCKETS_KEY = (
 )
 PAYS = "the bucket is requester pays; give quotaProject"
 POLICY = (
-    "an organization policy refuses such a bucket; give a location that it allows, or have its "
-    "administrator except the project"
+    "an organization policy refuses such a bucket; give a location that it allows, or ask its "
+    "administrator for an exception"
 )
 BUSY = "the quota is used up; try again later, or ask for a higher quota"
 AWAY = "the service failed or did not answer in time; try again later"
