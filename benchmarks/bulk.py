@@ -148,7 +148,7 @@ def join(keks: list[KekClient], storage: MemoryStorage) -> Kms:
 
 
 def measure_time(folder: Path) -> None:
-    """How near a run comes to calls that cost nothing but their latency."""
+    """How near a run comes to threads that only wait."""
     keks = keyset(folder, SlowKek)
     for concurrency in (1, 16, 64):
         storage, count = SlowStorage(MemoryStorage.Config()), OF_EACH * concurrency
@@ -158,10 +158,23 @@ def measure_time(folder: Path) -> None:
         outcomes = Counter(o.outcome for o in kms.rewrap_deks(bulk=Bulk(concurrency)))
         seconds = time.perf_counter() - started
         assert outcomes == {"done": count}, outcomes
-        ideal = count * CALLS * LATENCY / concurrency
+        ideal = _only_waiting(count, concurrency)
         print(
             f"{concurrency:3} at once: {count / seconds:6.1f} DEKs/s, {ideal / seconds:.2f} ideal"
         )
+
+
+def _only_waiting(count: int, concurrency: int) -> float:
+    """Seconds of as many threads that do nothing but wait as long as the calls take."""
+
+    def wait(_: int) -> None:
+        for _call in range(CALLS):
+            time.sleep(LATENCY)
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(concurrency) as executor:
+        list(executor.map(wait, range(count)))
+    return time.perf_counter() - started
 
 
 def measure_quota(folder: Path) -> None:
