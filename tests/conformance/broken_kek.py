@@ -206,6 +206,13 @@ class SortsValues(SmallKek):
         return "".join(sorted(context.values())).encode()
 
 
+class BindsValuesAlone(SmallKek):
+    breaks = ("test_other_context[with size renamed]",)
+
+    def aad(self, context: Context) -> bytes:
+        return repr([value for _, value in sorted(context.items())]).encode()
+
+
 class FollowsName(SmallKek):
     breaks = ("test_other_kek",)
 

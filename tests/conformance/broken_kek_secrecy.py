@@ -170,6 +170,10 @@ StripsValues = _encodes(
 CutsValues = _encodes(
     "CutsValues", lambda c: json.dumps({k: v[:200] for k, v in c.items()}, sort_keys=True)
 )
+CutsTheLongest = _encodes("CutsTheLongest", lambda c: encode_context(c).decode()[:1024])
+StripsEscapes = _encodes(
+    "StripsEscapes", lambda c: json.dumps(dict(c), sort_keys=True).replace("\\u", "")
+)
 EncodesAsForm = _encodes(
     "EncodesAsForm", lambda c: urlencode(sorted(c.items()), safe="+,=&:/;|").replace("+", " ")
 )

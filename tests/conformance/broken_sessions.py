@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
 from urllib.request import Request, urlopen
 
-from kms_core import AccessDeniedError
-from tests.conformance.small_kms import SmallBackend
+from kms_core import AccessDeniedError, AuthenticationError
+from tests.conformance.small_kms import Service, SmallBackend
 
 
 class NeverLogsInAgain(SmallBackend):
@@ -13,6 +14,20 @@ class NeverLogsInAgain(SmallBackend):
 
     def log_in(self) -> None:
         raise self.error(AccessDeniedError("the session is over"))
+
+
+class KeepsItsSessionInTheClass(SmallBackend):
+    """So a client that is opened anew has the old one."""
+
+    breaks = ("test_expired_credentials",)
+    sessions: ClassVar[dict[str, int]] = {}
+
+    def __init__(self, service: Service, *more: Any) -> None:
+        super().__init__(service, *more)
+        self.session = self.sessions.setdefault(service.credential, service.session)
+
+    def log_in(self) -> None:
+        raise self.error(AuthenticationError("the session is over"))
 
 
 class FollowsRedirects(SmallBackend):

@@ -11,6 +11,7 @@ from kms_core import (
     AccessDeniedError,
     DekExistsError,
     DekNotFoundError,
+    KekDisabledError,
     KekNotFoundError,
     UnavailableError,
     UnwrapError,
@@ -124,6 +125,18 @@ class KnowsStatusAlone(SmallBackend):
         if 400 <= status < 429:
             is_storage = isinstance(self, SmallStorage)
             raise self.error(DekNotFoundError() if is_storage else KekNotFoundError("none there"))
+        super().check_status(status)
+
+
+class TakesConflictForItsOwn(SmallBackend):
+    """Knows 404 by more than its status, and not 409."""
+
+    breaks = ("test_gateway_page[answers HTTP 409]",)
+
+    def check_status(self, status: int) -> None:
+        if status == 409:
+            is_storage = isinstance(self, SmallStorage)
+            raise self.error(DekExistsError() if is_storage else KekDisabledError("it is off"))
         super().check_status(status)
 
 

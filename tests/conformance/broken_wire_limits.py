@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from functools import cached_property
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from threading import Semaphore
 
-from kms_core import DekNotFoundError, UnwrapError
+from kms_core import DekNotFoundError, UnavailableError, UnwrapError
 from kms_core.backend import BackendConfig
 from tests.conformance.small_kms import SmallBackend
 from tests.conformance.small_store import SmallStorage
@@ -64,6 +64,18 @@ class TriesAgainAndAgain(SmallBackend):
         return _three_times(lambda: super(TriesAgainAndAgain, self).get(text))
 
 
+class ResendsWhatWasLost(SmallBackend):
+    """As an HTTP client does that takes a GET for safe to repeat."""
+
+    breaks = ("test_attempts[loses the answer]",)
+
+    def get(self, text: str) -> str:
+        try:
+            return super().get(text)
+        except (OSError, HTTPException):
+            return super().get(text)
+
+
 def _three_times(call: Callable[[], str]) -> str:
     for _ in range(2):
         try:
@@ -86,6 +98,23 @@ class LogsWhatFails(SmallBackend):
     def unanswered(self, error: Exception) -> Exception:
         logging.getLogger("small.sdk").warning("no answer to %s", self.service.credential)
         return super().unanswered(error)
+
+
+class LogsALoginThatFails(SmallBackend):
+    """Logs in at its first call."""
+
+    breaks = ("test_failures_leave_no_secret",)
+    is_logged_in = False
+
+    def ask(self, text: str) -> str:
+        try:
+            answer = super().ask(text)
+        except UnavailableError:
+            if not self.is_logged_in:
+                logging.getLogger("small.sdk").warning("no login of %s", self.service.credential)
+            raise
+        self.is_logged_in = True
+        return answer
 
 
 class TrustsAnybody(SmallBackend):

@@ -92,7 +92,9 @@ _S3: Mapping[Clue, Meaning] = {
     301: Meaning(ConfigError, cures.REGION),
     501: Meaning(ConfigError, cures.CONDITIONS),
     "404": Meaning(ConfigError, "nothing is there; check endpoint and bucket"),
-    "404 page": Meaning(UnavailableError, cures.NOT_AWS),  # of a gateway that has lost its route
+    **dict.fromkeys(  # of a gateway, which has lost its route or has conditions of its own
+        ("404 page", "409 page", "412 page"), Meaning(UnavailableError, cures.NOT_AWS)
+    ),
     "409": Meaning(ConflictError, "somebody else is writing it now; try again"),
     "NoSuchBucket": Meaning(
         ConfigError, "there is no such bucket; correct bucket, or create it by createBucket=true"

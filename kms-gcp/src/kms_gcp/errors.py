@@ -38,6 +38,7 @@ _LATER, _PROXY = "for now", "a proxy of gRPC's"
 _REFUSED = "remote host: connection refused"
 
 _MISSING = ("no such object", ": not found")  # the second without a page around it: emulators
+_NOT_GOOGLE = Meaning(UnavailableError, "the answer is not Cloud Storage's; " + cures.WHERE)
 _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
     (sdk.InvalidArgument, "checksum in field", Meaning(UnavailableError, cures.DAMAGED)),
     (sdk.BadRequest, "crc32c", Meaning(UnavailableError, cures.DAMAGED)),
@@ -51,6 +52,7 @@ _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
         "state is: destroy_scheduled",
         Meaning(KekDisabledError, cures.SCHEDULED),
     ),
+    *((kind, "<html", _NOT_GOOGLE) for kind in (sdk.Conflict, sdk.PreconditionFailed)),
     (sdk.ServiceUnavailable, "certificate", Meaning(ConfigError, cures.GRPC_TLS)),
     (sdk.ServiceUnavailable, "errors resolving", Meaning(UnavailableError, cures.GRPC_NO_HOST)),
     (sdk.ServiceUnavailable, "resolution failed", Meaning(UnavailableError, cures.GRPC_NO_HOST)),
@@ -248,7 +250,7 @@ BUCKET = STORAGE.but(
 
 _NO_RECORD = Meaning(DekNotFoundError, "no record of this dek_id is stored")
 _NOT_FOUND: Mapping[Clue, Meaning] = {
-    sdk.NotFound: Meaning(UnavailableError, "the answer is not Cloud Storage's; " + cures.WHERE),
+    sdk.NotFound: _NOT_GOOGLE,
     **dict.fromkeys(_MISSING, _NO_RECORD),
 }
 RECORD = STORAGE.but(

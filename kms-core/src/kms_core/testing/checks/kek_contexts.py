@@ -7,13 +7,19 @@ from functools import partial
 from itertools import product
 from secrets import token_bytes
 
-from kms_core._values import MAX_DEK_ID_SIZE, Context
+from kms_core._context import encode_context
+from kms_core._values import MAX_CONTEXT_SIZE, MAX_DEK_ID_SIZE, Context
 from kms_core.backend.hookspecs import KekSpec
 from kms_core.errors import UnwrapError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Fresh
 
 _ID = "a/b:c,d=e;f&g|h i+j"
+_ACCENTED = "volume/\u00e9"
+_WAYS_TO_WRITE_IT = (
+    *("\\u00e9", "u00e9", "00e9", "e9", "\\xe9", "\\303\\251", "%C3%A9", "%c3%a9", "%E9"),
+    *("&#233;", "&#xe9;", "&eacute;", "=C3=A9", "\u00c3\u00a9", "\ufffd", "?", "e", ""),
+)
 _LONG = "a" * (MAX_DEK_ID_SIZE - 1)
 _SEPARATORS = (",", ";", "&", "|", "/", ":", " ", ", ", "")
 _EQUALS = ("=", ":", ": ", "/", "")
@@ -24,7 +30,8 @@ class KekContextChecks:
 
     @clause(KekSpec.wrap_dek)
     def test_ambiguous_contexts(self, fresh: Fresh) -> None:
-        """No two contexts are one, whatever quotes and separators their values hold.
+        """No two contexts are one, whatever quotes, separators and escapes their values hold, and
+        however long they are.
 
         Cure: encode the context by ``encode_context``; joined texts have more than one
         reading.
@@ -43,6 +50,8 @@ def _groups() -> Iterator[tuple[Context, list[Context]]]:
     yield {"created": "z", "dek_id": "a", "size": "32"}, [*_merged("dek_id", "a", "size", "32")]
     yield {"created": "z", "dek_id": _ID}, [*_shifted()]
     yield {"dek_id": f"{_LONG}a"}, [{"dek_id": f"{_LONG}b"}]
+    yield _largest("a"), [_largest("b")]
+    yield {"dek_id": _ACCENTED, "size": "32"}, [*_written_in_ascii()]
 
 
 def _with_other_values() -> Iterator[Context]:
@@ -52,6 +61,17 @@ def _with_other_values() -> Iterator[Context]:
         yield {"dek_id": _ID.replace(plain, escaped), "size": "32"}
     for dek_id in (f" {_ID}", f"{_ID} ", f'"{_ID}"', f"'{_ID}'"):
         yield {"dek_id": dek_id, "size": "32"}
+
+
+def _largest(last: str) -> Context:
+    """A context as large as core lets it be, which differs in its last byte alone."""
+    room = MAX_CONTEXT_SIZE - len(encode_context({"dek_id": "a", "volume": last}))
+    return {"dek_id": "a", "volume": "a" * room + last}
+
+
+def _written_in_ascii() -> Iterator[Context]:
+    for written in _WAYS_TO_WRITE_IT:
+        yield {"dek_id": _ACCENTED.replace("\u00e9", written), "size": "32"}
 
 
 def _merged(first: str, value: str, second: str, rest: str) -> Iterator[Context]:

@@ -33,6 +33,7 @@ def _other_contexts() -> dict[str, Context]:
     others: dict[str, Context] = {}
     for key, value in CONTEXT.items():
         others[f"with {key} changed"] = {**CONTEXT, key: f"{value}0"}
+        others[f"with {key} renamed"] = {f"{k}_" if k == key else k: v for k, v in CONTEXT.items()}
         others[f"without {key}"] = {k: v for k, v in CONTEXT.items() if k != key}
     return others | {
         "with a key more": {**CONTEXT, "more": "more"},

@@ -25,12 +25,12 @@ class SessionChecks(WireLimitChecks):
     @clause(BackendSpec)
     def test_expired_credentials(self, fresh: Fresh, harness: Any) -> None:
         """A client whose token has ended goes on, or raises AuthenticationError: core then opens it
-        again.
+        again, and the new client answers.
 
         A program runs for longer than any token lives.
 
         Cure: where the service refuses the token, log in again and repeat the call once; or name
-        the refusal as AuthenticationError.
+        the refusal as AuthenticationError, and keep no token outside of the client.
         """
         expire, client = skip_without(harness, "expire_credentials"), fresh()
         for hook, arguments in self.requests(client).items():
@@ -41,6 +41,9 @@ class SessionChecks(WireLimitChecks):
                 client.finish(hook, **arguments)
             except AuthenticationError:
                 client = fresh()
+                client.answer(
+                    hook, "of a client that is opened once the token has ended", **arguments
+                )
             except KmsError as error:
                 raise AssertionError(
                     f"{hook} once the token has ended: expected an answer or AuthenticationError, "

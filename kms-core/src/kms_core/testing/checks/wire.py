@@ -46,7 +46,9 @@ _WRITERS = {
     "wrap_dek_under",
     "count_old_records",
 }
-_OF_GATEWAYS: tuple[Fault, ...] = ("answers HTTP 403", "answers HTTP 404", "answers HTTP 410")
+_OF_GATEWAYS: tuple[Fault, ...] = tuple(
+    f"answers HTTP {status}" for status in (400, 401, 403, 404, 409, 410, 412, 423)
+)
 _OF_WHAT_IS_STORED = (
     *(DekNotFoundError, DekExistsError, ConflictError),
     *(KekNotFoundError, KekDisabledError, UnwrapError),

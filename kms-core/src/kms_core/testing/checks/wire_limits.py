@@ -68,8 +68,11 @@ class WireLimitChecks(WireChecks):
         refuse, when = partial(client.refuse, FAILED), "as one of 16 calls over a wire that hangs"
         race([partial(refuse, hook, when, **needs) for hook, needs in calls])
 
+    @pytest.mark.parametrize("fault", ["answers HTTP 503", "loses the answer"])
     @clause(BackendSpec)
-    def test_attempts(self, fresh: Fresh, harness: Any, wire: FaultyWire, through: Fresh) -> None:
+    def test_attempts(
+        self, fresh: Fresh, harness: Any, wire: FaultyWire, through: Fresh, fault: Fault
+    ) -> None:
         """Makes a call no more often than maxAttempts allows, the first one included.
 
         Cure: hand maxAttempts over to your SDK, whose own word may count the attempts after the
@@ -81,12 +84,12 @@ class WireLimitChecks(WireChecks):
             self.requests(fresh()),
         )
         ask_all(lambda: client, requests)
-        wire.spoil("answers HTTP 503")
+        wire.spoil(fault)
         for hook, needs in requests.items():
             before = len(wire.asked)
-            client.refuse(FAILED, hook, "over a wire that answers HTTP 503", **needs)
+            client.refuse(FAILED, hook, f"over a wire that {fault}", **needs)
             made = len(wire.asked) - before
-            told = f"{hook} over a wire that answers HTTP 503: attempts beyond {most}"
+            told = f"{hook} over a wire that {fault}: attempts beyond {most}"
             expect(told, 0, max(0, made - most))
 
     @clause(BackendSpec)
@@ -123,9 +126,10 @@ class WireLimitChecks(WireChecks):
         client, requests = through(), self.requests(fresh())
         ask_all(lambda: client, requests)
         with traces(capsys) as texts:
-            for fault in ("loses the answer", "answers HTTP 500"):
+            for fault in ("loses the answer", "answers HTTP 401", "answers HTTP 500"):
                 wire.spoil(fault)
                 ask_all(lambda: client, requests)
+                ask_all(through, requests)  # whose login is what fails
         search("every hook", texts, [*secrets, *deks_of(requests)])
 
 
