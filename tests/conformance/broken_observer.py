@@ -141,3 +141,54 @@ class KnowsTwoOutcomes(SmallObserver):
 
     def note(self, event: Event) -> None:
         super().note({"done": event, "failed": event}[event.outcome])
+
+
+class ForgetsWhyItDeclined(SmallObserver):
+    breaks = ("test_declined",)
+
+    def note(self, event: Event) -> None:
+        super().note(replace(event, error=None) if event.outcome == "declined" else event)
+
+
+class StaysAtOneCall(SmallObserver):
+    breaks = ("test_counts",)
+
+    def count(self, event: Event) -> None:
+        super().count(event)
+        series = event.operation, event.outcome
+        self.service.counts[series] = 1, self.service.counts[series][1]
+
+
+class KeepsTheLastSeconds(SmallObserver):
+    breaks = ("test_counts",)
+
+    def count(self, event: Event) -> None:
+        super().count(event)
+        series = event.operation, event.outcome
+        self.service.counts[series] = self.service.counts[series][0], event.seconds
+
+
+class CountsNoFastCall(SmallObserver):
+    breaks = ("test_counts",)
+
+    def count(self, event: Event) -> None:
+        if event.seconds:
+            super().count(event)
+
+
+class CountsNoCallWithoutDekId(SmallObserver):
+    breaks = ("test_counts",)
+
+    def count(self, event: Event) -> None:
+        if event.dek_id:
+            super().count(event)
+
+
+class CountsNoRepeat(SmallObserver):
+    breaks = ("test_counts",)
+    last: Event | None = None
+
+    def count(self, event: Event) -> None:
+        last, self.last = self.last, replace(event, call=0, seconds=0)
+        if self.last != last:
+            super().count(event)

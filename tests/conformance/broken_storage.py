@@ -232,6 +232,18 @@ class LooksThenWrites(SmallStorage):
         self.service.records.pop(dek_id, None)
 
 
+class LooksThenDeletes(SmallStorage):
+    breaks = ("test_deletes_race_replaces",)
+
+    @hookimpl
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        self.refuse_stale(dek_id, revision)
+        time.sleep(0.01)
+        with self.service.lock:
+            self.load(dek_id)
+            self.remove(dek_id)
+
+
 class AlwaysConflicts(SmallStorage):
     breaks = ("test_racing_creates",)
 

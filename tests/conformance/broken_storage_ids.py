@@ -6,6 +6,7 @@ import fnmatch
 import posixpath
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import quote, unquote
 
 from kms_core import UnavailableError
@@ -82,6 +83,31 @@ class ListsThreePages(SmallStorage):
 
     def ids(self, prefix: str) -> Iterator[str]:
         return (i for i, _ in zip(super().ids(prefix), range(60), strict=False))
+
+
+class TakesALostPageForTheLast(SmallStorage):
+    breaks = ("test_lost_page[is dropped before the request]", "test_lost_page[answers HTTP 503]")
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        ids = list(super().ids(prefix))
+        yield from ids[:20]
+        with suppress(UnavailableError):
+            self.reach()
+            yield from ids[20:]
+
+
+class TakesAnyObjectForTheLastPage(SmallStorage):
+    breaks = ("test_lost_page[answers an empty JSON object]",)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        ids = list(super().ids(prefix))
+        yield from ids[:20]
+        if not self.service.address or self.ask("more") == "more":
+            yield from ids[20:]
+
+    def check_answer(self, text: str, answer: str) -> None:
+        if answer != "{}":
+            super().check_answer(text, answer)
 
 
 class ListsPagesTwice(SmallStorage):

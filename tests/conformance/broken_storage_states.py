@@ -79,6 +79,13 @@ class TakesTimeForRevision(CountsEachRecordsStates):
         return str(time.time() // 100_000)
 
 
+class TakesMillisecondsForRevision(CountsEachRecordsStates):
+    breaks = ("test_fast_replaces",)
+
+    def revision(self, dek_id: str, data: bytes) -> str:
+        return str(time.time_ns() // 1_000_000)
+
+
 class Changes(SmallStorage):
     """Changes what it stores."""
 

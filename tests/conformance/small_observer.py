@@ -16,6 +16,7 @@ class Notebook(Service):
         super().__init__()
         self.notes: list[str] = []
         self.totals: dict[str, float] = defaultdict(float)
+        self.counts: dict[tuple[str, str], tuple[float, float]] = {}
         self.lock = Lock()
 
     def read(self) -> str:
@@ -34,11 +35,18 @@ class SmallObserver(SmallBackend, ObserverSpec):
     def observe(self, event: Event) -> None:
         self.reach()
         self.note(event)
+        self.count(event)
 
     def begin(self, start: CallStart) -> None: ...
 
     def note(self, event: Event) -> None:
         self.service.notes.append(f"{event} by {id(self)}")
+
+    def count(self, event: Event) -> None:
+        series = event.operation, event.outcome
+        with self.service.lock:
+            calls, seconds = self.service.counts.get(series, (0, 0.0))
+            self.service.counts[series] = calls + 1, seconds + event.seconds
 
 
 class CountsOnly(SmallObserver):

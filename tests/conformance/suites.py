@@ -142,6 +142,7 @@ class ObserverSuite(ObserverConformance):
         return ObserverHarness(
             open=lambda: self.backend(service),
             read_notes=service.read,
+            read_counts=service.counts.copy,
             secrets=[service.credential],
         )
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import files
+from threading import Lock
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tests.fakes.gcp.accounts import PROJECT, Accounts
@@ -36,6 +37,10 @@ class _Call(Exchange):
         """Let fake-gcs-server do it, if the caller may, and return its answer."""
         front = self.proxy
         assert isinstance(front, Front)
+        with nullcontext() if self.command == "GET" else front.writing:
+            return self._ask(front)
+
+    def _ask(self, front: Front) -> Reply:
         headers = {**self.headers, "Host": urlsplit(front.upstream).netloc}
         self.path = self.path.replace("=True", "=true")  # Python's, which the service takes too
         refusal = self._refusal(front) or self._list_soft_deleted(front)
@@ -114,6 +119,8 @@ class Front(Proxy):
 
     tokens: TokenServer
     accounts: Accounts
+    writing: Lock = field(default_factory=Lock)
+    """Who writes holds it, so nothing comes between a generation that is compared and a delete."""
     soft_deleting: set[str] = field(default_factory=set)
     """The buckets that have a soft delete policy."""
     soft_deleted: list[tuple[str, str]] = field(default_factory=list)

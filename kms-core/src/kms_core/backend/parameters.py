@@ -72,7 +72,7 @@ class AnyEndpoint(str):
 
 
 class Endpoint(AnyEndpoint):
-    """An endpoint by https, or by plain http to this machine."""
+    """An endpoint by https, or by plain http to this machine: a ``str``, to be used as one."""
 
     __slots__ = ()
 

@@ -54,11 +54,14 @@ class Secret(Generic[ValueT]):
 
 
 class SecretStr(Secret[str]):
-    """A secret text."""
+    """A secret text, which ``get_secret_value()`` returns."""
 
 
 class SecretBytes(Secret[bytes]):
-    """Secret bytes. A parameter's text is taken as UTF-8; a subclass may decode it otherwise."""
+    """Secret bytes, which ``get_secret_value()`` returns.
+
+    A parameter's text is taken as UTF-8; a subclass may decode it otherwise.
+    """
 
     def __init__(self, value: str | bytes) -> None:
         super().__init__(value.encode() if isinstance(value, str) else value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -25,7 +25,8 @@ class KekHarness:
     Attributes:
         open: opens a fresh client of the KEK.
         open_other: opens another KEK of the same provider, with credentials that may use it.
-        secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
+        secrets: what may never be shown: the credentials of the config and the tokens of a login,
+            each of 8 bytes or more; it is read when it is needed, so it may grow.
         open_missing: opens a KEK that the KMS does not have.
         open_forbidden: opens a client whose credentials may do nothing.
         open_unreachable: opens a client at an address where nothing listens; leave it out where you
@@ -65,7 +66,8 @@ class DeriverHarness:
     Attributes:
         open: opens a fresh client of the deriver.
         open_other: opens a deriver that has another secret.
-        secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
+        secrets: what may never be shown: the credentials of the config and the tokens of a login,
+            each of 8 bytes or more; it is read when it is needed, so it may grow.
         open_forbidden: opens a client whose credentials may do nothing.
         open_unreachable: opens a client at an address where nothing listens.
     """
@@ -83,11 +85,13 @@ class StorageHarness:
 
     Attributes:
         open: opens a fresh client of one store, which is empty when a test begins.
-        secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
+        secrets: what may never be shown: the credentials of the config and the tokens of a login,
+            each of 8 bytes or more; it is read when it is needed, so it may grow.
         open_forbidden: opens a client whose credentials may do nothing.
         open_unreachable: opens a client at an address where nothing listens; leave it out where you
             give endpoint and open_at.
-        open_missing: opens a store that is not there, as a bucket that nobody has created.
+        open_missing: opens a store that is not there, as a bucket that nobody has created; its
+            hooks, or opening it, raise ConfigError.
         expire_credentials: ends all that the service has given to those who logged in, as tokens;
             from then on it takes new ones only.
         endpoint: is the URL of the service, to which a wire that fails is to lead.
@@ -125,13 +129,17 @@ class ObserverHarness:
 
     Attributes:
         open: opens a fresh client of the observer.
-        secrets: what may never be shown: the credentials of the config, each of 8 bytes or more.
+        secrets: what may never be shown: the credentials of the config and the tokens of a login,
+            each of 8 bytes or more; it is read when it is needed, so it may grow.
         read_notes: returns all that the observer has written or sent so far, as text.
+        read_counts: returns for each operation and outcome how many calls metrics have counted so
+            far, and all their seconds, added up over the other labels.
     """
 
     open: Callable[[], ObserverSpec]
     secrets: Sequence[Secret] = ()
     read_notes: Callable[[], str] | None = None
+    read_counts: Callable[[], Mapping[tuple[str, str], tuple[float, float]]] | None = None
 
 
 def given(harness: object, name: str) -> Any:

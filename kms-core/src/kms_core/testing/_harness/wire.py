@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 Fault: TypeAlias = str
 """What a wire does, as a message goes on after "a wire that": see :meth:`FaultyWire.spoil`."""
 
+ANY_JSON: Fault = "answers an empty JSON object"
 FAULTS = (
     *("hangs", "is dropped before the request", "loses the answer", "cuts the answer"),
-    *("answers late", "drips the answer", "asks to wait"),
+    *("answers late", "drips the answer", "asks to wait", ANY_JSON),
 )
 
 _PAGE_OF = "answers HTTP "
@@ -82,7 +83,8 @@ class FaultyWire:
                 of it comes. ``answers late``: the answer comes when the next request does.
                 ``drips the answer``: some bytes a second. ``asks to wait``: for longer than the
                 patience lasts, with status 503. ``answers HTTP 404``, or any other status: a page
-                as a gateway or a proxy has it. ``redirects to`` and a URL.
+                as a gateway or a proxy has it. ``answers an empty JSON object``, with status 200.
+                ``redirects to`` and a URL.
             times: how many requests it spoils.
             after: how many sound requests it lets pass before.
         """
@@ -217,13 +219,16 @@ def at_port(endpoint: str, port: int) -> str:
     return parts._replace(netloc=f"{user}{at}{host}:{port}").geturl()
 
 
-def _page_of(fault: Fault, patience: float) -> tuple[str, str] | None:
-    """The status, and a header, of what is answered in place of the service."""
+def _page_of(fault: Fault, patience: float) -> tuple[str, str, bytes] | None:
+    """The status, a header and the body of what is answered in place of the service."""
+    if fault == ANY_JSON:
+        return "200", "", b"{}"
     if fault.startswith(_PAGE_OF):
-        return fault.removeprefix(_PAGE_OF), ""
+        return fault.removeprefix(_PAGE_OF), "", _PAGE
     if fault.startswith(_REDIRECTS):
-        return "307", f"Location: {fault.removeprefix(_REDIRECTS)}\r\n"
-    return ("503", f"Retry-After: {ceil(patience) + 1}\r\n") if fault == "asks to wait" else None
+        return "307", f"Location: {fault.removeprefix(_REDIRECTS)}\r\n", _PAGE
+    wait = f"Retry-After: {ceil(patience) + 1}\r\n"
+    return ("503", wait, _PAGE) if fault == "asks to wait" else None
 
 
 def _half(answer: bytes) -> bytes:
@@ -245,9 +250,10 @@ def _rest(sender: socket.socket, seconds: float = _TICK) -> bytes:
     return rest
 
 
-def _refuse(client: socket.socket, status: str, header: str = "") -> None:
+def _refuse(client: socket.socket, status: str, header: str, page: bytes) -> None:
     _rest(client)  # a connection that ends before all of the request is read may lose the answer
-    head = f"HTTP/1.1 {status} Refused\r\n{header}Content-Type: text/html\r\nConnection: close\r\n"
-    client.sendall(f"{head}Content-Length: {len(_PAGE)}\r\n\r\n".encode() + _PAGE)
+    kind = "text/html" if page == _PAGE else "application/json"
+    head = f"HTTP/1.1 {status} Refused\r\n{header}Content-Type: {kind}\r\nConnection: close\r\n"
+    client.sendall(f"{head}Content-Length: {len(page)}\r\n\r\n".encode() + page)
     client.shutdown(socket.SHUT_WR)
     _rest(client, 1)  # likewise: it ends first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,6 +25,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _DURATION, _PRECISION = 86413.5271, 0.05
 """Seconds that no clock, date or count looks like."""
 
+_DECLINED = "DekNotFoundError"
 _UNITS = (1, 1e3, 1e6, 1e9)
 
 
@@ -135,10 +137,13 @@ class ObserverConformance(BackendChecks):
         read, client = skip_without(harness, "read_notes"), fresh()
         self.use(client)
         before = read()
-        event = replace(_event(), outcome="declined", error="DekNotFoundError")
+        event = replace(_event(), outcome="declined", error=_DECLINED)
         client.answer("observe", event=event)
         client.close()
         after = read()
+        is_named = after.count(_DECLINED) > before.count(_DECLINED)
+        told = f"observe of a call that was declined: whether it notes {_DECLINED}"
+        expect(told, expected=True, seen=is_named)
         for outcome, is_told in (("declined", True), ("failed", False)):
             changed = _lines(after, outcome) != _lines(before, outcome)
             told = (
@@ -163,6 +168,27 @@ class ObserverConformance(BackendChecks):
             pytest.skip("its notes tell no duration")
         fine = any(abs(n - _DURATION) < _PRECISION for n in noted)
         expect("observe: whether parts of seconds are noted", expected=True, seen=fine)
+
+    @clause(ObserverSpec.observe)
+    def test_counts(self, fresh: Fresh, harness: ObserverHarness) -> None:
+        """Where it counts, it counts every call, and adds up all their seconds.
+
+        Cure: add 1 to a counter of the operation and the outcome at each event, and its seconds to
+        another, whatever its dek_id, its seconds and its error are.
+        """
+        read, client = skip_without(harness, "read_counts"), fresh()
+        before, expected = read(), Counter[tuple[str, str]]()
+        for number, event in enumerate(_events()):
+            client.answer("observe", event=replace(event, call=number))
+            expected[event.operation, event.outcome] += 1
+        client.close()
+        after = read()
+        for series, calls in expected.items():
+            was, now = (counts.get(series, (0, 0.0)) for counts in (before, after))
+            told = f"observe of {series[0]} that was {series[1]}"
+            expect(f"{told}: how many calls it counts", calls, now[0] - was[0])
+            seconds = sum(e.seconds for e in _events() if (e.operation, e.outcome) == series)
+            expect(f"{told}: how many seconds it adds", seconds, round(now[1] - was[1], 6))
 
     @clause(BackendSpec)
     def test_threads(self, fresh: Fresh, harness: ObserverHarness) -> None:
@@ -192,6 +218,20 @@ class ObserverConformance(BackendChecks):
             notes.append(read())
         in_turn, at_once = (_growth(before, after) for before, after in pairwise(notes))
         expect("observe in 16 threads: what that adds to the notes", in_turn, at_once)
+
+
+def _events() -> list[Event]:
+    """Some of each outcome: alike, without a dek_id, and of no seconds."""
+    ended = [_event(), _event(outcome="failed")]
+    ended.append(replace(_event(), outcome="declined", error=_DECLINED))
+    each = [
+        replace(event, operation=operation, dek_id=dek_id, seconds=seconds)
+        for event in ended
+        for operation in ("wrap_dek", "load_record")
+        for dek_id in ("volume-42", None)
+        for seconds in (0.0, 0.25, 0.5)
+    ]
+    return each * 2
 
 
 def _in_turn(calls: Sequence[Callable[[], object]]) -> None:

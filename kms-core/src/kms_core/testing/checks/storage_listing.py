@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar
 
@@ -11,15 +12,19 @@ import pytest
 
 from kms_core._values import StoredRecord
 from kms_core.backend.hookspecs import StorageSpec
+from kms_core.errors import KmsError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, answered, expect, skip_without
 from kms_core.testing._harness.harness import StorageHarness
 from kms_core.testing._harness.racing import RACERS
+from kms_core.testing._harness.wire import ANY_JSON, Fault, FaultyWire
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
+from kms_core.testing.checks.wire import FAILED
 
 _PREFIXES = ("", "a", "A", "a/", "a%", "a_", "a*", "a.", "a\\", "[", "(", "^a", "%", "\u00e9", "e")
 _TAILS = ("", "b", "/b", "%", "_", "%b", "_b", "\u00e9", "\U0001f511")
 _PAGES, _MOST = 4, 1000
+_FAULTS: tuple[Fault, ...] = ("is dropped before the request", "answers HTTP 503", ANY_JSON)
 _NOBODYS = ("a/b/c/d", "b", "$", "a" * 256)
 _FOREIGN_NAMES = (
     *("0", "README", "lost+found", "a.json.tmp", "a.json~", "b.json ", "dek-", "dek-%zz.json"),
@@ -71,25 +76,51 @@ class StorageListingChecks:
     def many_ids(self) -> None:
         """Nothing: an empty store of the author's own may be filled."""
 
-    @clause(StorageSpec.list_dek_ids)
-    @pytest.mark.usefixtures("many_ids")
-    def test_pages(self, fresh: Fresh) -> None:
-        """Yields each dek_id once, also those beyond the first page, and while records go.
+    @pytest.fixture
+    def ids_of_pages(self, fresh: Fresh) -> list[str]:
+        """Some pages of ids that are stored, and with them another one.
 
-        Every other id extends the one before it, so that one of the two listings has such a pair on
+        Every other id extends the one before it, so that one of two listings has such a pair on
         either side of its page's end, where an id that is taken for a prefix loses those behind it.
-
-        Cure: follow the mark of the next page that the service returns until it returns none, or
-        go on behind the last id; a number of ids to pass over is wrong once one of them has gone.
         """
         pages = max(1, min(_PAGES, _MOST // self.page_size))
         ids = [f"page/{n // 2:04}{'.json' * (n % 2)}" for n in range(pages * self.page_size + 5)]
         client = fresh()
         _in_threads(partial(_create, client), ids)
         _create_all(client, ["other"])
-        _lists("", [*ids, "other"], fresh().list_ids())
-        _lists("page/", ids, fresh().list_ids("page/"))
-        _go_while_listed(client, set(ids))
+        return ids
+
+    @clause(StorageSpec.list_dek_ids)
+    @pytest.mark.usefixtures("many_ids")
+    def test_pages(self, fresh: Fresh, ids_of_pages: Sequence[str]) -> None:
+        """Yields each dek_id once, also those beyond the first page, and while records go.
+
+        Cure: follow the mark of the next page that the service returns until it returns none, or
+        go on behind the last id; a number of ids to pass over is wrong once one of them has gone.
+        """
+        _lists("", [*ids_of_pages, "other"], fresh().list_ids())
+        _lists("page/", ids_of_pages, fresh().list_ids("page/"))
+        _go_while_listed(fresh(), set(ids_of_pages))
+
+    @pytest.mark.parametrize("fault", _FAULTS)
+    @clause(StorageSpec.list_dek_ids)
+    def test_lost_page(
+        self, wire: FaultyWire, through: Fresh, ids_of_pages: Sequence[str], fault: Fault
+    ) -> None:
+        """Over a wire that fails after the first page raises an error, or yields all ids.
+
+        Who rewraps all that is listed, and then deletes the old KEK, would lose the others.
+
+        Cure: let what the service's failure raises out of every page, and end only at an answer
+        that says itself that it is the last one: a field that has to be there.
+        """
+        listing = through().call("list_dek_ids", prefix="page/")
+        told = f"list_dek_ids over a wire that {fault} after the first page"
+        seen = [answered("list_dek_ids", lambda: next(listing))]
+        wire.spoil(fault)
+        with suppress(*((KmsError,) if fault == ANY_JSON else FAILED)):
+            seen += listing
+            expect(f"{told}: ids that it left out", [], sorted({*ids_of_pages} - {*seen}))
 
     @clause(StorageSpec.list_dek_ids)
     @pytest.mark.usefixtures("many_ids")

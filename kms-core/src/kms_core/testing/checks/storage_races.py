@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -13,11 +13,20 @@ from kms_core._values import StoredRecord
 from kms_core.backend.hookspecs import StorageSpec
 from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError, KmsError
 from kms_core.testing._harness.clauses import clause
-from kms_core.testing._harness.client import Client, ErrorKind, Fresh, expect, named, shown
+from kms_core.testing._harness.client import (
+    Client,
+    ErrorKind,
+    Fresh,
+    answered,
+    expect,
+    named,
+    shown,
+)
 from kms_core.testing._harness.racing import RACERS, race
 
 _ATTEMPTS = 100
 _COUNTS = 4
+_REPLACES = 100
 _DATA = [bytes([n]) * 4096 for n in range(RACERS)]
 
 
@@ -87,6 +96,21 @@ class StorageRaceChecks:
         counted = sum(one for one in seen if isinstance(one, int))
         expect("replace_record by 16 clients that count: the count", counted, _count(stored))
 
+    @clause(StorageSpec.replace_record)
+    def test_fast_replaces(self, fresh: Fresh) -> None:
+        """Gives each state of a record a revision of its own, however fast they follow.
+
+        Cure: take as revision a checksum, a random token or a number that the service counts up; a
+        time is the same for what is done within its step.
+        """
+        client = fresh()
+        seen = [client.answer("create_record", dek_id="id", data=b"0")]
+        for number in range(1, _REPLACES):
+            arguments = {"dek_id": "id", "data": b"%d" % number, "revision": seen[-1]}
+            seen.append(client.answer("replace_record", **arguments))
+        told = f"replace_record, {_REPLACES - 1} times in turn: how many revisions there are"
+        expect(told, _REPLACES, len(set(seen)))
+
     @clause(StorageSpec.load_record)
     def test_loads_while_replaced(self, fresh: Fresh) -> None:
         """While a record is replaced it is there, whole, as it was or as it is now.
@@ -128,6 +152,27 @@ class StorageRaceChecks:
             seen = race([partial(racer.call, "delete_record", **there) for racer in racers])
             _only_winner("delete_record", seen, (DekNotFoundError, ConflictError))
 
+    @clause(StorageSpec.delete_record)
+    def test_deletes_race_replaces(self, fresh: Fresh) -> None:
+        """What another client replaces meanwhile stays: it is at a newer revision.
+
+        It holds the only copy of its DEK.
+
+        Cure: have the service itself compare the revision, in one request: If-Match, WHERE
+        revision = …; looking first does not help.
+        """
+        racers = _warm(fresh)
+        for dek_id in _ids(self.race_rounds):
+            first = racers[0].answer("create_record", dek_id=dek_id, data=b"first")
+            there = {"dek_id": dek_id, "revision": first}
+            replaces = [partial(_replace, c, data=b"newer", **there) for c in racers[::8]]
+            deletes = [partial(c.call, "delete_record", **there) for c in racers[1::2]]
+            seen = race([*replaces, *deletes])  # who comes last is the first to go on
+            if any(isinstance(one, str) for one in seen):  # the revision of a replacement
+                when = "whose replacement won against delete_record"
+                stored = answered(f"delete_record: a record {when}", _load(racers[0], dek_id))
+                expect(f"delete_record: a record {when}", b"newer", stored.data)
+
 
 def _ids(rounds: int) -> list[str]:
     return [f"race-{number}" for number in range(max(rounds, 1))]
@@ -156,6 +201,10 @@ def _create(client: Client, dek_id: str, data: bytes) -> str:
             revision: str = client.call("create_record", dek_id=dek_id, data=data)
             return revision
     raise AssertionError(f"create_record: expected an end to ConflictError after {_ATTEMPTS} times")
+
+
+def _load(client: Client, dek_id: str) -> Callable[[], StoredRecord]:
+    return partial(client.call, "load_record", dek_id=dek_id)
 
 
 def _create_or_load(client: Client, dek_id: str, data: bytes) -> bytes:
