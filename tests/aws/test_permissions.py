@@ -221,7 +221,7 @@ class TestKekWithLeastPolicy(OnServer, KekConformance):
 
 @pytest.mark.rest
 class TestStorageWithLeastPolicy(OnServer, StorageConformance):
-    """With what listing and deleting need besides, which the test above shows to be denied."""
+    """With what listing, counting and deleting need besides, which is denied in the test above."""
 
     server = "enforced"
     page_size = 100  # MOTO_S3_DEFAULT_MAX_KEYS
@@ -229,7 +229,7 @@ class TestStorageWithLeastPolicy(OnServer, StorageConformance):
     @pytest.fixture
     def harness(self, cloud: Cloud, bucket: str) -> StorageHarness:
         policy = allow(bucket, more=("s3:DeleteObject",))
-        listing = {"Effect": "Allow", "Action": "s3:ListBucket"}
+        listing = {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:ListBucketVersions"]}
         policy["Statement"].append(listing | {"Resource": f"arn:aws:s3:::{bucket}"})
         user = cloud.make_user(policy)
         return StorageHarness(
