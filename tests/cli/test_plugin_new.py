@@ -48,7 +48,7 @@ ONLY_A_SERVICE_HAS: dict[str, set[str]] = {
         "open_full",
     },
     "deriver": {"open_unreachable", "open_forbidden"},
-    "observer": set(),
+    "observer": {"read_counts"},
 }
 
 
