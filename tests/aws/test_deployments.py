@@ -171,13 +171,16 @@ class TestAuthority:
         with pytest.raises(ConfigError, match="its certificate is not trusted; have caFile"):
             storage.load_record("id")
 
-    @pytest.mark.parametrize("place", ["config", "environment"])
+    @pytest.mark.parametrize(
+        ("place", "named"), [("config", "caFile"), ("environment", "AWS_CA_BUNDLE, or ca_bundle")]
+    )
     @pytest.mark.parametrize("text", [None, "no certificate"])
     def test_wrong_file(
         self,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
         place: str,
+        named: str,
         text: str | None,
     ) -> None:
         found = tmp_path / "ca.pem"
@@ -186,7 +189,7 @@ class TestAuthority:
         more = {"caFile": str(found)} if place == "config" else {}
         if place == "environment":
             monkeypatch.setenv("AWS_CA_BUNDLE", str(found))
-        with pytest.raises(ConfigError, match=r"ca\.pem: .*correct caFile or AWS_CA_BUNDLE"):
+        with pytest.raises(ConfigError, match=rf"ca\.pem.*; correct .*{named}"):
             AwsStorage(AwsStorageConfig.from_parameters(STATIC | more | {"bucket": "deks"}))
 
 
