@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -89,6 +89,23 @@ class Report:
     def code(self) -> int:
         """The exit code: 1 if anything failed."""
         return 1 if self.failures else 0
+
+
+def run(
+    outcomes: Iterator[Outcome], progress: str, counted: tuple[Kms, str] | None = None
+) -> Report:
+    """Go through the outcomes, and report them."""
+    report = Report()
+    for _ in report.take(with_progress(outcomes, counted, progress)):
+        pass
+    return report
+
+
+def tell(report: Report, verb: str, *, dry_run: bool, as_json: bool) -> NoReturn:
+    """Write the report, and exit."""
+    done = f"would be {verb}" if dry_run else verb
+    click.echo(report.as_json(dry_run=dry_run) if as_json else report.as_line(done))
+    sys.exit(report.code)
 
 
 def with_progress(

@@ -9,8 +9,8 @@ from typing import BinaryIO
 import click
 
 from kms_core import Bulk, ConfigError, open_kek, open_kms
-from kms_core.cli.bulk import bulk_options
-from kms_core.cli.dek_move import dry_run_option, run, tell
+from kms_core.cli.bulk import bulk_options, run, tell
+from kms_core.cli.dek_move import dry_run_option
 from kms_core.cli.output import json_option
 from kms_core.cli.session import Session
 

@@ -14,7 +14,7 @@ import click
 from kms_core import Bulk, ConfigError, DekInfo, Kms, KmsError, Outcome
 from kms_core.cli.bulk import Report, bulk_options, with_progress
 from kms_core.cli.failures import one_line
-from kms_core.cli.output import write_output
+from kms_core.cli.output import json_option, write_output
 from kms_core.cli.session import Session
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Inventory:
     metavar="V",
     help="Exit with 0 only if no DEK needs this version, and every record could be read.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+@json_option
 @click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from typing import NoReturn
+from collections.abc import Callable
 
 import click
 
-from kms_core import Bulk, Kms, Outcome, open_kms
-from kms_core.cli.bulk import Report, bulk_options, with_progress
+from kms_core import Bulk, open_kms
+from kms_core.cli.bulk import bulk_options, run, tell
 from kms_core.cli.output import json_option
 from kms_core.cli.session import Session
 
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Compare, but store nothing; say how many would be."
 )
-
-
-def run(
-    outcomes: Iterator[Outcome], progress: str, counted: tuple[Kms, str] | None = None
-) -> Report:
-    """Go through the outcomes, and report them."""
-    report = Report()
-    for _ in report.take(with_progress(outcomes, counted, progress)):
-        pass
-    return report
-
-
-def tell(report: Report, verb: str, *, dry_run: bool, as_json: bool) -> NoReturn:
-    """Write the report, and exit."""
-    done = f"would be {verb}" if dry_run else verb
-    click.echo(report.as_json(dry_run=dry_run) if as_json else report.as_line(done))
-    sys.exit(report.code)
 
 
 def _moving(command: Callable[..., None]) -> Callable[..., None]:

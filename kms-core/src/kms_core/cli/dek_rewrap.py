@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -13,7 +12,8 @@ from typing import Any, Literal
 import click
 
 from kms_core import Bulk, ConfigError, Kms, Outcome
-from kms_core.cli.bulk import Report, bulk_options, with_progress
+from kms_core.cli.bulk import bulk_options, run, tell
+from kms_core.cli.output import json_option
 from kms_core.cli.session import Session, Sources
 
 _AGE = re.compile(r"([0-9]{1,6})([smhd])")
@@ -60,7 +60,7 @@ def _read_age(_context: object, _option: object, text: str | None) -> timedelta 
     help="Let the workers of this Dask scheduler do it, such as tcp://scheduler:8786. Each reads "
     "the config file for itself, at the same path. Needs kms-core[dask].",
 )
-@click.option("--json", "as_json", is_flag=True, help="Write the report as one JSON object.")
+@json_option
 @click.pass_obj
 def rewrap(  # noqa: PLR0913 -- an argument for each option
     session: Session,
@@ -81,7 +81,7 @@ def rewrap(  # noqa: PLR0913 -- an argument for each option
     No DEK changes, and each can be read at every moment. A run that is interrupted may be begun
     again: it goes on where it was. Exit code 1 if any DEK failed; the others are done.
     """
-    report, sources = Report(), session.sources()
+    sources = session.sources()
     how = partial(
         _on_dask(dask, sources) if dask else Kms.rewrap_deks,
         only_kek_version=only_kek_version,
@@ -91,12 +91,8 @@ def rewrap(  # noqa: PLR0913 -- an argument for each option
         bulk=Bulk(concurrency, rate),
     )
     with sources.open() as kms:
-        outcomes = how(kms, prefix)
-        for _ in report.take(with_progress(outcomes, (kms, prefix), progress)):
-            pass
-    done = "would be rewrapped" if dry_run else "rewrapped"
-    click.echo(report.as_json(dry_run=dry_run) if as_json else report.as_line(done))
-    sys.exit(report.code)
+        report = run(how(kms, prefix), progress, (kms, prefix))
+    tell(report, "rewrapped", dry_run=dry_run, as_json=as_json)
 
 
 def _on_dask(scheduler: str, sources: Sources) -> Callable[..., Iterator[Outcome]]:
