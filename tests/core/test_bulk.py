@@ -48,6 +48,7 @@ def test_all_are_rewrapped_once(
 ) -> None:
     kms = open_with(newer, storage)
     assert count(kms.rewrap_deks(dry_run=True)) == {"done": 100}
+    assert newer.wraps == 0
     assert count(kms.rewrap_deks("volume-1")) == {"done": 11}
     assert count(kms.rewrap_deks(only_kek_version="1")) == {"done": 89, "unchanged": 11}
     assert count(kms.rewrap_deks()) == {"unchanged": 100}
