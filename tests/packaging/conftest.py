@@ -30,16 +30,26 @@ def built(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def ours(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Constraints: whatever an index has under the names of the wheels is not what is tested."""
+    """Constraints for uv: whatever an index has under the names of the wheels is not tested.
+
+    By paths: what uv found in a folder by name and version, it takes from its cache the next time,
+    although the folder has a newer build by then.
+    """
     ours = tmp_path_factory.mktemp("constraints") / "ours.txt"
-    names = (wheel.name.split("-") for wheel in built.glob("*.whl"))
-    ours.write_text("".join(f"{name}=={version}\n" for name, version, *_ in names))
+    pins = (f"{wheel.name.partition('-')[0]} @ {wheel.as_uri()}\n" for wheel in built.glob("*.whl"))
+    ours.write_text("".join(pins))
     return ours
 
 
 @pytest.fixture(scope="session")
-def pip_environment(built: Path, ours: Path) -> dict[str, str]:
-    """Variables that make `pip install kms-core` install the wheels that are tested."""
+def pip_environment(built: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables that make `pip install kms-core` install the wheels that are tested.
+
+    By versions: to pip, a path in a constraint would forbid an editable install of the same name.
+    """
+    ours = tmp_path_factory.mktemp("constraints") / "ours.txt"
+    names = (wheel.name.split("-") for wheel in built.glob("*.whl"))
+    ours.write_text("".join(f"{name}=={version}\n" for name, version, *_ in names))
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
         "PIP_FIND_LINKS": str(built),
@@ -50,7 +60,7 @@ def pip_environment(built: Path, ours: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def install(built: Path, ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Install:
+def install(ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Install:
     """Installs what a user would, and returns the environment's folder of programs.
 
     By uv, which takes a tenth of pip's time; pip itself does what the tutorial and READMEs say.
@@ -59,7 +69,7 @@ def install(built: Path, ours: Path, tmp_path_factory: pytest.TempPathFactory) -
     def install(*requirements: str) -> Path:
         folder = tmp_path_factory.mktemp("environment")
         uv = (sys.executable, "-m", "uv")
-        pip = (*uv, "pip", "install", "-q", "--python", folder, "--find-links", built)
+        pip = (*uv, "pip", "install", "-q", "--python", folder)
         pins = ("-c", ours, "-c", ROOT / "constraints.txt")
         made = run(*uv, "venv", "-q", "--python", sys.executable, folder, folder=folder)
         assert made.returncode == 0, made.stderr

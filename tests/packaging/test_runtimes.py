@@ -12,10 +12,10 @@ from tests.packaging.conftest import ROOT, run
 
 
 @pytest.fixture(scope="session")
-def layer(built: Path, ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def layer(ours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a layer of AWS Lambda has it: packages and their metadata, no scripts."""
     folder = tmp_path_factory.mktemp("layer")
-    options = ("--find-links", built, "--target", folder, "-c", ours, "-c", "constraints.txt")
+    options = ("--target", folder, "-c", ours, "-c", "constraints.txt")
     done = run(
         *(sys.executable, "-m", "uv", "pip", "install", *options, "kms-core[cluster]"),
         folder=ROOT,
