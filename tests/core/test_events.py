@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from kms_core import Kms
 from kms_core._events import Observer
 from kms_core._plugins.clients import ObserverClient, bind
 from kms_core.backend import BackendConfig, CallStart, Event, ObserverSpec, hookimpl
+from kms_core.builtin.local.kek import LocalKek
+from kms_core.builtin.local.rotation import rotate_key_file
 from kms_core.builtin.memory import MemoryStorage
 
 
@@ -109,8 +113,90 @@ def test_a_broken_observer_changes_nothing_and_is_logged(
 ) -> None:
     assert len(watched.get_dek("a", create=True)) == 32
     assert recorder.events
-    assert "observer://broken failed with RuntimeError" in caplog.text
+    [logged] = caplog.messages
+    assert logged.startswith("observer://broken failed with RuntimeError")
     assert "hunter2" not in caplog.text
+
+
+def test_each_kind_of_failure_is_logged_once_for_each_opening(
+    kek: Any, storage: Any, open_with: Callable[..., Kms], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(event: Event) -> None:
+        raise (ValueError if event.operation == "get_dek" else KeyError)
+
+    for _ in range(2):
+        kms = open_with(kek, storage, [Observer("first", fail), Observer("second", fail)])
+        for _ in range(3):
+            kms.get_dek("a", create=True)
+    told = [message.partition(",")[0] for message in caplog.messages]
+    each = [f"{o} failed with {k}" for o in ("first", "second") for k in ("KeyError", "ValueError")]
+    assert sorted(told) == sorted(each * 2)
+
+
+def test_an_event_names_the_kek(watched: Kms, recorder: Recorder) -> None:
+    kek = watched.describe_kek()
+    names = (kek.kek_id, kek.kek_version)
+    watched.create_dek("a")
+    watched.get_dek("a")
+    watched.get_dek("b", create=True)
+    told = {(e.operation, e.kek_id, e.kek_version) for e in recorder.events}
+    with_kek = {"describe_kek", "wrap_dek", "unwrap_dek", "create_dek", "get_dek"}
+    assert {operation for operation, *said in told if tuple(said) == names} == with_kek
+    assert {o for o, *said in told if said == [None, None]} == {"load_record", "create_record"}
+
+
+def test_a_failed_call_names_no_kek(watched: Kms, storage: Any, recorder: Recorder) -> None:
+    watched.create_dek("a")
+    stored = storage.load_record("a")
+    altered = stored.data[:-6] + b"AAAA" + stored.data[-2:]
+    storage.replace_record("a", altered, stored.revision)
+    recorder.events.clear()
+    with pytest.raises(kms_core.KmsError):
+        watched.get_dek("a")
+    assert {e.kek_id for e in recorder.events} == {None}
+
+
+def test_a_rewrap_tells_the_kek_that_wraps_from_now_on(
+    key_file: Any, storage: Any, recorder: Recorder, open_with: Callable[..., Kms]
+) -> None:
+    rotate_key_file(key_file)
+    kek = LocalKek(LocalKek.Config(key_file=key_file))
+    open_with(kek, storage).create_dek("a")
+    kek.rotate_kek()
+    kms = open_with(kek, storage, [_hears("recorder", recorder)])
+    [*kms.rewrap_deks(dry_run=True)]
+    [*kms.rewrap_deks()]
+    kms.rewrap_dek("a")
+    versions = [e.kek_version for e in recorder.events if e.operation == "rewrap_dek"]
+    assert versions == ["2", "3", "3"]
+
+
+def test_hooks_have_a_parent_and_what_was_asked_for_has_none(
+    watched: Kms, recorder: Recorder
+) -> None:
+    watched.get_dek("a", create=True)
+    *hooks, asked = recorder.events
+    assert asked.parent is None
+    assert {e.parent for e in hooks} == {asked.call}
+    watched.describe_kek()
+    assert recorder.events[-1].parent is None
+
+
+def test_each_caller_is_told_and_no_other(watched: Kms, recorder: Recorder) -> None:
+    watched.create_dek("a")
+
+    def request(user: str) -> None:
+        kms_core.caller.set(user)
+        watched.get_dek("a")
+
+    threads = [Thread(target=request, args=(user,)) for user in ("alice", "bob")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    watched.get_dek("a")
+    callers = [e.caller for e in recorder.events if e.operation == "get_dek"]
+    assert Counter(callers) == Counter(["alice", "bob", None])
 
 
 def test_a_beginning_and_an_end(

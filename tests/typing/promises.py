@@ -18,6 +18,7 @@ def a_user() -> None:
         assert_type(kms.list_dek_ids("volume-"), Iterator[str])
         assert_type(kms.describe_kek(), KekInfo)
         assert_type(kms.describe_storage(), StorageInfo)
+    assert_type(kms_core.caller.get(), str | None)
 
 
 def a_careful_user(error: kms_core.OperationError) -> None:

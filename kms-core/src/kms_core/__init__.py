@@ -14,6 +14,7 @@ from kms_core._values import (
     Outcome,
     StorageInfo,
     UriOrMapping,
+    caller,
 )
 from kms_core.errors import (
     AccessDeniedError,
@@ -83,6 +84,7 @@ __all__ = [
     "UnavailableError",
     "UnwrapError",
     "UriOrMapping",
+    "caller",
     "open_kek",
     "open_kms",
 ]

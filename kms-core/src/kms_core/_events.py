@@ -7,13 +7,14 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Literal, TypeAlias, TypeVar
 
 from kms_core._causes import ForeignError
 from kms_core._interrupts import find_interrupt
-from kms_core._values import CallStart, Event
+from kms_core._values import CallStart, Event, KekInfo, WrappedDek, caller
 from kms_core.errors import (
     AccessDeniedError,
     ConflictError,
@@ -24,6 +25,8 @@ from kms_core.errors import (
 
 _log = logging.getLogger("kms_core")
 _calls = itertools.count(1)
+_parent: ContextVar[int | None] = ContextVar("_parent", default=None)
+"""The call of the façade that is under way."""
 
 ToldT = TypeVar("ToldT", CallStart, Event)
 
@@ -36,11 +39,13 @@ class Observer:
         name: ``observer://NAME``, or what a callable calls itself.
         end: gets each call that has ended.
         start: gets each call that begins, if that is wanted.
+        reported: the kinds of its own failures that were logged.
     """
 
     name: str
     end: Callable[[Event], object]
     start: Callable[[CallStart], object] | None = None
+    reported: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
 
 Observers: TypeAlias = Sequence[Observer]
@@ -59,17 +64,46 @@ class Observed:
     """What only the block knows of its call."""
 
     made: bool | None = None
+    kek_id: str | None = None
+    kek_version: str | None = None
+
+    def note_kek(self, names: WrappedDek | KekInfo | None) -> None:
+        """Note which KEK it was, if that is known."""
+        if names is not None:
+            self.kek_id, self.kek_version = names.kek_id, names.kek_version
 
 
 @contextmanager
-def observe(
+def observe_hook(
     observers: Observers, operation: str, backend: str, dek_id: str | None
 ) -> Iterator[Observed]:
     """A block of whose beginning and end each observer is told.
 
     Those who are told of the beginning first are told of the end last, as blocks nest.
     """
+    start = CallStart(next(_calls), operation, backend, dek_id, _parent.get())
+    with _told(observers, start) as observed:
+        yield observed
+
+
+@contextmanager
+def observe(
+    observers: Observers, operation: str, backend: str, dek_id: str | None
+) -> Iterator[Observed]:
+    """The same around a call of the façade, whose hooks are told as parts of it."""
     start = CallStart(next(_calls), operation, backend, dek_id)
+    with _told(observers, start) as observed:
+        token: Token[int | None] | None = None
+        try:
+            token = _parent.set(start.call)
+            yield observed
+        finally:
+            if token is not None:
+                _parent.reset(token)
+
+
+@contextmanager
+def _told(observers: Observers, start: CallStart) -> Iterator[Observed]:
     for observer in observers:
         if observer.start is not None:
             _tell(observer, observer.start, start)
@@ -80,13 +114,26 @@ def observe(
     try:
         yield observed
     except BaseException as error:
-        outcome = "declined" if _is_answer(operation, error) else "failed"
+        outcome = "declined" if _is_answer(start.operation, error) else "failed"
         failure = type(error).__name__
         raise
     finally:
         seconds = perf_counter() - started
-        made = observed.made if outcome == "done" else None
-        event = Event(start.call, operation, backend, dek_id, outcome, seconds, failure, made)
+        known = observed if outcome == "done" else Observed()
+        event = Event(
+            call=start.call,
+            operation=start.operation,
+            backend=start.backend,
+            dek_id=start.dek_id,
+            outcome=outcome,
+            seconds=seconds,
+            error=failure,
+            made=known.made,
+            kek_id=known.kek_id,
+            kek_version=known.kek_version,
+            caller=caller.get(),
+            parent=start.parent,
+        )
         for observer in reversed(observers):
             _tell(observer, observer.end, event)
 
@@ -108,5 +155,15 @@ def _tell(observer: Observer, hear: Callable[[ToldT], object], told: ToldT) -> N
             raise
         # It cannot refuse, so its failure is not the caller's. Its message could show anything.
         cause = error.__cause__
-        name = cause if isinstance(cause, ForeignError) else type(error).__name__
-        _log.warning("%s failed with %s", observer.name, name)
+        _report(observer, str(cause) if isinstance(cause, ForeignError) else type(error).__name__)
+
+
+def _report(observer: Observer, failure: str) -> None:
+    """Log that an observer failed: once for each kind of failure, for it may fail at every call."""
+    first = object()
+    if observer.reported.setdefault(failure, first) is first:  # atomic
+        _log.warning(
+            "%s failed with %s, and misses calls; further failures of this kind are not logged",
+            observer.name,
+            failure,
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from kms_core._events import Observers, observe
 from kms_core._facade import Facade
 from kms_core._tracebacks import IteratorWithoutLocals, without_locals
-from kms_core._values import Bulk, DekInfo, Outcome
+from kms_core._values import Bulk, DekInfo, Outcome, WrappedDek
 from kms_core.errors import ConfigError
 
 if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
@@ -98,8 +98,10 @@ class Lifecycle(Facade):
             ConfigError: the KEK derives its DEKs, or cannot do it inside the KMS.
             OperationError: the KMS or the store refused or failed.
         """
-        with observe(self._observers, "rewrap_dek", self._described.backend, dek_id):
-            return self._upkeep().rewrap(dek_id, self._plan(verify=verify))[0]
+        with observe(self._observers, "rewrap_dek", self._described.backend, dek_id) as call:
+            changed, _, wrapped = self._upkeep().rewrap(dek_id, self._plan(verify=verify))
+            call.note_kek(wrapped)
+            return changed
 
     @without_locals
     def describe_deks(
@@ -124,8 +126,8 @@ class Lifecycle(Facade):
             OperationError: the store refused or failed to list.
         """
 
-        def describe(upkeep: Upkeep, dek_id: str) -> tuple[bool, DekInfo]:
-            return True, upkeep.describe(dek_id, deep=deep)
+        def describe(upkeep: Upkeep, dek_id: str) -> tuple[bool, DekInfo, None]:
+            return True, upkeep.describe(dek_id, deep=deep), None
 
         return self._run("describe_dek", describe, self._ids(prefix, dek_ids), bulk)
 
@@ -162,7 +164,7 @@ class Lifecycle(Facade):
         before = None if older_than is None else datetime.now(UTC) - older_than
         plan = self._plan(only_kek_version, before, dry_run=dry_run, verify=verify)
 
-        def rewrap(upkeep: Upkeep, dek_id: str) -> tuple[bool, DekInfo]:
+        def rewrap(upkeep: Upkeep, dek_id: str) -> tuple[bool, DekInfo, WrappedDek]:
             return upkeep.rewrap(dek_id, plan)
 
         return self._run("rewrap_dek", rewrap, self._ids(prefix, dek_ids), bulk)
@@ -209,15 +211,17 @@ class Lifecycle(Facade):
     def _run(
         self,
         operation: str,
-        call: Callable[[Upkeep, str], tuple[bool, DekInfo]],
+        call: Callable[[Upkeep, str], tuple[bool, DekInfo, WrappedDek | None]],
         dek_ids: Iterable[str],
         bulk: Bulk,
     ) -> Iterator[Outcome]:
         upkeep = self._upkeep()
 
         def observed(dek_id: str) -> tuple[bool, DekInfo]:
-            with observe(self._observers, operation, self._described.backend, dek_id):
-                return call(upkeep, dek_id)
+            with observe(self._observers, operation, self._described.backend, dek_id) as told:
+                changed, dek, wrapped = call(upkeep, dek_id)
+                told.note_kek(wrapped)
+                return changed, dek
 
         return IteratorWithoutLocals(run_bulk(dek_ids, observed, bulk))
 

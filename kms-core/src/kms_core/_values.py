@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -37,6 +38,11 @@ MAX_RECORD_SIZE = 65536
 Context: TypeAlias = Mapping[str, str]
 """What a wrapped DEK is bound to. It always carries the dek_id."""
 
+caller: ContextVar[str | None] = ContextVar("kms_core.caller", default=None)
+"""On whose behalf this program calls now, such as a user's id; each event of the call tells it.
+
+A context variable (PEP 567): what one request or thread sets, no other sees.
+"""
 
 UriOrMapping: TypeAlias = str | Mapping[str, object]
 """How a program names a backend: its URI, or a mapping with the key ``backend`` beside the
@@ -188,12 +194,15 @@ class CallStart:
         operation: the façade's method, such as ``get_dek`` or ``wrap``, or the hook's name.
         backend: ``kms://NAME`` or ``storage://NAME``.
         dek_id: the DEK concerned, if any.
+        parent: of a hook, the call of the façade that called it; None if the user asked for this
+            very call.
     """
 
     call: int
     operation: str
     backend: str
     dek_id: str | None
+    parent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +221,11 @@ class Event:
         error: the class name of what it raised, if it raised.
         made: whether this very call made the DEK; None unless it is a ``get_dek`` or
             ``create_dek`` that is done.
+        kek_id: the KEK that was used, or wraps the DEK now; None where core does not know it, and
+            unless the call is done.
+        kek_version: the version of that KEK; empty where the KMS keeps that to itself.
+        caller: what :data:`kms_core.caller` says.
+        parent: as in its CallStart.
     """
 
     call: int
@@ -222,6 +236,10 @@ class Event:
     seconds: float
     error: str | None = None
     made: bool | None = None
+    kek_id: str | None = None
+    kek_version: str | None = None
+    caller: str | None = None
+    parent: int | None = None
 
 
 def check_dek_id(dek_id: str) -> bytes:

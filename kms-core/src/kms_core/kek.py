@@ -48,11 +48,12 @@ class Kek(Facade):
             ContextError: the context is not one.
             OperationError: the KMS refused or failed; see ``retryable``.
         """
-        with observe(self._observers, "wrap", self._kek.backend, None):
+        with observe(self._observers, "wrap", self._kek.backend, None) as call:
             bound = blob_context(context)
             if not 1 <= len(data) <= MAX_DATA_SIZE:
                 raise DekSizeError(f"1 to {MAX_DATA_SIZE} bytes can be wrapped, not {len(data)}")
             wrapped = self._kek.wrap(bytes(data), bound)
+            call.note_kek(wrapped)
             blob = encode_blob(self._kek.provider, wrapped)
             self._kek.prove_wrapped(wrapped, bound, bytes(data))
             return blob
@@ -73,9 +74,10 @@ class Kek(Facade):
             ContextError: the context is not one.
             OperationError: the KMS refused or failed; see ``retryable``.
         """
-        with observe(self._observers, "unwrap", self._kek.backend, None):
+        with observe(self._observers, "unwrap", self._kek.backend, None) as call:
             bound = blob_context(context)
             provider, wrapped = decode_blob(blob)
+            call.note_kek(wrapped)
             return self._keks.unwrap(provider, wrapped, bound)
 
     @without_locals

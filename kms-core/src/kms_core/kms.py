@@ -45,10 +45,12 @@ class Kms(Moves):
             check_dek_size(size)
         deks = self._deks
         if not self._observers:
-            return deks.get_dek(dek_id, size, create=create)[0]
+            return deks.get_dek(dek_id, size, create=create).dek
         with observe(self._observers, "get_dek", deks.kek.backend, dek_id) as call:
-            dek, call.made = deks.get_dek(dek_id, size, create=create)
-            return dek
+            got = deks.get_dek(dek_id, size, create=create)
+            call.made = got.made
+            call.note_kek(got.wrapped_by)
+            return got.dek
 
     @without_locals
     def create_dek(self, dek_id: str, *, size: int = DEFAULT_DEK_SIZE) -> bytes:
@@ -67,8 +69,10 @@ class Kms(Moves):
         """
         check_dek_size(size)
         with observe(self._observers, "create_dek", self._deks.kek.backend, dek_id) as call:
-            dek, call.made = self._deks.create_dek(dek_id, size), True
-            return dek
+            got = self._deks.create_dek(dek_id, size)
+            call.made = True
+            call.note_kek(got.wrapped_by)
+            return got.dek
 
     @without_locals
     def list_dek_ids(self, prefix: str = "") -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NoReturn
 
+from kms_core._deks.got import Got
 from kms_core._plugins.clients import DeriverClient
 from kms_core._values import DEFAULT_DEK_SIZE, check_dek_id
 from kms_core.errors import BackendContractError, ConfigError
@@ -17,7 +18,7 @@ class DerivedDeks:
         self.kek = kek
         self.storage = None
 
-    def get_dek(self, dek_id: str, size: int | None, *, create: bool) -> tuple[bytes, bool]:  # noqa: ARG002 -- a derived DEK is neither created nor missing
+    def get_dek(self, dek_id: str, size: int | None, *, create: bool) -> Got:  # noqa: ARG002 -- a derived DEK is neither created nor missing
         """Derive the DEK."""
         check_dek_id(dek_id)
         size = size or DEFAULT_DEK_SIZE
@@ -27,7 +28,7 @@ class DerivedDeks:
                 f"{self.kek.backend} of {self.kek.distribution} returned a DEK of {len(dek)} bytes "
                 f"instead of {size}; report it to the plugin's author"
             )
-        return dek, False
+        return Got(dek, made=False, wrapped_by=None)
 
     def create_dek(self, dek_id: str, size: int) -> NoReturn:  # noqa: ARG002 -- there is none to create
         """Refuse: every dek_id has a DEK."""

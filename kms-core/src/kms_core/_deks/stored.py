@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from functools import partial
 
+from kms_core._deks.got import Got
 from kms_core._deks.records import Records, now
 from kms_core._deks.single_flight import SingleFlight
 from kms_core._plugins.clients import Keyset, StorageClient
@@ -38,16 +39,16 @@ class StoredDeks:
         self.kek = keks.first
         self.storage = storage
         self._may_create = may_create
-        self._flights: SingleFlight[tuple[bytes, bool]] = SingleFlight()
+        self._flights: SingleFlight[Got] = SingleFlight()
 
-    def get_dek(self, dek_id: str, size: int | None, *, create: bool) -> tuple[bytes, bool]:
-        """Return the stored DEK, and whether this call made it, if ``create`` lets it."""
+    def get_dek(self, dek_id: str, size: int | None, *, create: bool) -> Got:
+        """Return the stored DEK; make it if there is none and ``create`` lets it."""
         check_dek_id(dek_id)
         call = self._get_or_create if create else self._get
-        (dek, made), led = self._flights.run((dek_id, size, create), partial(call, dek_id, size))
-        return dek, made and led
+        got, led = self._flights.run((dek_id, size, create), partial(call, dek_id, size))
+        return got if led else got.by_another_call()
 
-    def create_dek(self, dek_id: str, size: int) -> bytes:
+    def create_dek(self, dek_id: str, size: int) -> Got:
         """Store a new DEK, of an id that has none."""
         check_dek_id(dek_id)
         if not self._may_create:
@@ -63,7 +64,7 @@ class StoredDeks:
             # An SDK that lost the answer and tried again meets our own record.
             if self._load_after_lost_reply(dek_id, failure) != data:
                 raise self.records.locate(DekExistsError(), "create_record", dek_id) from failure
-        return dek
+        return self._made(dek_id, dek, data)
 
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         """Yield the ids of the stored DEKs that start with ``prefix``."""
@@ -78,10 +79,10 @@ class StoredDeks:
         self.records.keks.check_health()
         self.storage.check_health()
 
-    def _get(self, dek_id: str, size: int | None) -> tuple[bytes, bool]:
-        return self._open(dek_id, self.storage.load_record(dek_id).data, size), False
+    def _get(self, dek_id: str, size: int | None) -> Got:
+        return self._open(dek_id, self.storage.load_record(dek_id).data, size)
 
-    def _get_or_create(self, dek_id: str, size: int | None) -> tuple[bytes, bool]:
+    def _get_or_create(self, dek_id: str, size: int | None) -> Got:
         for attempt in range(1, _ATTEMPTS + 1):
             hidden = False
             try:
@@ -93,16 +94,16 @@ class StoredDeks:
                     raise
                 hidden = True
             else:  # a KEK may hide what is missing as well, but then the record is there
-                return self._open(dek_id, stored, size), False
+                return self._open(dek_id, stored, size)
             dek, data = self._make(dek_id, size or DEFAULT_DEK_SIZE)
             try:
                 self.storage.create_record(dek_id, data)
                 if not hidden:
-                    return dek, True
+                    return self._made(dek_id, dek, data)
                 # Stored, but perhaps readable by nobody: the next attempt has to read it.
             except UnavailableError as failure:
                 stored = self._load_after_lost_reply(dek_id, failure)
-                return self._open(dek_id, stored, size), stored == data
+                return self._open(dek_id, stored, size, made=stored == data)
             except (DekExistsError, ConflictError):
                 continue  # what is stored now is the truth: read it
         raise ConflictError(
@@ -125,8 +126,12 @@ class StoredDeks:
         except (DekNotFoundError, AccessDeniedError):
             raise failure from failure.__cause__
 
-    def _open(self, dek_id: str, data: bytes, size: int | None) -> bytes:
-        return self.records.open(self.records.read(dek_id, data), size)
+    def _open(self, dek_id: str, data: bytes, size: int | None, *, made: bool = False) -> Got:
+        record = self.records.read(dek_id, data)
+        return Got(self.records.open(record, size), made, record.wrapped)
+
+    def _made(self, dek_id: str, dek: bytes, data: bytes) -> Got:
+        return Got(dek, made=True, wrapped_by=self.records.read(dek_id, data).wrapped)
 
     def _make(self, dek_id: str, size: int) -> tuple[bytes, bytes]:
         dek = secrets.token_bytes(size)

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from kms_core._deks.record import Record
 from kms_core._deks.records import Records, parse_time
-from kms_core._values import DekInfo, KekInfo, StoredRecord, check_dek_id
+from kms_core._values import DekInfo, KekInfo, StoredRecord, WrappedDek, check_dek_id
 from kms_core.errors import (
     AccessDeniedError,
     ConflictError,
@@ -83,27 +83,30 @@ class Upkeep:
         """How many earlier states of records the store keeps; None if it does not tell."""
         return self._storage.count_old_records(prefix)
 
-    def rewrap(self, dek_id: str, how: Rewrap) -> tuple[bool, DekInfo]:
+    def rewrap(self, dek_id: str, how: Rewrap) -> tuple[bool, DekInfo, WrappedDek]:
         """Wrap the DEK again if the newest version did not.
 
         What is stored is replaced at once, by what has been proven, and only as it was read. So
         the DEK can be read at every moment, and whoever is interrupted may begin again.
 
         Returns:
-            Whether the record was replaced, or would be; and what it said before.
+            Whether the record was replaced, or would be; what it said before; and what names the
+            KEK that wraps now.
         """
         for _ in range(_ATTEMPTS):
             stored, record = self._load(dek_id)
             info = self._info(stored, record)
             if not self._is_due(record, info, how):
-                return False, info
+                return False, info, record.wrapped
             if how.dry_run and how.verify == "unwrap":
-                return True, info
+                return True, info, record.wrapped
             data = self._wrap_again(record, how)
             if data == stored.data:  # only the KMS knew that its newest version had wrapped it
-                return False, info
-            if how.dry_run or self._replace(dek_id, data, stored.revision):
-                return True, info
+                return False, info, record.wrapped
+            if how.dry_run:
+                return True, info, record.wrapped
+            if self._replace(dek_id, data, stored.revision):
+                return True, info, self._records.read(dek_id, data).wrapped
         raise ConflictError(f"others changed DEK {dek_id!r} {_ATTEMPTS} times in a row; try again")
 
     def _load(self, dek_id: str) -> tuple[StoredRecord, Record]:

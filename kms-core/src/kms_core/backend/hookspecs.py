@@ -589,7 +589,8 @@ class ObserverSpec(BackendSpec):
             start: what is called. It holds no key bytes.
 
         Guarantees:
-            What this raises changes nothing about the call: core logs the error's class name.
+            What this raises changes nothing about the call. Core logs the error's class name,
+            once for each class.
         """
         raise NotImplementedError
 
@@ -602,5 +603,6 @@ class ObserverSpec(BackendSpec):
             event: what was called, how it ended and how long it took. It holds no key bytes.
 
         Guarantees:
-            What this raises changes nothing about the call: core logs the error's class name.
+            What this raises changes nothing about the call. Core logs the error's class name,
+            once for each class.
         """

@@ -11,9 +11,10 @@ from typing import Generic, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar, 
 
 import pluggy
 
-from kms_core._events import Observers, observe
+from kms_core._events import Observers, observe_hook
 from kms_core._plugins.clients.leaving import find_failure
 from kms_core._plugins.clients.workers import Workers
+from kms_core._values import KekInfo, WrappedDek
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import AuthenticationError, BackendContractError, ClosedError, KmsError
 
@@ -180,8 +181,12 @@ class Client(Generic[SpecT]):
     ) -> T:
         if not self._observers:  # as in most programs, and this is on the path of every DEK
             return self._answer(operation, hook, kind, dek_id, *args, **kwargs)
-        with observe(self._observers, operation, self.backend, dek_id):
-            return self._answer(operation, hook, kind, dek_id, *args, **kwargs)
+        with observe_hook(self._observers, operation, self.backend, dek_id) as call:
+            answer = self._answer(operation, hook, kind, dek_id, *args, **kwargs)
+            for names in (kwargs.get("wrapped"), answer):
+                if isinstance(names, (WrappedDek, KekInfo)):
+                    call.note_kek(names)
+            return answer
 
     def _answer(
         self,
