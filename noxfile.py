@@ -25,10 +25,9 @@ ELSEWHERE = ("tests/packaging", "tests/typing", *PROVIDERS)
 WITHOUT_PROOF = "--ignore=tests/conformance/test_kit_catches.py"
 ON_WHEELS = ("tests/core", "tests/cli", "tests/cluster", "tests/conformance")
 # Neighbours share fixtures, such as servers, so each process begins with a run of them; who is done
-# takes over from the others.
-SHARED_OUT = ("-n", "auto", "--dist=worksteal")
-# Tests of providers also wait, for calls that hang: processes beyond the cores use that time.
-MORE_THAN_CORES = ("-n", str(max(4, os.cpu_count() or 1)))
+# takes over from the others. Tests also wait, for programs and for calls that hang: processes
+# beyond the cores use that time.
+SHARED_OUT = ("-n", str(max(4, os.cpu_count() or 1)), "--dist=worksteal")
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
@@ -112,7 +111,7 @@ def providers(session: nox.Session) -> None:
     _install(
         session, "test", "servers", "spans", "reports", *(() if shutil.which("npm") else ("node",))
     )
-    session.run("pytest", *SHARED_OUT, *MORE_THAN_CORES, *session.posargs, *PROVIDERS)
+    session.run("pytest", *SHARED_OUT, *session.posargs, *PROVIDERS)
 
 
 @nox.session

@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import signal
 import socket
@@ -28,6 +29,11 @@ def pytest_configure() -> None:
     """What a shell or a CI starts in the background ignores Ctrl-C, and so would its children."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the many collections of garbage need not look at it."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

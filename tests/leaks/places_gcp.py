@@ -88,7 +88,7 @@ def instance(plants: Plants, patch: pytest.MonkeyPatch, internet: Internet) -> d
 
 def _account(plants: Plants, internet: Internet) -> dict[str, str]:
     _issue(plants, internet)
-    key = rsa.generate_private_key(65537, 2048)
+    key = rsa.generate_private_key(65537, 1024)  # each client checks it, slowly
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     plants.known("private key", pem)
     return {

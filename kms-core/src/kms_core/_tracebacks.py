@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import gc
-import inspect
+import opcode
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-_MAY_SUSPEND = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_YIELD = opcode.opmap["YIELD_VALUE"]
 
 
 def error_chain(
@@ -60,7 +60,7 @@ def _is_suspended(frame: FrameType) -> bool:
     That happens where a plugin raises one error object twice, and a caller's coroutine has met it
     before. From Python 3.13 such a frame refuses to be cleared (cpython#79932).
     """
-    if not frame.f_code.co_flags & _MAY_SUSPEND:
+    if frame.f_code.co_code[frame.f_lasti] != _YIELD:  # or all objects would be looked through
         return False
     kinds = (GeneratorType, CoroutineType, AsyncGeneratorType)
     return any(type(owner) in kinds for owner in gc.get_referrers(frame))
