@@ -67,6 +67,7 @@ def test_what_is_installed(kms: Kms) -> None:
         "storage://file",
         "storage://memory",
         "storage://no-store",
+        "observer://audit",
         "observer://log",
     }
 

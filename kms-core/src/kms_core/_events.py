@@ -17,6 +17,7 @@ from kms_core._interrupts import find_interrupt
 from kms_core._values import CallStart, Event, KekInfo, WrappedDek, caller
 from kms_core.errors import (
     AccessDeniedError,
+    BackendContractError,
     ConflictError,
     DekExistsError,
     DekNotFoundError,
@@ -153,17 +154,23 @@ def _tell(observer: Observer, hear: Callable[[ToldT], object], told: ToldT) -> N
     except Exception as error:
         if find_interrupt(error, handled) is error:
             raise
-        # It cannot refuse, so its failure is not the caller's. Its message could show anything.
-        cause = error.__cause__
-        _report(observer, str(cause) if isinstance(cause, ForeignError) else type(error).__name__)
+        # It cannot refuse, so its failure is not the caller's.
+        _report(observer, error)
 
 
-def _report(observer: Observer, failure: str) -> None:
-    """Log that an observer failed: once for each kind of failure, for it may fail at every call."""
+def _report(observer: Observer, error: Exception) -> None:
+    """Log that an observer failed: once for each class, for it may fail at every call.
+
+    Only messages of our own errors are written to hold no secret, so others show their class.
+    """
+    cause = error.__cause__
+    is_ours = isinstance(error, KmsError) and not isinstance(error, BackendContractError)
+    is_foreign = isinstance(cause, ForeignError) and not is_ours
+    kind = str(cause) if is_foreign else type(error).__name__
     first = object()
-    if observer.reported.setdefault(failure, first) is first:  # atomic
+    if observer.reported.setdefault(kind, first) is first:  # atomic
         _log.warning(
             "%s failed with %s, and misses calls; further failures of this kind are not logged",
             observer.name,
-            failure,
+            f"{kind} ({error})" if is_ours else kind,
         )

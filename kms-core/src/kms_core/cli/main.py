@@ -17,6 +17,7 @@ _PLACES = {
     "wrap": "wrap:wrap",
     "unwrap": "wrap:unwrap",
     "auth-key": "auth_key:auth_key",
+    "audit": "audit:audit",
     "backends": "backends:backends",
     "config": "config:config",
     "plugin": "plugin:plugin",

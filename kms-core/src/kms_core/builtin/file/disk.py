@@ -47,13 +47,17 @@ _ERRORS: dict[int | None, tuple[type[OperationError], str]] = {
 
 
 @contextmanager
-def translate_os_errors() -> Iterator[None]:
-    """Turn an error of the operating system into one of ours that says what to do."""
+def translate_os_errors(name: object = "the folder") -> Iterator[None]:
+    """Turn an error of the operating system into one of ours that says what to do.
+
+    Args:
+        name: what is named where the error names no file.
+    """
     try:
         yield
     except OSError as error:
         kind, cure = _ERRORS.get(error.errno, (UnavailableError, "check the file system"))
-        raise kind(f"{error.filename or 'the folder'}: {error.strerror}; {cure}") from error
+        raise kind(f"{error.filename or name}: {error.strerror}; {cure}") from error
 
 
 def make_folder(path: Path) -> None:
@@ -70,7 +74,7 @@ def sync_folder(path: Path) -> None:
     Linux tells a failure once, and from then on that all is well: fsync(2). So after one, nothing
     in the folder is believed to be durable until this process has been started again.
     """
-    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
+    with open_file(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
         if path in _FAILED:
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
         try:
@@ -94,7 +98,7 @@ def write_temporary(folder: Path, data: bytes, like: Path | None = None) -> Path
     It has mode 0600, or the owner, mode and access control list of the file that it is like.
     """
     path = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
-    with _opened(path, _NEW_FILE) as descriptor:
+    with open_file(path, _NEW_FILE) as descriptor:
         try:
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(data)
@@ -151,7 +155,7 @@ def read_published(path: Path, limit: int, durable: set[tuple[str, int, int]]) -
     and then notes that in ``durable``, since the other name may as well be a backup's, and stay.
     """
     with (
-        _opened(path, os.O_RDONLY | os.O_NONBLOCK) as descriptor,
+        open_file(path, os.O_RDONLY | os.O_NONBLOCK) as descriptor,
         open(descriptor, "rb", closefd=False) as file,
     ):
         status = os.fstat(descriptor)
@@ -168,13 +172,13 @@ def lock_file(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
 
     Yields the descriptor of the file that is locked, which may have lost its name meanwhile.
     """
-    with _opened(path, flags) as descriptor:
+    with open_file(path, flags) as descriptor:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
 
 
 @contextmanager
-def _opened(path: Path, flags: int) -> Iterator[int]:
+def open_file(path: Path, flags: int) -> Iterator[int]:
     """Open a file of mode 0600, or a folder, without following a link; yield its descriptor.
 
     It is closed however the block ends. The list takes it in one step: a signal handler (of a
