@@ -102,6 +102,8 @@ OF_VAULT: list[tuple[int, str, str, type[KmsError], bool]] = [
     (403, "Forbidden", "ForbiddenByRbac", AccessDeniedError, False),
     (403, "Forbidden", "ForbiddenByPolicy", AccessDeniedError, False),
     (403, "Forbidden", "ForbiddenByFirewall", AccessDeniedError, False),
+    (403, "Forbidden", "KeyOperationForbidden", AccessDeniedError, False),
+    (403, "Forbidden", "HsmNotActivated", AccessDeniedError, False),
     (403, "Forbidden", "KeyDisabled", KekDisabledError, False),
     (403, "Forbidden", "KeyExpired", KekDisabledError, False),
     (403, "KeyNotYetValid", "", KekDisabledError, False),
@@ -176,6 +178,22 @@ def test_codes_of_key_vault(
     if kind is not UnwrapError:
         called = f"{wrapped.kek_id}/{wrapped.kek_version}"
         assert f"keys/unwrapKey on {called}: {inner or code}: " in str(error)
+
+
+CURES = [
+    ("ForbiddenByPolicy", "add one for these credentials"),
+    ("ForbiddenByFirewall", "the resource's firewall refuses"),
+    ("KeyOperationForbidden", "the key does not permit this operation"),
+    ("HsmNotActivated", "download its security domain"),
+]
+
+
+@pytest.mark.parametrize(("inner", "cure"), CURES)
+def test_what_403_means(vault_proxy: Proxy, kek: AzureKek, inner: str, cure: str) -> None:
+    """A role is the cure of none of these."""
+    vault_proxy.spoil("POST wrapkey", vault_error(403, "Forbidden", inner))
+    error = fails(AccessDeniedError, lambda: kek.wrap_dek(bytes(32), CONTEXT), retryable=False)
+    assert cure in str(error)
 
 
 @pytest.mark.parametrize("case", OF_BLOBS)

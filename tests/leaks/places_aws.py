@@ -163,6 +163,12 @@ def _issue_session(plants: Plants, action: str) -> Answer:
 BEFORE_ANY_CALL = {talkative_process, failing_process}
 """Where already finding the credentials fails, and nobody is asked."""
 
+WITHOUT_ISSUER = {
+    *(parameters, files, own_variables, variables, profile, process),
+    *BEFORE_ANY_CALL,
+}
+"""Where no service gives credentials."""
+
 PLACES = (
     *(parameters, files, own_variables, variables, profile, role, web_identity),
     *(process, talkative_process, failing_process, container, instance),

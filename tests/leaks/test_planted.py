@@ -6,10 +6,8 @@ Whatever others may read of it shows none of them.
 from __future__ import annotations
 
 import logging
-import secrets
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import pytest
@@ -23,7 +21,7 @@ from tests.fakes.gcp.accounts import Accounts
 from tests.fakes.gcp.kms_server import KmsServer, Refusal, start_kms_server
 from tests.leaks import internet as hosts
 from tests.leaks import places_aws, places_azure, places_gcp
-from tests.leaks.internet import Answer, Fail, Internet, start_internet
+from tests.leaks.internet import Answer, Fail, Internet
 from tests.leaks.planted import Plants
 from tests.leaks.reports import reports_of
 
@@ -64,26 +62,6 @@ CODES = {
 PATIENT = {"connectTimeout": 60, "readTimeout": 60, "maxAttempts": 1}
 """For calls that fail by themselves, however busy this machine is."""
 HANGING = {"connectTimeout": 1, "readTimeout": 0.5, "maxAttempts": 1, "deadline": 5}
-
-
-@pytest.fixture
-def plants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plants:
-    plants = Plants(tmp_path)
-    monkeypatch.setattr(secrets, "token_bytes", plants.random_bytes)
-    return plants
-
-
-@pytest.fixture
-def internet(tmp_path: Path, plants: Plants, monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
-    """Behind a proxy that has a password."""
-    with start_internet(tmp_path) as internet:
-        user = f"http://me:{plants.text('password of the proxy')}@"
-        for name in ("HTTPS_PROXY", "HTTP_PROXY"):
-            monkeypatch.setenv(name, internet.url.replace("http://", user))
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-        for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
-            monkeypatch.setenv(name, str(tmp_path / "ca.pem"))
-        yield internet
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,12 @@ import boto3.session
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
+from botocore.exceptions import CredentialRetrievalError
 from botocore.loaders import create_loader
 
 from kms_aws.config import AwsConfig
 from kms_aws.errors import CALL, CREDENTIALS, no_credentials
+from kms_aws.metadata import Metadata
 from kms_aws.parsing import StrictParsers
 from kms_core import AccessDeniedError, ConfigError
 from kms_core.backend import PerProcess, mute_logging, translate_errors
@@ -37,6 +39,7 @@ _PROFILES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")  # in the SDK's order
 class _Opened(NamedTuple):
     client: Any
     credentials: Credentials | None
+    metadata: Metadata
 
 
 class AwsClient(Generic[ClientT]):
@@ -52,7 +55,8 @@ class AwsClient(Generic[ClientT]):
 
     def __init__(self, service: str, config: AwsConfig) -> None:
         self._finding = _finding(config)
-        self._opened = PerProcess(partial(_open, service, config), _close)
+        self._open = partial(PerProcess, partial(_open, service, config), _close)
+        self._opened: PerProcess[_Opened] = self._open()
 
     @property
     def partition(self) -> str:
@@ -65,12 +69,17 @@ class AwsClient(Generic[ClientT]):
         Raises:
             KmsError: there are no credentials, or they cannot be renewed.
         """
-        client, credentials = self._opened.get()
+        client, credentials, metadata = self._opened.get()
+        if credentials is None and metadata.failed:
+            self.close()
+            self._opened = self._open()  # finds what is there now
+            client, credentials, metadata = self._opened.get()
         if credentials is None:
+            metadata.check()
             raise no_credentials()
         if isinstance(credentials, RefreshableCredentials):
             with muted(), translate_errors(CREDENTIALS, *self._finding):
-                credentials.get_frozen_credentials()
+                _renew(credentials, metadata)
         opened: ClientT = client
         return opened
 
@@ -96,6 +105,7 @@ def _finding(config: AwsConfig) -> tuple[str, str]:
 def _open(service: str, config: AwsConfig) -> _Opened:
     with muted(), translate_errors(CREDENTIALS, *_finding(config)):
         session = _session(config)
+        metadata = Metadata(session)
         credentials = session.get_credentials()
     where = config.endpoint or config.region
     with muted(), translate_errors(CALL, f"opening a client of {service}", where):
@@ -112,7 +122,15 @@ def _open(service: str, config: AwsConfig) -> _Opened:
     if service == "s3":
         _stay_in_region(client)
         client.meta.events.register("before-call.s3.GetObject", _ask_for_checksum)
-    return _Opened(client, credentials)
+    return _Opened(client, credentials, metadata)
+
+
+def _renew(credentials: RefreshableCredentials, metadata: Metadata) -> None:
+    try:
+        credentials.get_frozen_credentials()
+    except CredentialRetrievalError:
+        metadata.check()
+        raise
 
 
 def _close(opened: _Opened) -> None:

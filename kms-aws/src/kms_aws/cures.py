@@ -43,6 +43,10 @@ SOURCE = (
     "this source gave no credentials; find out why, such as by running the profile's "
     "credential_process by hand"
 )
+METADATA = (
+    "the service that gives this machine its credentials failed; try again later, or give "
+    "accessKeyID and accessKey, or profile"
+)
 ROLE = (
     "the role may not be assumed; allow sts:AssumeRole on it to who asks, and name who asks in the "
     "role's trust policy; or correct role_arn (or AWS_ROLE_ARN)"

@@ -145,6 +145,7 @@ _FAILURES: Mapping[Clue, Meaning] = {
     sdk.NoCredentialsError: Meaning(AuthenticationError, cures.NONE),
     sdk.PartialCredentialsError: Meaning(AuthenticationError, cures.PARTIAL),
     sdk.CredentialRetrievalError: Meaning(AuthenticationError, cures.SOURCE),
+    sdk.MetadataRetrievalError: Meaning(UnavailableError, cures.METADATA),
     sdk.TokenRetrievalError: Meaning(AuthenticationError, cures.SIGN_IN),
     sdk.SSOError: Meaning(AuthenticationError, cures.SIGN_IN),
     sdk.LoginError: Meaning(AuthenticationError, cures.SIGN_IN.replace("sso login", "login")),
@@ -185,6 +186,10 @@ _FAILURES: Mapping[Clue, Meaning] = {
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,80}")
 _REGION_CODE = re.compile(r"[a-z0-9-]{1,30}")
 _ROLE = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]+")
+_SOURCE_IS_AWAY = re.compile(
+    "Error retrieving metadata: Received (error when |non 200 response (429|5[0-9][0-9]) )"
+)
+"""What the SDK says of the issuer in a container; that is all that is left of its answer."""
 _REDIRECTED = 3
 _OF_CLOCKS = ("Signature expired", "Signature not yet current")
 """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html"""
@@ -263,14 +268,17 @@ VERSIONS = CALL.but({"NotImplemented": _UNTOLD, 501: _UNTOLD})
 
 def _find_clues_of_credentials(error: Exception) -> Iterator[Clue]:
     """The file that cannot be read; or the call that was refused, with its code."""
-    if isinstance(error, OSError):
+    if isinstance(error, _UNREADABLE):
         yield f"{error.strerror}: '{error.filename}'"
     clues = [*_find_clues(error)]
     call = getattr(error, "operation_name", None)
     role = _ROLE.search(str(error)) if isinstance(error, sdk.ClientError) else None
     where = f"{call} on {role[0]}" if role else call
     yield from (f"{where}: {clue}" for clue in clues[:1] if call)
-    yield from clues
+    yield clues[0]
+    if _SOURCE_IS_AWAY.match(str(getattr(error, "kwargs", {}).get("error_msg"))):
+        yield sdk.MetadataRetrievalError
+    yield from clues[1:]
 
 
 _UNREADABLE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)

@@ -6,12 +6,21 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import DecodeError, HttpResponseError
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    DecodeError,
+    HttpResponseError,
+    ServiceRequestError,
+)
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import (
     CertificateCredential,
@@ -24,7 +33,7 @@ from requests.adapters import HTTPAdapter
 
 from kms_azure.config import AzureConfig, AzureKekConfig, AzureStorageConfig
 from kms_azure.errors import CREDENTIALS, DEFAULT_CHAIN, MANAGED_IDENTITY, strange_reply
-from kms_core import ConfigError, UnavailableError
+from kms_core import ConfigError, KmsError, UnavailableError
 from kms_core.backend import ErrorTable, mute_logging, parse_json, translate_errors
 
 if TYPE_CHECKING:
@@ -50,8 +59,15 @@ _BAD_ENVIRONMENT = (
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # in the order of requests
 _FOUND = {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 _OF_OAUTH = {HTTPStatus.OK, HTTPStatus.BAD_REQUEST}  # answers of RFC 6749, section 5: an object
+_NOT_READY = {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}
+"""What the issuer on a machine answers for a moment, and the SDK takes for no issuer.
+
+https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
+"""
 _REDIRECTS = range(HTTPStatus.MULTIPLE_CHOICES, HTTPStatus.BAD_REQUEST)
 _RANGE = re.compile(r"bytes [0-9]+-[0-9]+/[0-9]+")
+_failures: ContextVar[list[AzureError | KmsError] | None] = ContextVar("_failures", default=None)
+"""How the issuers failed that are asked for one token: the SDK's chain keeps their texts alone."""
 
 
 class Credential:
@@ -74,20 +90,41 @@ class Credential:
         """A token, as clients of the SDK ask for it."""
         asked = cast("TokenRequestOptions", self._without_tenant(dict(options or {})))
         # The SDK asks amid a call of the service. Its pipeline lets a KmsError pass.
-        with _muted(), translate_errors(self._errors, "getting a token", self._issuer):
+        with self._asking():
             return self._identity.get_token_info(self._scope, options=asked)
 
     def get_token(self, *_scopes: str, **options: Any) -> AccessToken:
         """A token, as older clients ask for it."""
-        with _muted(), translate_errors(self._errors, "getting a token", self._issuer):
+        with self._asking():
             return self._identity.get_token(self._scope, **self._without_tenant(options))
 
     def close(self) -> None:
         """Close the connections to whoever issues tokens."""
         self._identity.close()
 
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        told = translate_errors(self._errors, "getting a token", self._issuer)
+        with _muted(), told, _failures_kept() as failures:
+            try:
+                yield
+            except ClientAuthenticationError:
+                if failures:
+                    raise failures[-1] from None
+                raise
+
     def _without_tenant(self, options: dict[str, Any]) -> dict[str, Any]:
         return {k: v for k, v in options.items() if k != "tenant_id" or not self._has_tenant}
+
+
+@contextmanager
+def _failures_kept() -> Iterator[list[AzureError | KmsError]]:
+    failures: list[AzureError | KmsError] = []
+    before = _failures.set(failures)
+    try:
+        yield failures
+    finally:
+        _failures.reset(before)
 
 
 def _find_table(config: Config) -> tuple[ErrorTable, str]:
@@ -185,12 +222,27 @@ class TokenTransport(Transport):
 
     def send(self, request: Any, **options: Any) -> Any:
         """Send a request; fail if the answer is not about the request."""
-        is_local = _is_local(request.url)
+        is_local, failures = _is_local(request.url), _failures.get()
+        try:
+            response = self._ask(request, is_local, options)
+        except (AzureError, KmsError) as error:
+            # Where nobody is reached on this machine, there is no issuer.
+            if failures is not None and not (is_local and isinstance(error, ServiceRequestError)):
+                failures.append(error)
+            raise
+        if failures is not None:
+            failures.clear()
+        return response
+
+    def _ask(self, request: Any, is_local: bool, options: dict[str, Any]) -> Any:  # noqa: FBT001 -- private
         if is_local:  # a proxy could take the token, or give another one
             options["proxies"] = {"http": "", "https": ""}
         response = super().send(request, **options)
         status = response.status_code
-        if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        is_away = (
+            status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        )
+        if is_away or (is_local and status in _NOT_READY):
             raise HttpResponseError(response=response)
         if not is_local and status in _OF_OAUTH and not _is_object(response.content):
             raise DecodeError(response=response)

@@ -18,6 +18,10 @@ NO_IDENTITY = (
     "no managed identity was found on this machine; if it is a machine of Azure, assign one to it, "
     "or correct clientID if it is user-assigned; or else give tenantID, clientID and clientSecret"
 )
+NOT_READY = (
+    "this machine's issuer of tokens has none for now, as while a pod starts; try again in a "
+    "minute; or assign a managed identity, or give tenantID, clientID and clientSecret"
+)
 NONE = (
     "no credentials were found here that get a token; give tenantID, clientID and clientSecret, or "
     "managedIdentity=true, or run `az login`"
@@ -63,6 +67,11 @@ UNTRUSTED = (
 TLS = "TLS failed; check endpoint and proxy, and REQUESTS_CA_BUNDLE if it is set, or try again"
 ALTERED = "the record was altered on its way; check the proxy, or try again"
 NOBODY = "what answers there is not Azure, or has nothing there; check names, endpoint and proxy"
+OPERATION = (
+    "the key does not permit this operation; let wrapKey and unwrapKey be among its operations; or "
+    + DENIED
+)
+INACTIVE = "the managed HSM is not activated; download its security domain, which activates it"
 FIREWALL = (
     "the resource's firewall refuses this network; allow this machine's address in the resource's "
     "network settings, or use a private endpoint"

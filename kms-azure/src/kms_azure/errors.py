@@ -58,6 +58,8 @@ _CODES: Mapping[Clue, Meaning] = {
     "ForbiddenByRbac": Meaning(AccessDeniedError, cures.DENIED),
     "ForbiddenByConnection": Meaning(AccessDeniedError, cures.FIREWALL),
     "ForbiddenByFirewall": Meaning(AccessDeniedError, cures.FIREWALL),
+    "KeyOperationForbidden": Meaning(AccessDeniedError, cures.OPERATION),
+    "HsmNotActivated": Meaning(AccessDeniedError, cures.INACTIVE),
     "Throttled": Meaning(ThrottledError, cures.BUSY),
     "AKV10032": Meaning(AuthenticationError, cures.OTHER_TENANT),
     # Blob Storage
@@ -225,13 +227,16 @@ CREDENTIALS = ErrorTable(
 )
 """Finding credentials: what an issuer of tokens says of a service principal."""
 
+_NOT_READY: Mapping[Clue, Meaning] = dict.fromkeys(
+    (HTTPStatus.NOT_FOUND, HTTPStatus.GONE), Meaning(UnavailableError, cures.NOT_READY)
+)
 MANAGED_IDENTITY = CREDENTIALS.but(
-    {ClientAuthenticationError: Meaning(AuthenticationError, cures.NO_IDENTITY)}
+    {**_NOT_READY, ClientAuthenticationError: Meaning(AuthenticationError, cures.NO_IDENTITY)}
 )
 """Likewise what this machine's own issuer says."""
 
 DEFAULT_CHAIN = CREDENTIALS.but(
-    {ClientAuthenticationError: Meaning(AuthenticationError, cures.NONE)}
+    {**_NOT_READY, ClientAuthenticationError: Meaning(AuthenticationError, cures.NONE)}
 )
 """Likewise where the SDK looks for credentials."""
 

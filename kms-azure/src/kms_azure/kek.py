@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from azure.core.rest import HttpRequest
 from azure.keyvault.keys import KeyClient
+from azure.keyvault.keys._shared import HttpChallengeCache
 
 from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureKekConfig
@@ -81,9 +82,13 @@ class AzureKek(KekSpec):
         # For Azure, what cannot be unwrapped is a bad parameter.
         self._unwrap_errors = self._errors.but({"BadParameter": Meaning(UnwrapError)})
         self._credential = Credential(config, f"https://{config.vault_type}/.default")
+        url = config.endpoint or config.vault_url
+        # Or who answers once in place of the vault says for good whose tokens are asked for: the
+        # SDK keeps that for all clients of the process. There is no other way.
+        HttpChallengeCache.remove_challenge_for_url(url)
         with translate_errors(self._errors, "open a client", self._kek_id):
             self._client = KeyClient(
-                config.endpoint or config.vault_url,
+                url,
                 self._credential,
                 verify_challenge_resource=False,  # Credential does not listen to it at all
                 **client_options(config),

@@ -6,6 +6,7 @@ import json
 import os
 import warnings
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 import google.auth
 import google.auth.credentials
-from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import GoogleAuthError, TransportError
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
 from requests import Session
@@ -58,7 +59,7 @@ class Token(google.auth.credentials.Credentials):
         super().__init__()  # type: ignore[no-untyped-call] # the SDK lacks types
         self._session = tame(Session(), config)
         wait = config.connect_timeout + config.read_timeout
-        self._request = partial(Request(self._session), timeout=wait)
+        self._request = _Asking(partial(Request(self._session), timeout=wait))
         self._universe_domain = config.universe_domain
         self._source = _load(config, scope, self._request)
         self._renewing = Lock()
@@ -97,7 +98,29 @@ class Token(google.auth.credentials.Credentials):
 
     def _renew(self) -> None:
         with _muted(), translate_errors(CREDENTIALS, "finding credentials", "this machine"):
-            self._source.refresh(self._request)
+            try:
+                self._source.refresh(self._request)
+            except GoogleAuthError:
+                if self._request.failed:
+                    raise TransportError("for now", retryable=True) from None  # type: ignore[no-untyped-call] # the SDK lacks types
+                raise
+
+
+class _Asking:
+    """Asks who gives tokens. Some of the SDK's errors have lost the status of the answer."""
+
+    def __init__(self, ask: Any) -> None:
+        self._ask = ask
+        self.failed = False
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self.failed = False
+        response = self._ask(*arguments, **options)
+        self.failed = (
+            response.status == HTTPStatus.TOO_MANY_REQUESTS
+            or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        )
+        return response
 
 
 def tame(session: Session, config: GcpConfig) -> Session:
