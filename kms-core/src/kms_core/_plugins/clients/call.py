@@ -161,48 +161,34 @@ class Client(Generic[SpecT]):
             BackendContractError: it raised anything else, or returned another type.
             ClosedError: it was closed.
         """
+        # Without observers, as in most programs: this is on the path of every DEK.
+        ask = self._observed if self._observers else self._answer
         try:
-            return self._observed(operation, hook, kind, dek_id, *args, **kwargs)
+            return ask(operation, partial(hook, *args, **kwargs), kind, dek_id)
         except AuthenticationError:
             if not self.renew(hook, operation):
                 raise
         hook = getattr(self._hooks, operation)
-        return self._observed(operation, hook, kind, dek_id, *args, **kwargs)
+        return ask(operation, partial(hook, *args, **kwargs), kind, dek_id)
 
     def _observed(
-        self,
-        operation: Operation,
-        hook: Callable[P, T],
-        kind: type[T],
-        dek_id: str | None,
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
+        self, operation: Operation, call: partial[T], kind: type[T], dek_id: str | None
     ) -> T:
-        if not self._observers:  # as in most programs, and this is on the path of every DEK
-            return self._answer(operation, hook, kind, dek_id, *args, **kwargs)
-        with observe_hook(self._observers, operation, self.backend, dek_id) as call:
-            answer = self._answer(operation, hook, kind, dek_id, *args, **kwargs)
-            for names in (kwargs.get("wrapped"), answer):
+        with observe_hook(self._observers, operation, self.backend, dek_id) as told:
+            answer = self._answer(operation, call, kind, dek_id)
+            for names in (call.keywords.get("wrapped"), answer):
                 if isinstance(names, (WrappedDek, KekInfo)):
-                    call.note_kek(names)
+                    told.note_kek(names)
             return answer
 
     def _answer(
-        self,
-        operation: Operation,
-        hook: Callable[P, T],
-        kind: type[T],
-        dek_id: str | None,
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
+        self, operation: Operation, call: Callable[[], T], kind: type[T], dek_id: str | None
     ) -> T:
         if self._closed:
             raise self._located(ClosedError("it is closed; open it again"), operation, dek_id)
         handled = sys.exception()
         try:  # as in only_kms_errors, which would be slow here
-            result = self._run(partial(hook, *args, **kwargs))
+            result = self._run(call)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is raised below
             failure = self._failure(error, handled, operation, dek_id)
         else:

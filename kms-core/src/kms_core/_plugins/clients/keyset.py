@@ -27,6 +27,9 @@ class Keyset:
     def __init__(self, keks: Sequence[KekClient]) -> None:
         self.first = keks[0]
         self._keks = keks
+        self._of_provider: dict[str, list[KekClient]] = {}
+        for kek in keks:
+            self._of_provider.setdefault(kek.provider, []).append(kek)
         self._openers: dict[tuple[str, str, str], KekClient] = {}
 
     def check_provider(self, provider: str) -> None:
@@ -85,8 +88,8 @@ class Keyset:
         raise _most_telling(errors, provider, wrapped, context)
 
     def _keks_of(self, provider: str) -> list[KekClient]:
-        keks = [kek for kek in self._keks if kek.provider == provider]
-        if not keks:
+        keks = self._of_provider.get(provider)
+        if keks is None:
             raise wrapped_elsewhere(provider, dict.fromkeys(kek.backend for kek in self._keks))
         return keks
 
