@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -11,9 +11,10 @@ from kms_core._events import Observers, observe
 from kms_core._facade import Facade
 from kms_core._tracebacks import IteratorWithoutLocals, without_locals
 from kms_core._values import Bulk, DekInfo, Outcome, WrappedDek
-from kms_core.errors import ConfigError
+from kms_core.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
+    from kms_core._deks.cache import DekCache
     from kms_core._deks.derived import DerivedDeks
     from kms_core._deks.records import Records
     from kms_core._deks.stored import StoredDeks
@@ -33,10 +34,18 @@ class Lifecycle(Facade):
         deks: StoredDeks | DerivedDeks,
         resources: ExitStack,
         observers: Observers = (),
+        *,
+        cache: DekCache | None = None,
+        timeout: float | None = None,
     ) -> None:
+        from kms_core._deks.time_limit import TimeLimit
+
         super().__init__(deks.kek, resources)
         self._deks = deks
         self._observers = observers
+        self._cache = cache
+        self._limit = TimeLimit(timeout)
+        resources.callback(self._limit.close)
 
     @without_locals
     def describe_dek(self, dek_id: str) -> DekInfo:
@@ -52,7 +61,9 @@ class Lifecycle(Facade):
             OperationError: the store refused or failed.
         """
         with observe(self._observers, "describe_dek", self._described.backend, dek_id):
-            return self._upkeep().describe(dek_id)
+            return self._within(
+                None, "describe_dek", dek_id, lambda: self._upkeep().describe(dek_id)
+            )
 
     @without_locals
     def delete_dek(self, dek_id: str, *, revision: str | None = None) -> None:
@@ -73,7 +84,9 @@ class Lifecycle(Facade):
             OperationError: the store refused or failed.
         """
         with observe(self._observers, "delete_dek", self._described.backend, dek_id):
-            self._upkeep().delete(dek_id, revision)
+            upkeep = self._upkeep()
+            with self._forgotten(dek_id):
+                self._within(None, "delete_dek", dek_id, lambda: upkeep.delete(dek_id, revision))
 
     @without_locals
     def rewrap_dek(self, dek_id: str, *, verify: Literal["unwrap", "kms"] = "unwrap") -> bool:
@@ -98,8 +111,12 @@ class Lifecycle(Facade):
             ConfigError: the KEK derives its DEKs, or cannot do it inside the KMS.
             OperationError: the KMS or the store refused or failed.
         """
+
+        def rewrap() -> tuple[bool, DekInfo, WrappedDek]:
+            return self._rewrap(self._upkeep(), dek_id, self._plan(verify=verify))
+
         with observe(self._observers, "rewrap_dek", self._described.backend, dek_id) as call:
-            changed, _, wrapped = self._upkeep().rewrap(dek_id, self._plan(verify=verify))
+            changed, _, wrapped = self._within(None, "rewrap_dek", dek_id, rewrap)
             call.note_kek(wrapped)
             return changed
 
@@ -165,7 +182,7 @@ class Lifecycle(Facade):
         plan = self._plan(only_kek_version, before, dry_run=dry_run, verify=verify)
 
         def rewrap(upkeep: Upkeep, dek_id: str) -> tuple[bool, DekInfo, WrappedDek]:
-            return upkeep.rewrap(dek_id, plan)
+            return self._rewrap(upkeep, dek_id, plan)
 
         return self._run("rewrap_dek", rewrap, self._ids(prefix, dek_ids), bulk)
 
@@ -189,6 +206,12 @@ class Lifecycle(Facade):
         """
         with observe(self._observers, "count_old_records", self._described.backend, None):
             return self._upkeep().count_old(prefix)
+
+    def _rewrap(
+        self, upkeep: Upkeep, dek_id: str, plan: Rewrap
+    ) -> tuple[bool, DekInfo, WrappedDek]:
+        with self._forgotten(dek_id):
+            return upkeep.rewrap(dek_id, plan)
 
     def _plan(
         self,
@@ -230,6 +253,25 @@ class Lifecycle(Facade):
             return self._deks.list_dek_ids(prefix)
         return (dek_id for dek_id in dek_ids if dek_id.startswith(prefix))
 
+    @contextmanager
+    def _forgotten(self, dek_id: str) -> Iterator[None]:
+        """A block that may change the record: no DEK that was read before stays in the cache."""
+        try:
+            yield
+        finally:
+            if self._cache is not None:
+                self._cache.forget(dek_id)
+
+    def _within(
+        self, end: float | None, operation: str, dek_id: str | None, call: Callable[[], T]
+    ) -> T:
+        """Make the call until ``end``, or within the time that this Kms gives to each."""
+        try:
+            return self._limit.run(self._limit.end() if end is None else end, call)
+        except UnavailableError as error:
+            error.locate(backend=self._described.backend, operation=operation, dek_id=dek_id)
+            raise
+
     def _upkeep(self) -> Upkeep:
         from kms_core._deks.upkeep import Upkeep
 
@@ -250,16 +292,17 @@ def run_bulk(
     name: Callable[[T], str] = str,
 ) -> Iterator[Outcome]:
     """Yield what becomes of each item, which has the dek_id that ``name`` returns."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from kms_core._deks.bulk import attempt, in_threads, run_each
+    from kms_core._deks.bulk import attempt, bulk_threads, in_threads, run_each
     from kms_core._deks.pace import Pace
 
     pace = Pace(bulk.rate)
 
     def one(item: T) -> Outcome:
-        return attempt(name(item), lambda _: call(item), pace)
+        def outcome() -> Outcome:
+            changed, dek = call(item)
+            return Outcome(name(item), "done" if changed else "unchanged", dek)
 
-    with ExitStack() as resources:
-        executor = bulk.executor or resources.enter_context(ThreadPoolExecutor(bulk.concurrency))
+        return attempt(name(item), outcome, pace)
+
+    with bulk_threads(bulk) as executor:
         yield from run_each(items, in_threads(executor, one), 2 * bulk.concurrency)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,7 +14,10 @@ from kms_core.kek import Kek
 from kms_core.kms import Kms
 
 if TYPE_CHECKING:
+    from kms_core._config.cache import CacheSettings
     from kms_core._config.choices import ChosenBackend
+    from kms_core._deks.cache import DekCache
+    from kms_core._deks.stored import StoredDeks
     from kms_core._events import Observer, Observers
     from kms_core._plugins.clients import DeriverClient, Keyset
     from kms_core._values import Event
@@ -26,17 +29,19 @@ if TYPE_CHECKING:
 # The modules that load stevedore and msgspec are imported when a backend is opened, not by
 # `import kms_core`, which programs pay for even when they open none.
 @without_locals
-def open_kms(
+def open_kms(  # noqa: PLR0913 -- each is a choice of its own
     kek: UriOrMapping | Sequence[UriOrMapping] | None = None,
     storage: UriOrMapping | None = None,
     *,
     observers: Sequence[ChosenObserver] = (),
+    cache: Mapping[str, object] | None = None,
+    timeout: float | None = None,
     config: str | os.PathLike[str] | None = None,
 ) -> Kms:
     """Open a KEK and its storage.
 
-    Each of ``kek``, ``storage`` and ``observers`` replaces what the config file says of it.
-    Without ``kek``, ``storage`` and ``config``, the environment names them: ``KMS_CONFIG``,
+    Each of ``kek``, ``storage``, ``observers`` and ``cache`` replaces what the config file says of
+    it. Without ``kek``, ``storage`` and ``config``, the environment names them: ``KMS_CONFIG``,
     ``KMS_KEK_URI``, ``KMS_STORAGE_URI``; otherwise it is not read for them.
 
     Args:
@@ -51,7 +56,12 @@ def open_kms(
             :class:`~kms_core.backend.Event`; or objects of your own
             :class:`~kms_core.backend.ObserverSpec`,
             which you close yourself.
-        config: a TOML file with the tables ``kek`` and ``storage``, and ``observers``.
+        cache: how long a DEK that was read is given out again, such as ``{"ttl": 300}``, with
+            ``maxUses``, ``maxEntries`` and ``staleOnOutage`` if you like; ``{"ttl": 0}`` for no
+            cache. A KEK that derives its DEKs has none.
+        timeout: seconds for each call of the Kms that is about one DEK, and for
+            :meth:`Kms.check_health`; opening, listings and what is done to many DEKs have none.
+        config: a TOML file with the tables ``kek``, ``storage`` and ``cache``, and ``observers``.
 
     Raises:
         ConfigError: the configuration is incomplete or wrong.
@@ -64,15 +74,16 @@ def open_kms(
     from kms_core._plugins.clients import DeriverClient
 
     named, own = _sort_out(observers)
-    chosen = load_choices(kek=kek, storage=storage, observers=named, config=config)
+    chosen = load_choices(kek=kek, storage=storage, observers=named, cache=cache, config=config)
     with ExitStack() as resources:
         told = [*_open_observers(chosen.observers, resources), *own]
         opened = _open_keks(chosen.keks, resources, told)
         if isinstance(opened, DeriverClient):
-            return Kms(DerivedDeks(opened), resources.pop_all(), told)
+            return Kms(DerivedDeks(opened), resources.pop_all(), told, timeout=timeout)
         store = _open(chosen.storage, resources, told)
         deks = StoredDeks(opened, store, may_create=chosen.may_create)
-        return Kms(deks, resources.pop_all(), told)
+        kept = _open_cache(deks, chosen.cache, resources)
+        return Kms(deks, resources.pop_all(), told, cache=kept, timeout=timeout)
 
 
 @without_locals
@@ -133,6 +144,18 @@ def _sort_out(observers: Sequence[ChosenObserver]) -> tuple[list[UriOrMapping], 
 
 def _open_observers(chosen: Sequence[ChosenBackend], resources: ExitStack) -> list[Observer]:
     return [_open(observer, resources).hears for observer in chosen]
+
+
+def _open_cache(
+    deks: StoredDeks, settings: CacheSettings | None, resources: ExitStack
+) -> DekCache | None:
+    from kms_core._deks.cache import DekCache
+
+    if settings is None:
+        return None
+    cache = DekCache(deks, settings)
+    resources.callback(cache.close)
+    return cache
 
 
 def _open_keks(

@@ -158,12 +158,14 @@ class Outcome:
             since it was listed; or ``failed``, with an error.
         dek: what its record said, if it could be read: of a rewrap, before it.
         error: what was raised, without its local variables.
+        value: the DEK itself, if it was asked for and could be read; the repr does not show it.
     """
 
     dek_id: str
     outcome: Literal["done", "unchanged", "gone", "failed"]
     dek: DekInfo | None = None
     error: KmsError | None = None
+    value: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

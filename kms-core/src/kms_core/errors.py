@@ -157,9 +157,14 @@ class ThrottledError(OperationError):
 
 
 class UnavailableError(OperationError):
-    """The service did not answer, or failed; a write may or may not have happened."""
+    """The service did not answer, or failed; a write may or may not have happened.
+
+    Attributes:
+        own_timeout: whether the caller's own ``timeout`` ended it, which tells others nothing.
+    """
 
     retryable = True
+    own_timeout: bool = False
 
 
 class ClosedError(OperationError):

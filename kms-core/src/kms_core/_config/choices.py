@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from kms_core._config.cache import CacheSettings, choose_cache
 from kms_core._config.environment import environment_may_create, read_environment, read_switch
 from kms_core._config.unknown import refuse_unknown
 from kms_core._config.uri import NAME_RULE, is_name, parse_uri
@@ -57,7 +58,7 @@ class ChosenBackend:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The backends of one :class:`~kms_core.Kms`, and whether it may make DEKs.
+    """The backends of one :class:`~kms_core.Kms`, its cache, and whether it may make DEKs.
 
     The first KEK wraps, and all of them unwrap.
     """
@@ -66,6 +67,7 @@ class Choices:
     storage: ChosenBackend
     observers: tuple[ChosenBackend, ...] = ()
     may_create: bool = True
+    cache: CacheSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class _Part:
     keks: tuple[ChosenBackend, ...] = ()
     storage: ChosenBackend | None = None
     observers: tuple[ChosenBackend, ...] = ()
+    cache: CacheSettings | None = None
 
 
 def load_choices(
@@ -80,6 +83,7 @@ def load_choices(
     kek: UriOrMappings | None = None,
     storage: UriOrMapping | None = None,
     observers: Sequence[UriOrMapping] = (),
+    cache: Mapping[str, object] | None = None,
     config: str | os.PathLike[str] | None = None,
 ) -> Choices:
     """Put the choices together. Arguments replace what the config file says of the same part;
@@ -98,6 +102,8 @@ def load_choices(
         base = replace(base, storage=_backend(storage, "storage", Path()))
     if observers:
         base = replace(base, observers=_observers(observers, Path()))
+    if cache is not None:
+        base = replace(base, cache=choose_cache(cache, "cache"))
     if not base.keks:
         raise ConfigError(
             "no KEK is configured; run `kms init`, or name one by config=, kek= or the "
@@ -107,7 +113,8 @@ def load_choices(
     said = chosen.parameters.get(CREATE_DEKS, True)
     may_create = read_switch(said, f"{chosen.backend}: {CREATE_DEKS}") and environment_may_create()
     others = {name: value for name, value in chosen.parameters.items() if name != CREATE_DEKS}
-    return Choices(base.keks, replace(chosen, parameters=others), base.observers, may_create)
+    kept_in = replace(chosen, parameters=others)
+    return Choices(base.keks, kept_in, base.observers, may_create, base.cache)
 
 
 def _read_file(config: str | os.PathLike[str]) -> _Part:
@@ -136,13 +143,14 @@ def _read_file(config: str | os.PathLike[str]) -> _Part:
 
 
 def _parse(document: Mapping[str, object], path: Path) -> _Part:
-    refuse_unknown(str(path), "table", document, ["kek", "storage", "observers"])
+    refuse_unknown(str(path), "table", document, ["kek", "storage", "observers", "cache"])
     folder = path.absolute().parent
-    kek, storage = document.get("kek"), document.get("storage")
+    kek, storage, cache = (document.get(part) for part in ("kek", "storage", "cache"))
     return _Part(
         keks=() if kek is None else _keks(kek, folder),
         storage=None if storage is None else _backend(storage, "storage", folder),
         observers=_observers(document.get("observers", ()), folder),
+        cache=None if cache is None else choose_cache(cache, f"{path}: cache"),
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from itertools import islice
@@ -12,7 +14,7 @@ from typing import TypeVar
 
 from kms_core._deks.pace import Pace
 from kms_core._tracebacks import clear_locals
-from kms_core._values import DekInfo, Outcome
+from kms_core._values import Bulk, Outcome
 from kms_core.errors import DekNotFoundError, KmsError, ThrottledError
 
 R = TypeVar("R")
@@ -51,9 +53,39 @@ def run_each(items: Iterable[T], submit: Callable[[T], Future[R]], under_way: in
             begin(1)
             yield future.result()
     finally:
-        waited = [future for future in running if not future.cancel()]
-        for future in waited:
-            future.exception()
+        _leave(running)
+
+
+def run_in_order(
+    items: Iterable[T], submit: Callable[[T], Future[R]], under_way: int
+) -> Iterator[R]:
+    """Yield the result of each item as :func:`run_each` does, but in the order of the items."""
+    running: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            running.append(submit(item))
+            if len(running) == under_way:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        _leave(running)
+
+
+def _leave(running: Iterable[Future[R]]) -> None:
+    waited = [future for future in running if not future.cancel()]
+    for future in waited:
+        future.exception()
+
+
+@contextmanager
+def bulk_threads(bulk: Bulk) -> Iterator[Executor]:
+    """The threads of a bulk run: those of the caller, or of its own."""
+    if bulk.executor is not None:
+        yield bulk.executor
+        return
+    with ThreadPoolExecutor(bulk.concurrency) as executor:
+        yield executor
 
 
 def in_threads(executor: Executor, call: Callable[[T], R]) -> Callable[[T], Future[R]]:
@@ -65,26 +97,34 @@ def in_threads(executor: Executor, call: Callable[[T], R]) -> Callable[[T], Futu
     return submit
 
 
-def attempt(dek_id: str, call: Callable[[str], tuple[bool, DekInfo | None]], pace: Pace) -> Outcome:
+def ended(result: R) -> Future[R]:
+    """A call that has ended already."""
+    future: Future[R] = Future()
+    future.set_result(result)
+    return future
+
+
+def attempt(dek_id: str, call: Callable[[], Outcome], pace: Pace) -> Outcome:
     """Make the call at the pace, and say what became of it."""
     for left in reversed(range(_ATTEMPTS)):
         ticket = pace.wait()
         try:
-            changed, dek = call(dek_id)
+            outcome = call()
         except ThrottledError as error:
             pace.slow_down(ticket)
             if left == 0:
-                return _failed(dek_id, error)
+                return failed(dek_id, error)
         except DekNotFoundError:
             return Outcome(dek_id, "gone")
         except KmsError as error:
-            return _failed(dek_id, error)
+            return failed(dek_id, error)
         else:
             pace.went_well(ticket)
-            return Outcome(dek_id, "done" if changed else "unchanged", dek)
+            return outcome
     raise AssertionError  # the last attempt returns
 
 
-def _failed(dek_id: str, error: KmsError) -> Outcome:
+def failed(dek_id: str, error: KmsError) -> Outcome:
+    """What became of a DEK of which the error was raised."""
     clear_locals(error)
     return Outcome(dek_id, "failed", error=error)

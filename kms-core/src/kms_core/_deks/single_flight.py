@@ -61,7 +61,8 @@ class SingleFlight(Generic[T]):
             result = call()
         except KmsError as error:
             self._end(key, flight)
-            flight.error = _copy(error)
+            if not getattr(error, "own_timeout", False):  # others may wait longer
+                flight.error = _copy(error)
             raise
         self._end(key, flight)
         flight.result = result

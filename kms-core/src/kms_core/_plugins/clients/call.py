@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import inf
 from typing import Generic, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast
 
 import pluggy
 
 from kms_core._events import Observers, observe_hook
 from kms_core._plugins.clients.leaving import find_failure
-from kms_core._plugins.clients.workers import Workers
+from kms_core._plugins.clients.workers import OPERATION_END, Workers, seconds_left
 from kms_core._values import KekInfo, WrappedDek
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import AuthenticationError, BackendContractError, ClosedError, KmsError
@@ -198,7 +199,11 @@ class Client(Generic[SpecT]):
         raise failure
 
     def _run(self, call: Callable[[], T]) -> T:
-        return call() if self._workers is None else self._workers.run(call)
+        if self._workers is not None:
+            return self._workers.run(call)
+        if OPERATION_END.get() is not None:
+            seconds_left(inf)  # a call that is not bounded itself does not begin too late
+        return call()
 
     def _failure(
         self,

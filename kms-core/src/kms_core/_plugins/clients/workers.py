@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from queue import SimpleQueue
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -20,13 +21,16 @@ from kms_core.errors import UnavailableError
 
 T = TypeVar("T")
 
+OPERATION_END: ContextVar[float | None] = ContextVar("kms_core_operation_end", default=None)
+"""When the operation ends that a call is part of, in seconds of time.monotonic, if it has to."""
+
 
 class Workers:
     """Threads that make the calls of one client.
 
     Args:
         limit: how many there are at most; that many calls are under way at once.
-        deadline: seconds after which a caller waits no longer.
+        deadline: seconds after which a caller waits no longer, or earlier at the operation's end.
     """
 
     def __init__(self, limit: int, deadline: float) -> None:
@@ -41,19 +45,29 @@ class Workers:
         """
         if self._process != os.getpid():  # a fork has none of its parent's threads
             self._reset()
+        seconds = seconds_left(self._deadline)
         job = _Job(call)
         try:
             self._hire()
             self._jobs.put(job)
-            in_time = job.ended.acquire(timeout=self._deadline)
+            in_time = job.ended.acquire(timeout=seconds)
         finally:
             job.call = None  # if it has not begun by now, it never will
-        if not in_time:
-            raise UnavailableError(
-                f"no answer within {self._deadline:g} seconds; check endpoint, network and "
-                "proxy, or give a longer deadline"
-            )
-        return job.outcome()
+        if in_time:
+            return job.outcome()
+        if seconds < self._deadline:
+            raise _out_of_time()
+        raise UnavailableError(
+            f"no answer within {self._deadline:g} seconds; check endpoint, network and "
+            "proxy, or give a longer deadline"
+        )
+
+    def begin(self, call: Callable[[], object]) -> None:
+        """Have the call made, and wait for nothing."""
+        if self._process != os.getpid():
+            self._reset()
+        self._hire()
+        self._jobs.put(_Job(call))
 
     def dismiss(self) -> None:
         """End the threads, each when its call has ended."""
@@ -78,6 +92,30 @@ class Workers:
         self._threads: list[threading.Thread] = []
         self._dismiss = weakref.finalize(self, _dismiss, self._jobs, self._threads)
         self._process = os.getpid()
+
+
+def seconds_left(most: float) -> float:
+    """Seconds until the operation's end, if it has one; ``most`` at most.
+
+    Raises:
+        UnavailableError: there are none.
+    """
+    end = OPERATION_END.get()
+    if end is None:
+        return most
+    left = end - time.monotonic()
+    if left <= 0:
+        raise _out_of_time()
+    return min(left, most)
+
+
+def _out_of_time() -> UnavailableError:
+    error = UnavailableError(
+        "not done within the timeout; what was begun may still happen; try again, check endpoint, "
+        "network and proxy, or give a longer timeout"
+    )
+    error.own_timeout = True
+    return error
 
 
 class _Job(Generic[T]):

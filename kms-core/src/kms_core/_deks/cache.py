@@ -1,0 +1,270 @@
+"""Keeps DEKs that were read for a time, so that the next read makes no call."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from math import inf
+from typing import Protocol, TypeVar
+
+from kms_core._config.cache import CacheSettings
+from kms_core._deks.got import Got
+from kms_core._deks.keeper import start_keeper
+from kms_core._deks.single_flight import SingleFlight
+from kms_core._values import WrappedDek, check_dek_id
+from kms_core.errors import (
+    DekNotFoundError,
+    DekSizeError,
+    KmsError,
+    ThrottledError,
+    UnavailableError,
+)
+
+T = TypeVar("T")
+
+OUTAGE = (UnavailableError, ThrottledError)
+"""What says that a DEK cannot be read now, and nothing of whether it may be."""
+
+_LEAD, _MOST_LEAD = 0.1, 10.0
+"""The part of its ttl, and the most seconds, before the end of which a DEK is read again."""
+
+
+class Deks(Protocol):
+    """Where DEKs are read."""
+
+    def get_dek(self, dek_id: str, size: int | None, *, create: bool) -> Got:
+        """Return the DEK."""
+
+
+class Within(Protocol):
+    """Makes a call in the time that its caller has."""
+
+    def __call__(self, call: Callable[[], T], /) -> T:
+        """Return what it returns."""
+
+
+class _Entry:
+    """A DEK in memory. Once ``until`` is over, nobody gets it."""
+
+    __slots__ = ("dek", "kept", "last", "refresh", "until", "used", "uses", "wrapped_by")
+
+    def __init__(self, got: Got, began: float, settings: CacheSettings, lead: float) -> None:
+        self.dek = bytearray(got.dek)
+        self.wrapped_by = got.wrapped_by
+        self.until = began + settings.ttl
+        self.kept = self.until + settings.stale_on_outage
+        # Not all at the same time, although all may have been read at the same time.
+        self.refresh = self.until - random.uniform(lead / 2, lead)  # noqa: S311 -- no secret
+        self.last = began
+        self.used = False
+        self.uses = count(2)  # whoever had it read was the first
+
+    def wipe(self) -> None:
+        self.until = -inf  # first, for the sake of who is copying
+        self.dek[:] = bytes(len(self.dek))
+
+
+class DekCache:
+    """DEKs that were read a moment ago, each for as long as the settings say.
+
+    A hit takes no lock. It copies the DEK first, and then looks whether it was still good: who
+    wipes an entry ends it before.
+
+    Args:
+        deks: where they are read.
+        settings: how long, how often and how many.
+        clock: seconds that never go back.
+        keeper: begins to call :meth:`sweep` and :meth:`refresh`, and returns what ends that.
+    """
+
+    def __init__(
+        self,
+        deks: Deks,
+        settings: CacheSettings,
+        clock: Callable[[], float] = time.monotonic,
+        keeper: Callable[[DekCache, float], Callable[[], None]] = start_keeper,
+    ) -> None:
+        self._deks, self._settings = deks, settings
+        self._max_uses = settings.max_uses
+        self._clock, self._start_keeper = clock, keeper
+        self._lead = min(_LEAD * settings.ttl, _MOST_LEAD)
+        self._flights: SingleFlight[Got] = SingleFlight()
+        self._entries: dict[str, _Entry] = {}
+        self._closed = False
+        self._begin()
+        _caches.add(self)
+
+    def find(self, dek_id: str, size: int | None) -> bytes | None:
+        """Return the DEK if it is here, has the size and is still good."""
+        try:
+            entry = self._entries[dek_id]
+        except (KeyError, TypeError):  # a dek_id that is none is told by who reads
+            return None
+        dek = bytes(entry.dek)
+        now = self._clock()
+        if now >= entry.until or (size is not None and size != len(dek)):
+            return None
+        if self._max_uses is not None and next(entry.uses) > self._max_uses:
+            return None
+        entry.last, entry.used = now, True
+        return dek
+
+    def wrapped_by(self, dek_id: str) -> WrappedDek | None:
+        """What names the KEK that wraps a DEK that is here."""
+        entry = self._entries.get(dek_id)
+        return None if entry is None else entry.wrapped_by
+
+    def get(self, dek_id: str, size: int | None, *, create: bool, within: Within) -> Got:
+        """Return the DEK, out of the cache or read.
+
+        Concurrent callers share one call, whatever size they ask for, of a DEK that was here. What
+        cannot be read now is given out for as long as the settings let it outlive its ttl.
+        """
+        check_dek_id(dek_id)
+        while True:
+            got = self._found(dek_id, size)
+            if got is not None:
+                return got
+            how = (None, False) if self._had(dek_id, size) else (size, create)
+            read = partial(self._read, dek_id, *how)
+            try:
+                got, led = within(partial(self._flights.run, (dek_id, *how), read))
+            except OUTAGE:
+                self._outlive(dek_id)
+                got = self._found(dek_id, size)
+                if got is None:
+                    raise
+                return got
+            except DekNotFoundError:
+                if how == (size, create):
+                    raise
+                continue
+            if size in {None, len(got.dek)} and (led or self._max_uses is None):
+                return got if led else got.by_another_call()
+
+    def forget(self, dek_id: str) -> None:
+        """Wipe the DEK, and keep none that is being read now."""
+        with self._lock:
+            self._reading.pop(dek_id, None)
+            self._drop(dek_id)
+
+    def close(self) -> None:
+        """Wipe all of them, and keep none any more."""
+        with self._lock:
+            self._closed = True
+            self._empty()
+            if self._stop_keeper is not None:
+                self._stop_keeper()
+
+    def sweep(self) -> list[str]:
+        """Wipe what has had its time; return the ids of what is in use and has to be read again."""
+        now, due = self._clock(), []
+        with self._lock:
+            for dek_id, entry in list(self._entries.items()):
+                if now >= entry.kept:
+                    self._drop(dek_id)
+                elif now >= entry.refresh and entry.used:
+                    entry.refresh = inf  # until this one has ended
+                    due.append(dek_id)
+        return due
+
+    def refresh(self, dek_id: str) -> None:
+        """Read a DEK again before its time is over, for whoever asks for it next."""
+        key = (dek_id, None, False)
+        try:
+            self._flights.run(key, partial(self._load, *key))
+        except OUTAGE:
+            self._outlive(dek_id)
+        except KmsError:
+            pass  # whoever asks for it next is told
+        finally:
+            with self._lock:
+                entry = self._entries.get(dek_id)
+                if entry is not None and entry.refresh == inf:
+                    entry.refresh = self._clock() + self._lead / 4
+
+    def start_again(self) -> None:
+        """Wipe all in the child of a fork, where no other thread of the parent is left."""
+        self._begin()
+        self._empty()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._reading: dict[str, object] = {}
+        self._stop_keeper: Callable[[], None] | None = None
+
+    def _had(self, dek_id: str, size: int | None) -> bool:
+        entry = self._entries.get(dek_id)
+        return entry is not None and size in {None, len(entry.dek)}
+
+    def _found(self, dek_id: str, size: int | None) -> Got | None:
+        dek = self.find(dek_id, size)
+        return None if dek is None else Got(dek, made=False, wrapped_by=self.wrapped_by(dek_id))
+
+    def _read(self, dek_id: str, size: int | None, create: bool) -> Got:  # noqa: FBT001 -- the key of a flight
+        # Perhaps somebody has read it since the caller has looked.
+        return self._found(dek_id, size) or self._load(dek_id, size, create)
+
+    def _load(self, dek_id: str, size: int | None, create: bool) -> Got:  # noqa: FBT001 -- likewise
+        began, reading = self._clock(), object()
+        with self._lock:
+            reading = self._reading.setdefault(dek_id, reading)
+        try:
+            got = self._deks.get_dek(dek_id, size, create=create)
+            with self._lock:
+                if self._reading.get(dek_id) is reading and not self._closed:
+                    self._keep(dek_id, _Entry(got, began, self._settings, self._lead))
+        except (*OUTAGE, DekSizeError):
+            raise
+        except KmsError:
+            self.forget(dek_id)
+            raise
+        finally:
+            self._reading.pop(dek_id, None)
+        return got
+
+    def _keep(self, dek_id: str, entry: _Entry) -> None:
+        replaced = self._entries.get(dek_id)
+        if replaced is None and len(self._entries) >= self._settings.max_entries:
+            self._drop(min(self._entries, key=lambda dek_id: self._entries[dek_id].last))
+        self._entries[dek_id] = entry
+        if replaced is not None:
+            replaced.wipe()
+        if self._stop_keeper is None:
+            self._stop_keeper = self._start_keeper(self, self._lead / 4)
+
+    def _outlive(self, dek_id: str) -> None:
+        """Let a DEK that cannot be read now outlive its ttl, and try again soon."""
+        with self._lock:
+            entry, now = self._entries.get(dek_id), self._clock()
+            if entry is not None and now < entry.kept:
+                entry.until, entry.used = entry.kept, True
+                entry.refresh = min(entry.refresh, now + self._lead / 4)
+
+    def _drop(self, dek_id: str) -> None:
+        entry = self._entries.pop(dek_id, None)
+        if entry is not None:
+            entry.wipe()
+
+    def _empty(self) -> None:
+        self._reading.clear()
+        for dek_id in list(self._entries):
+            self._drop(dek_id)
+
+
+_caches: weakref.WeakSet[DekCache] = weakref.WeakSet()
+
+
+def _start_again() -> None:
+    for cache in list(_caches):
+        cache.start_again()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_start_again)
