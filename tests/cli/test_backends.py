@@ -69,6 +69,7 @@ def test_what_is_installed(kms: Kms) -> None:
         "storage://no-store",
         "observer://audit",
         "observer://log",
+        "observer://otel",
     }
 
 

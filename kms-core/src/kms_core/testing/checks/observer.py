@@ -72,7 +72,8 @@ class ObserverConformance(BackendChecks):
             for dek_id in (None, *STRANGE_IDS):
                 start = CallStart(call, operation, "kms://under-test", dek_id)
                 client.answer("observe_start", f"of {start}", start=start)
-                client.answer("observe", f"of {start}", event=_event(dek_id, operation))
+                event = replace(_event(dek_id, operation), call=call)
+                client.answer("observe", f"of {start}", event=event)
 
     @clause(ObserverSpec.observe)
     def test_every_event(self, fresh: Fresh) -> None:

@@ -1,0 +1,1 @@
+"""``observer://otel``: spans and metrics of OpenTelemetry."""
