@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
+import anyio
 import pytest
 
 from kms_core import Kms
@@ -18,6 +20,7 @@ from kms_core.builtin.local.kek import LocalKek
 from kms_core.builtin.local.key_file import new_key_file
 from kms_core.builtin.memory import MemoryStorage
 
+T = TypeVar("T")
 Fault = Callable[[], None]
 
 
@@ -112,3 +115,17 @@ def open_with() -> Callable[[KekSpec, StorageSpec], Kms]:
 @pytest.fixture
 def kms(kek: FaultyKek, storage: FaultyStorage, open_with: Callable[..., Kms]) -> Kms:
     return open_with(kek, storage)
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def run(request: pytest.FixtureRequest) -> Callable[[Callable[[], Awaitable[T]]], T]:
+    """Runs a coroutine function in the loop of each kind, and ends it if it hangs."""
+
+    def run(main: Callable[[], Awaitable[T]]) -> T:
+        async def bounded() -> T:
+            with anyio.fail_after(120):
+                return await main()
+
+        return anyio.run(bounded, backend=request.param)
+
+    return run

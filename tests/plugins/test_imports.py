@@ -36,6 +36,12 @@ def test_importing_kms_core_loads_no_dependency_but_pluggy(run: Run) -> None:
     assert not loaded & HEAVY
 
 
+def test_importing_kms_core_loads_no_loop_and_that_of_asyncio_no_other(run: Run) -> None:
+    loops = {"asyncio", "kms_core.aio", "trio", "anyio"}
+    assert not _modules(run, "import kms_core") & loops
+    assert _modules(run, "import kms_core.aio") & loops == {"asyncio", "kms_core.aio"}
+
+
 def test_importing_kms_core_imports_no_plugin(run: Run) -> None:
     assert _backends(_modules(run, "import kms_core")) == set()
 

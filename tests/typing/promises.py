@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import assert_type
 
 import kms_core
-from kms_core import KekInfo, Kms, StorageInfo, open_kms
+from kms_core import KekInfo, Kms, Outcome, StorageInfo, aio, open_kms
 from kms_core.backend import BackendConfig, Context, KekSpec, StoredRecord, WrappedDek, hookimpl
 
 
@@ -19,6 +19,24 @@ def a_user() -> None:
         assert_type(kms.describe_kek(), KekInfo)
         assert_type(kms.describe_storage(), StorageInfo)
     assert_type(kms_core.caller.get(), str | None)
+
+
+async def a_task(to: aio.Kms) -> None:
+    async with aio.open_kms(kek="kms://local", storage="storage://memory", max_threads=4) as kms:
+        assert_type(kms, aio.Kms)
+        assert_type(await kms.get_dek("volume-42", size=64, create=True), bytes)
+        assert_type(kms.list_dek_ids("volume-"), AsyncGenerator[str, None])
+        assert_type([o async for o in kms.migrate_deks(to)], list[Outcome])
+        assert_type(await kms.describe_kek(), KekInfo)
+        assert_type(kms.sync, Kms)
+    async with aio.open_kek("kms://local") as kek:
+        assert_type(await kek.wrap(b"a key", {"for": "a disk"}), bytes)
+
+
+async def a_careless_task(kms: aio.Kms, to: Kms) -> None:
+    await kms.get_dek("volume-42", 32)  # type: ignore[call-arg]
+    await kms.get_dek(42)  # type: ignore[arg-type]
+    kms.migrate_deks(to)  # type: ignore[arg-type]
 
 
 def a_careful_user(error: kms_core.OperationError) -> None:

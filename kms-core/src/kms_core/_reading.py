@@ -63,14 +63,7 @@ class Reads(Moves):
         dek = self._find_cached(dek_id, size)
         if dek is not None:
             return dek
-        end = self._limit.end(timeout)
-        if not self._observers:
-            return self._get(dek_id, size, create=create, end=end).dek
-        with observe(self._observers, "get_dek", self._described.backend, dek_id) as call:
-            got = self._get(dek_id, size, create=create, end=end)
-            call.made = got.made
-            call.note_kek(got.wrapped_by)
-            return got.dek
+        return self._get_told(dek_id, size, create=create, end=self._limit.end(timeout)).dek
 
     @without_locals
     def get_deks(
@@ -148,6 +141,15 @@ class Reads(Moves):
                 call.made = False
                 call.note_kek(self._cache.wrapped_by(dek_id))
         return dek
+
+    def _get_told(self, dek_id: str, size: int | None, *, create: bool, end: float | None) -> Got:
+        if not self._observers:
+            return self._get(dek_id, size, create=create, end=end)
+        with observe(self._observers, "get_dek", self._described.backend, dek_id) as call:
+            got = self._get(dek_id, size, create=create, end=end)
+            call.made = got.made
+            call.note_kek(got.wrapped_by)
+            return got
 
     def _get(self, dek_id: str, size: int | None, *, create: bool, end: float | None) -> Got:
         if end is None and self._cache is None:

@@ -50,7 +50,7 @@ class SingleFlight(Generic[T]):
         # signal handler comes between: the lock is free once its holder is gone, however it went.
         with flight.lock:
             if flight.error is not None:
-                raise _copy(flight.error)
+                raise copy_error(flight.error)
             if flight.result is not None:
                 return flight.result, False
             # Nobody called before, or what did was interrupted, which is no answer for others.
@@ -62,7 +62,7 @@ class SingleFlight(Generic[T]):
         except KmsError as error:
             self._end(key, flight)
             if not getattr(error, "own_timeout", False):  # others may wait longer
-                flight.error = _copy(error)
+                flight.error = copy_error(error)
             raise
         self._end(key, flight)
         flight.result = result
@@ -78,8 +78,8 @@ class SingleFlight(Generic[T]):
         self._process = os.getpid()  # last: until then other threads of a fork reset as well
 
 
-def _copy(error: ErrorT) -> ErrorT:
-    """An equal error without traceback, cause and context, which belong to another caller."""
+def copy_error(error: ErrorT) -> ErrorT:
+    """Return an equal error; its traceback, cause and context belong to another caller."""
     copied = type(error).__new__(type(error), *error.args)
     copied.__dict__.update(error.__dict__)
     copied.__dict__.pop("__notes__", None)
