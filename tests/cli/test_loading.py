@@ -84,3 +84,12 @@ def test_a_command_loads_no_other(kms: Kms) -> None:
         ),
         *("kms_core.cli.output", "kms_core.cli.session"),
     }
+
+
+def test_reading_a_dek_loads_only_what_it_takes(kms: Kms) -> None:
+    """What others of the dependencies' modules cost is seen at each start."""
+    kms("init")
+    kms("dek", "create", "a")
+    _, modules = loaded(SCRIPT, "dek", "get", "a")
+    assert "kms_core.builtin.local.kek" in modules
+    assert not {"packaging", "rich", "asyncio", "attr", "http"} & modules

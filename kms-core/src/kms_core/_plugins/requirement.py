@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import metadata
+from typing import TYPE_CHECKING
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from kms_core._plugins.metadata import canonical, requirements
 
-from kms_core._plugins.metadata import requirements
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 CORE = "kms-core"
+
+_NAME = re.compile(r"\s*([A-Za-z0-9._-]+)")
+"""What a requirement begins with (PEP 508)."""
 
 
 @cache
@@ -30,9 +35,15 @@ def requirements_on_core(distribution: metadata.Distribution) -> list[Requiremen
 
 
 def _on_core(declared: str) -> Requirement | None:
+    name = _NAME.match(declared)
+    if name is None or canonical(name[1]) != CORE:
+        return None
+    # Only now: most distributions require nothing of core, and it is slow to import.
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
         requirement = Requirement(declared)
     except InvalidRequirement:  # no installer accepts it either, so it says nothing
         return None
     applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-    return requirement if applies and canonicalize_name(requirement.name) == CORE else None
+    return requirement if applies else None
