@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 from math import inf
-from typing import Protocol, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 from kms_core._config.cache import CacheSettings
 from kms_core._deks.got import Got
@@ -64,6 +64,10 @@ class _Entry:
         self.last = began
         self.used = False
         self.uses = count(2)  # whoever had it read was the first
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied."""
+        raise TypeError("a DEK in the cache cannot be pickled")
 
     def wipe(self) -> None:
         self.until = -inf  # first, for the sake of who is copying
