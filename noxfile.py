@@ -101,7 +101,8 @@ def lowest(session: nox.Session) -> None:
     names = ("anyio", "hypothesis", "pytest-timeout", "pytest-xdist", "trio", "urllib3")
     tools = [pin for name in names for pin in _pin(name)]
     session.install("--resolution=lowest-direct", *core, *tools)
-    ignored = ("--ignore=tests/docs", "--ignore=tests/races", WITHOUT_PROOF)
+    folders = ("tests/docs", "tests/races", "examples")
+    ignored = (*(f"--ignore={folder}" for folder in folders), WITHOUT_PROOF)
     _pytest(session, *ignored, *session.posargs)
 
 

@@ -48,7 +48,11 @@ nitpick_ignore_regex = [
     ),  # not our pages
     ("py:class", "Executor"),  # likewise
     ("py:class", "ChosenObserver"),  # has no page
+    ("py:class", "AbstractAsyncContextManager"),  # not our page
+    ("py:class", r"kms_core\.aio\._facade\.SyncT"),  # a Kms or a Kek, as the class says
 ]
+# kms_core and kms_core.aio each have a Kms and a Kek.
+suppress_warnings = ["ref.python"]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 napoleon_use_ivar = True

@@ -1,4 +1,4 @@
-"""The two doors: what is behind them, and that it is documented."""
+"""The doors: what is behind them, and that it is documented."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import inspect
 import pytest
 
 import kms_core
-from kms_core import backend
+from kms_core import aio, backend
 
-DOORS = (kms_core, backend)
+DOORS = (kms_core, backend, aio)
 
 
 def test_the_applications_door_is_small() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import kms_core
+from kms_core import aio
 from tests.docs.pages import DOCS, PAGES, blocks, links, name
 
 ERRORS = {
@@ -26,7 +27,8 @@ def test_every_error_is_explained() -> None:
 
 def test_every_public_name_is_on_the_api_page() -> None:
     text = (DOCS / "api.md").read_text("utf-8")
-    assert [n for n in kms_core.__all__ if not re.search(rf":: kms_core\.{n}\b", text)] == []
+    names = [*kms_core.__all__, *(f"aio.{name}" for name in aio.__all__)]
+    assert [n for n in names if not re.search(rf":: kms_core\.{n}\b", text)] == []
 
 
 def test_every_page_stands_once_below_a_caption() -> None:
