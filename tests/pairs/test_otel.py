@@ -104,6 +104,20 @@ def test_metrics(kek: str, telemetry: Telemetry) -> None:
     assert found["kms.client.deks.created"] == ("{dek}", [operation])
 
 
+def test_lookups_in_the_cache(kek: str, telemetry: Telemetry) -> None:
+    with kms_core.open_kms(kek, STORE, observers=["otel"], cache={"ttl": 300}) as kms:
+        kms.create_dek("a")
+        kms.forget_dek("a")
+        kms.get_dek("a")
+        telemetry.exporter.clear()
+        kms.get_dek("a")
+        [span] = telemetry.spans
+    assert (span.attributes or {})["kms.cache.hit"] is True
+    _, series = telemetry.measured()["kms.client.cache.lookups"]
+    told = {"kms.backend": "kms://local"}
+    assert {*map(str, series)} == {str(told | {"kms.cache.hit": hit}) for hit in (True, False)}
+
+
 def test_the_current_span_is_the_programs_again(kek: str, telemetry: Telemetry) -> None:
     with (
         kms_core.open_kms(kek, STORE, observers=["otel", "otel"]) as kms,
@@ -126,20 +140,26 @@ def test_the_page_lists_what_there_is() -> None:
         value for name, value in vars(names).items() if name.isupper() and name != "SCOPE"
     }
     assert {name for name, kind in rows.items() if kind == "spans"} == attributes
-    measured = {metrics.OPERATION_DURATION, metrics.HOOK_DURATION, metrics.DEKS_CREATED}
+    measured = {
+        metrics.OPERATION_DURATION,
+        metrics.HOOK_DURATION,
+        metrics.DEKS_CREATED,
+        metrics.CACHE_LOOKUPS,
+    }
     assert {name for name, kind in rows.items() if kind != "spans"} == measured
 
 
 def test_the_dashboard_names_what_there_is(kek: str, telemetry: Telemetry) -> None:
     """Under the names that Prometheus gives to it."""
-    with kms_core.open_kms(kek, STORE, observers=["otel"]) as kms:
+    with kms_core.open_kms(kek, STORE, observers=["otel"], cache={"ttl": 300}) as kms:
         kms.create_dek("volume-42")
+        kms.get_dek("volume-42")
         with pytest.raises(kms_core.DekNotFoundError):
             kms.get_dek("volume-43")
-    suffixes = {"s": ("_seconds_bucket", "_seconds_count"), "{dek}": ("_total",)}
+    suffixes = {"s": ("_seconds_bucket", "_seconds_count")}
     known = {"le", "quantile"}
     for name, (unit, series) in telemetry.measured().items():
-        known |= {name.replace(".", "_") + suffix for suffix in suffixes[unit]}
+        known |= {name.replace(".", "_") + suffix for suffix in suffixes.get(unit, ("_total",))}
         known |= {label.replace(".", "_") for attributes in series for label in attributes}
     queries = re.findall(r'"(?:expr|query)": "(.*[(].*)"', DASHBOARD.read_text())
     assert len(queries) > 5

@@ -65,6 +65,7 @@ class Observed:
     """What only the block knows of its call."""
 
     made: bool | None = None
+    cached: bool | None = None
     kek_id: str | None = None
     kek_version: str | None = None
 
@@ -130,6 +131,7 @@ def _told(observers: Observers, start: CallStart) -> Iterator[Observed]:
             seconds=seconds,
             error=failure,
             made=known.made,
+            cached=known.cached,
             kek_id=known.kek_id,
             kek_version=known.kek_version,
             caller=caller.get(),

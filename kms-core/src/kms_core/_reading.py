@@ -131,6 +131,10 @@ class Reads(Moves):
         if self._cache is not None:
             self._cache.forget(dek_id)
 
+    def _missed(self) -> bool | None:
+        """What is told of a DEK that has to be read."""
+        return None if self._cache is None else False
+
     def _find_cached(self, dek_id: str, size: int | None) -> bytes | None:
         """The DEK if the cache has it, with an event as of any other read; it makes no call."""
         if self._cache is None:
@@ -138,7 +142,7 @@ class Reads(Moves):
         dek = self._cache.find(dek_id, size)
         if dek is not None and self._observers:
             with observe(self._observers, "get_dek", self._described.backend, dek_id) as call:
-                call.made = False
+                call.made, call.cached = False, True
                 call.note_kek(self._cache.wrapped_by(dek_id))
         return dek
 
@@ -148,6 +152,7 @@ class Reads(Moves):
         with observe(self._observers, "get_dek", self._described.backend, dek_id) as call:
             got = self._get(dek_id, size, create=create, end=end)
             call.made = got.made
+            call.cached = self._missed()
             call.note_kek(got.wrapped_by)
             return got
 
@@ -191,6 +196,7 @@ class Reads(Moves):
                 with observe(self._observers, "get_dek", self._described.backend, dek_id) as call:
                     got = self._get(dek_id, size, create=False, end=None)
                     call.made = got.made
+                    call.cached = self._missed()
                     call.note_kek(got.wrapped_by)
             except DekNotFoundError as error:
                 return failed(dek_id, error)

@@ -223,6 +223,7 @@ class Event:
         error: the class name of what it raised, if it raised.
         made: whether this very call made the DEK; None unless it is a ``get_dek`` or
             ``create_dek`` that is done.
+        cached: whether a ``get_dek`` was answered from the cache, if there is one.
         kek_id: the KEK that was used, or wraps the DEK now; None where core does not know it, and
             unless the call is done.
         kek_version: the version of that KEK; empty where the KMS keeps that to itself.
@@ -242,6 +243,7 @@ class Event:
     kek_version: str | None = None
     caller: str | None = None
     parent: int | None = None
+    cached: bool | None = None
 
 
 def check_dek_id(dek_id: str) -> bytes:

@@ -28,6 +28,7 @@ _LINE = re.compile(
     rb'\{"chain":"([0-9a-f]{16})","number":(\d{1,18}),.*'
     rb',"previous":"([0-9a-f]{64})","hash":"([0-9a-f]{64})"\}\n'
 )
+_json = json.JSONEncoder(separators=(",", ":"))
 _HASH_FIELD_SIZE = len(f',"hash":"{"0" * 64}"}}\n')
 
 
@@ -107,6 +108,6 @@ class Sealer:
         number = head.number + 1
         linked = {"chain": head.chain, "number": number, **fields, "previous": head.hash}
         # ASCII: no name of a DEK can play tricks on the terminal that shows the line.
-        body = json.dumps(linked, separators=(",", ":")).encode()[:-1]
+        body = _json.encode(linked).encode()[:-1]
         own = self.hash(body)
         return body + f',"hash":"{own}"}}\n'.encode(), Head(head.chain, number, own)

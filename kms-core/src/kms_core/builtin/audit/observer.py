@@ -76,6 +76,7 @@ def _fields(event: Event, *, hooks: bool) -> dict[str, object]:
         "error": event.error,
         "seconds": round(event.seconds, 6),
         "made": event.made,
+        "cached": event.cached,
         "caller": event.caller,
         "call": event.call if hooks else None,
         "parent": event.parent if hooks else None,

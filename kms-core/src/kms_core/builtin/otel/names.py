@@ -21,6 +21,7 @@ DEK_ID = "kms.dek.id"
 KEK_ID = "kms.kek.id"
 KEK_VERSION = "kms.kek.version"
 CREATED = "kms.created"
+CACHE_HIT = "kms.cache.hit"
 
 
 def own_version() -> str:

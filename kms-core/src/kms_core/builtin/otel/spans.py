@@ -11,6 +11,7 @@ from opentelemetry.trace import Span, StatusCode
 from kms_core.backend import CallStart, Event
 from kms_core.builtin.otel.names import (
     BACKEND,
+    CACHE_HIT,
     CREATED,
     DEK_ID,
     KEK_ID,
@@ -54,7 +55,12 @@ class Spans:
         span, token = opened
         context.detach(token)
         if span.is_recording():
-            told = {KEK_ID: event.kek_id, KEK_VERSION: event.kek_version, CREATED: event.made}
+            told = {
+                KEK_ID: event.kek_id,
+                KEK_VERSION: event.kek_version,
+                CREATED: event.made,
+                CACHE_HIT: event.cached,
+            }
             known = {name: value for name, value in told.items() if value not in {None, ""}}
             span.set_attributes({**outcome_of(event), **known})
             if event.outcome == "failed":
