@@ -82,6 +82,7 @@ class TestKekOnMoto(AwsKekConformance):
     }
 
 
+@pytest.mark.rest
 class TestKekOnMiniStack(AwsKekConformance):
     server = "ministack"
     wired = False

@@ -58,6 +58,7 @@ class TestKeyVaultRsa(AzureKekConformance):
     wired = True
 
 
+@pytest.mark.rest
 class TestKeyVaultRsaWithAuthKey(AzureKekConformance):
     vault_type, kty = "vault.azure.net", "RSA"
 

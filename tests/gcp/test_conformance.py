@@ -50,6 +50,7 @@ class TestHsmKek(GcpKekConformance):
     level = Level.HSM
 
 
+@pytest.mark.rest
 class TestExternalKek(GcpKekConformance):
     level = Level.EXTERNAL_VPC
     algorithm = Algorithm.EXTERNAL_SYMMETRIC_ENCRYPTION
