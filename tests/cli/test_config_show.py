@@ -46,6 +46,22 @@ def test_that_no_dek_may_be_made_is_shown(kms: Kms, folder: Path, forbidden_by: 
     assert "createDeks" not in kms("config", "show").output or forbidden_by == "config"
 
 
+def test_the_cache_is_shown(kms: Kms, folder: Path) -> None:
+    kms("init")
+    config = folder / "kms.toml"
+    config.write_text(config.read_text() + "[cache]\nttl = 300\nstaleOnOutage = 1.5\n")
+    done = kms("config", "show")
+    assert (done.code, done.errors) == (0, "")
+    cache = {"ttl": 300, "maxEntries": 1000, "staleOnOutage": 1.5}
+    assert tomllib.loads(done.output)["cache"] == cache
+    assert f"[cache]  # {config}\n" in done.output
+    write_private(folder / "m", SECRET)
+    kek = "kms://cluster-kms?keyFile=m&saltFile=m"
+    derives = kms("--config", "kms.toml", "--kek", kek, "config", "show").output
+    assert "# the cache is not used" in derives
+    assert "cache" not in tomllib.loads(derives)
+
+
 def test_each_part_says_where_it_comes_from(kms: Kms, folder: Path) -> None:
     kms("init")
     storage = "storage://file?path=x"

@@ -15,6 +15,10 @@ def a_user() -> None:
         assert_type(kms, Kms)
         assert_type(kms.get_dek("volume-42", create=True), bytes)
         assert_type(kms.get_dek("volume-42", size=64, create=False), bytes)
+        assert_type(kms.get_dek("volume-42", timeout=2.5), bytes)
+        assert_type(kms.get_deks(["volume-42"], size=32, timeout=2), Iterator[Outcome])
+        with kms.borrow_dek("volume-42", size=32) as buffer:
+            assert_type(buffer, bytearray)
         assert_type(kms.list_dek_ids("volume-"), Iterator[str])
         assert_type(kms.describe_kek(), KekInfo)
         assert_type(kms.describe_storage(), StorageInfo)
@@ -50,6 +54,8 @@ def a_careless_user(kms: Kms) -> None:
     kms.get_dek(42, create=True)  # type: ignore[arg-type]
     kms.get_dek("volume-42", 32, create=True)  # type: ignore[call-arg]
     kms.get_dek("volume-42", size="32", create=True)  # type: ignore[arg-type]
+    open_kms("kms://local", cache=300)  # type: ignore[arg-type]
+    kms.get_dek("volume-42", timeout="2")  # type: ignore[arg-type]
     open_kms("kms://local", observers="log", config=3)  # type: ignore[arg-type]
     KekInfo("id", "1", "AES").kek_id = "another"  # type: ignore[misc]
 

@@ -28,6 +28,12 @@ class CacheSettings:
     max_entries: int = 1000
     stale_on_outage: float = 0
 
+    def named(self) -> dict[str, float]:
+        """What was asked for, by its names in the configuration."""
+        values = (self.ttl, self.max_uses, self.max_entries, self.stale_on_outage)
+        pairs = zip(_NAMES, values, strict=True)
+        return {name: value for name, value in pairs if value is not None}
+
 
 def choose_cache(value: object, where: str) -> CacheSettings | None:
     """Read what the user wrote of the cache; None if that is none.
@@ -53,12 +59,13 @@ def choose_cache(value: object, where: str) -> CacheSettings | None:
 
 
 def _seconds(value: object, name: str) -> float:
-    if isinstance(value, (int, float)) and value is not True and isfinite(value) and value >= 0:
-        return value
+    number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else -1
+    if isfinite(number) and number >= 0:
+        return number
     raise ConfigError(f"{name} is a number of seconds, such as 300; give one, not below 0")
 
 
 def _count(value: object, name: str) -> int | None:
-    if value is None or (isinstance(value, int) and value is not True and value >= 1):
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
     raise ConfigError(f"{name} is a whole number, such as 1000; give one, not below 1")

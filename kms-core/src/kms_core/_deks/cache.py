@@ -34,6 +34,9 @@ OUTAGE = (UnavailableError, ThrottledError)
 _LEAD, _MOST_LEAD = 0.1, 10.0
 """The part of its ttl, and the most seconds, before the end of which a DEK is read again."""
 
+_TIMES, _MOST_TIMES = 4, 1 / 3
+"""How much longer than it took to read, and the most of its ttl, that is where reading is slow."""
+
 
 class Deks(Protocol):
     """Where DEKs are read."""
@@ -54,13 +57,12 @@ class _Entry:
 
     __slots__ = ("dek", "kept", "last", "refresh", "until", "used", "uses", "wrapped_by")
 
-    def __init__(self, got: Got, began: float, settings: CacheSettings, lead: float) -> None:
+    def __init__(self, got: Got, began: float, settings: CacheSettings, ahead: float) -> None:
         self.dek = bytearray(got.dek)
         self.wrapped_by = got.wrapped_by
         self.until = began + settings.ttl
         self.kept = self.until + settings.stale_on_outage
-        # Not all at the same time, although all may have been read at the same time.
-        self.refresh = self.until - random.uniform(lead / 2, lead)  # noqa: S311 -- no secret
+        self.refresh = self.until - ahead
         self.last = began
         self.used = False
         self.uses = count(2)  # whoever had it read was the first
@@ -223,7 +225,7 @@ class DekCache:
             got = self._deks.get_dek(dek_id, size, create=create)
             with self._lock:
                 if self._reading.get(dek_id) is reading and not self._closed:
-                    self._keep(dek_id, _Entry(got, began, self._settings, self._lead))
+                    self._keep(dek_id, _Entry(got, began, self._settings, self._ahead(began)))
         except (*OUTAGE, DekSizeError):
             raise
         except KmsError:
@@ -233,6 +235,12 @@ class DekCache:
             self._reading.pop(dek_id, None)
         return got
 
+    def _ahead(self, began: float) -> float:
+        """How long before its end a DEK is read again that was read from ``began`` until now."""
+        slow = min(_TIMES * (self._clock() - began), _MOST_TIMES * self._settings.ttl)
+        # Not all at the same time, although all may have been read at the same time.
+        return max(slow, random.uniform(self._lead / 2, self._lead))  # noqa: S311 -- no secret
+
     def _keep(self, dek_id: str, entry: _Entry) -> None:
         replaced = self._entries.get(dek_id)
         if replaced is None and len(self._entries) >= self._settings.max_entries:
@@ -241,7 +249,7 @@ class DekCache:
         if replaced is not None:
             replaced.wipe()
         if self._stop_keeper is None:
-            self._stop_keeper = self._start_keeper(self, self._lead / 4)
+            self._stop_keeper = self._start_keeper(self, self._lead / 10)
 
     def _outlive(self, dek_id: str) -> None:
         """Let a DEK that cannot be read now outlive its ttl, and try again soon."""

@@ -12,6 +12,7 @@ import click
 from kms_core.cli.session import Session, Sources
 
 if TYPE_CHECKING:
+    from kms_core._config.cache import CacheSettings
     from kms_core._config.choices import ChosenBackend
     from kms_core._plugins.prepared import PreparedBackend
 
@@ -48,14 +49,27 @@ def _sections(sources: Sources) -> Iterator[str]:
     for number, kek in enumerate(keks):
         header = "[kek]" if len(keks) == 1 else "[[kek]]"
         yield from _section("\n" * bool(number) + header, sources.origin("kek"), kek)
-    if keks[0].spec is DeriverSpec:
+    derives = keks[0].spec is DeriverSpec
+    if derives:
         yield f"\n# {storage.backend} is not used: {keks[0].found.backend} derives its DEKs"
     else:
         yield from _section("\n[storage]", sources.origin("storage"), prepare(storage))
         if not chosen.may_create:
             yield f"{CREATE_DEKS} = false"
+    yield from _cache(sources.origin("cache"), chosen.cache, derives=derives)
     for observer in chosen.observers:
         yield from _section("\n[[observers]]", sources.origin("observers"), prepare(observer))
+
+
+def _cache(origin: str, cache: CacheSettings | None, *, derives: bool) -> Iterator[str]:
+    if cache is None:
+        return
+    if derives:
+        yield "\n# the cache is not used, likewise"
+        return
+    yield f"\n[cache]  # {origin}"
+    for name, value in cache.named().items():
+        yield f"{name} = {value}"
 
 
 def _section(header: str, origin: str, prepared: PreparedBackend) -> Iterator[str]:
