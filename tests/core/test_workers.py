@@ -9,6 +9,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from functools import partial
 
 import pytest
 
@@ -143,3 +144,52 @@ def test_no_answer_is_kept() -> None:
     workers.run(Dek)
     workers.run(os.getpid)
     assert not [held for held in gc.get_objects() if isinstance(held, Dek)]
+
+
+def test_calls_of_one_operation_are_made_in_one_thread() -> None:
+    ours, others, strangers = Workers(2, LONG), Workers(2, LONG), Workers(2, LONG)
+
+    def operation() -> list[int]:
+        return [workers.run(threading.get_ident) for workers in (ours, others, strangers)]
+
+    first, second, third = ours.run_together(operation, {ours, others})
+    assert first == second
+    assert third != first, "a backend may use another one, and that has its own threads"
+    assert others._threads == []
+
+
+def test_each_call_of_an_operation_has_its_own_deadline() -> None:
+    """The caller waits longer than the first deadline, for the second call has another one."""
+    first, second = Workers(1, LONG), Workers(1, LONG)
+
+    def operation() -> str:
+        first.run(os.getpid)
+        return second.run(partial(answer_after, 12 * SHORT))
+
+    def answer_after(seconds: float) -> str:
+        time.sleep(seconds)
+        return "answer"
+
+    first._deadline = 10 * SHORT
+    assert second.run_together(operation, {first, second}) == "answer"
+
+
+def test_an_operation_that_hangs_says_where_and_makes_no_other_call(gate: threading.Event) -> None:
+    workers, more = Workers(1, LONG), []
+
+    def locate(error: kms_core.KmsError) -> kms_core.KmsError:
+        error.locate(backend="kms://slow", operation="unwrap_dek", dek_id="a")
+        return error
+
+    def operation() -> None:
+        workers._deadline = SHORT
+        workers.run(gate.wait, locate)
+        workers.run(lambda: more.append("a call whose caller has gone"))
+
+    with pytest.raises(kms_core.UnavailableError, match=r"0\.05 seconds") as caught:
+        workers.run_together(operation, {workers})
+    assert caught.value.backend == "kms://slow"
+    gate.set()
+    workers._deadline = LONG
+    assert workers.run(os.getpid) == os.getpid()
+    assert more == []

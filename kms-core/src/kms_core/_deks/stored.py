@@ -45,7 +45,9 @@ class StoredDeks:
         """Return the stored DEK; make it if there is none and ``create`` lets it."""
         check_dek_id(dek_id)
         call = self._get_or_create if create else self._get
-        got, led = self._flights.run((dek_id, size, create), partial(call, dek_id, size))
+        got, led = self._flights.run(
+            (dek_id, size, create), partial(self.records.in_one_thread, partial(call, dek_id, size))
+        )
         return got if led else got.by_another_call()
 
     def create_dek(self, dek_id: str, size: int) -> Got:

@@ -93,6 +93,9 @@ class Upkeep:
             Whether the record was replaced, or would be; what it said before; and what names the
             KEK that wraps now.
         """
+        return self._records.in_one_thread(lambda: self._rewrap(dek_id, how))
+
+    def _rewrap(self, dek_id: str, how: Rewrap) -> tuple[bool, DekInfo, WrappedDek]:
         for _ in range(_ATTEMPTS):
             stored, record = self._load(dek_id)
             info = self._info(stored, record)

@@ -95,6 +95,11 @@ class Client(Generic[SpecT]):
         self._renewing = threading.Lock()
         self._closed = False
 
+    @property
+    def workers(self) -> Workers | None:
+        """Those who make its calls, unless observers hear of each in its caller's thread."""
+        return None if self._observers else self._workers
+
     def offers(self, operation: Operation) -> bool:
         """Whether the backend has this hook, which is optional."""
         return bool(getattr(self._hooks, operation).get_hookimpls())
@@ -189,7 +194,7 @@ class Client(Generic[SpecT]):
             raise self._located(ClosedError("it is closed; open it again"), operation, dek_id)
         handled = sys.exception()
         try:  # as in only_kms_errors, which would be slow here
-            result = self._run(call)
+            result = self._run(call, operation, dek_id)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is raised below
             failure = self._failure(error, handled, operation, dek_id)
         else:
@@ -198,9 +203,9 @@ class Client(Generic[SpecT]):
             failure = self._wrong_type(result, kind, operation, dek_id)
         raise failure
 
-    def _run(self, call: Callable[[], T]) -> T:
+    def _run(self, call: Callable[[], T], operation: Operation, dek_id: str | None) -> T:
         if self._workers is not None:
-            return self._workers.run(call)
+            return self._workers.run(call, lambda e: self._located(e, operation, dek_id))
         if OPERATION_END.get() is not None:
             seconds_left(inf)  # a call that is not bounded itself does not begin too late
         return call()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from kms_core._plugins.clients.kek import KekClient, wrapped_elsewhere
@@ -31,6 +31,9 @@ class Keyset:
         for kek in keks:
             self._of_provider.setdefault(kek.provider, []).append(kek)
         self._openers: dict[tuple[str, str, str], KekClient] = {}
+
+    def __iter__(self) -> Iterator[KekClient]:
+        return iter(self._keks)
 
     def check_provider(self, provider: str) -> None:
         """Refuse what a KEK of another provider wrapped.

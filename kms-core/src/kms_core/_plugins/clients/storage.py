@@ -103,7 +103,7 @@ class StorageClient(Client[StorageSpec]):
         while True:
             with self.only_kms_errors(operation, None):
                 try:
-                    item = self._run(step)
+                    item = self._run(step, operation, None)
                 except StopIteration:
                     return
                 if not isinstance(item, kind):

@@ -3,6 +3,9 @@
 Nothing in Python stops a thread that waits for a name server, a token or a byte of an answer. So
 the call is made in a thread of its own while its caller waits. After the deadline the caller goes
 on, and the thread is free for other calls once its call has ended.
+
+To pass a call to another thread and back costs more CPU than all else of core's. So one thread may
+make all calls of one operation, while its caller waits for each until that one's deadline.
 """
 
 from __future__ import annotations
@@ -12,17 +15,31 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import ContextVar, copy_context
 from queue import SimpleQueue
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from kms_core.errors import UnavailableError
+from kms_core.errors import KmsError, UnavailableError
 
 T = TypeVar("T")
 
 OPERATION_END: ContextVar[float | None] = ContextVar("kms_core_operation_end", default=None)
 """When the operation ends that a call is part of, in seconds of time.monotonic, if it has to."""
+
+Locate: TypeAlias = Callable[[KmsError], KmsError]
+
+_here = threading.local()
+
+
+def _operation_here() -> _Job[Any] | None:
+    """The operation all of whose calls this thread makes, if there is one."""
+    operation: _Job[Any] | None = getattr(_here, "operation", None)
+    return operation
+
+
+def _nowhere(error: KmsError) -> KmsError:
+    return error
 
 
 class Workers:
@@ -34,33 +51,42 @@ class Workers:
     """
 
     def __init__(self, limit: int, deadline: float) -> None:
-        self._limit, self._deadline = limit, deadline
+        self.limit, self._deadline = limit, deadline
         self._reset()
 
-    def run(self, call: Callable[[], T]) -> T:
+    def run(self, call: Callable[[], T], locate: Locate = _nowhere) -> T:
         """Return what the call returns, or raise what it raises.
+
+        Args:
+            call: is made in this thread if that makes all calls of an operation, these too.
+            locate: says of an error at the deadline where that was.
 
         Raises:
             UnavailableError: it has not ended at the deadline; it may still do what it does.
         """
+        operation = _operation_here()
+        if operation is not None and self in operation.crew:
+            operation.begin_step(self._deadline, locate)
+            return call()
+        return self._hand_over(_Job(call), locate)
+
+    def run_together(self, call: Callable[[], T], crew: Collection[Workers]) -> T:
+        """As :meth:`run`, in one thread with all calls that it makes of these workers."""
+        return self._hand_over(_Job(call, crew), _nowhere)
+
+    def _hand_over(self, job: _Job[T], locate: Locate) -> T:
         if self._process != os.getpid():  # a fork has none of its parent's threads
             self._reset()
-        seconds = seconds_left(self._deadline)
-        job = _Job(call)
+        job.begin_step(self._deadline, locate)
         try:
             self._hire()
             self._jobs.put(job)
-            in_time = job.ended.acquire(timeout=seconds)
+            in_time = job.wait()
         finally:
-            job.call = None  # if it has not begun by now, it never will
+            job.left = True  # what has not begun by now never will
         if in_time:
             return job.outcome()
-        if seconds < self._deadline:
-            raise _out_of_time()
-        raise UnavailableError(
-            f"no answer within {self._deadline:g} seconds; check endpoint, network and "
-            "proxy, or give a longer deadline"
-        )
+        raise job.too_late()
 
     def begin(self, call: Callable[[], object]) -> None:
         """Have the call made, and wait for nothing."""
@@ -79,7 +105,7 @@ class Workers:
             self._idle.pop()  # atomic
         except IndexError:
             with self._hiring:
-                if len(self._threads) < self._limit:
+                if len(self._threads) < self.limit:
                     given = (self._jobs, self._idle)
                     thread = threading.Thread(target=_work, args=given, daemon=True)
                     thread.start()
@@ -118,25 +144,66 @@ def _out_of_time() -> UnavailableError:
     return error
 
 
-class _Job(Generic[T]):
-    __slots__ = ("call", "ended", "error", "result")
+class _Step(NamedTuple):
+    """A call that is waited for."""
 
-    def __init__(self, call: Callable[[], T]) -> None:
-        context = copy_context()  # so that what the call logs and traces belongs to its caller
-        self.call: Callable[[], T] | None = lambda: context.run(call)
+    deadline: float
+    seconds: float
+    until: float
+    locate: Locate
+
+
+class _Job(Generic[T]):
+    __slots__ = ("call", "context", "crew", "ended", "error", "left", "result", "step")
+
+    def __init__(self, call: Callable[[], T], crew: Collection[Workers] = ()) -> None:
+        self.context = copy_context()  # so that what the call logs and traces is its caller's
+        self.call, self.crew = call, crew
         self.ended = threading.Lock()
         self.ended.acquire()
+        self.left = False
+        self.step: _Step
         self.result: T
         self.error: BaseException | None = None
 
+    def begin_step(self, deadline: float, locate: Locate) -> None:
+        """Have the caller wait until this deadline from now on."""
+        if self.left:
+            raise UnavailableError("its caller waits no longer")
+        seconds = seconds_left(deadline)
+        self.step = _Step(deadline, seconds, time.monotonic() + seconds, locate)
+
+    def wait(self) -> bool:
+        """Whether it ended in time."""
+        step, seconds = self.step, self.step.seconds
+        while not self.ended.acquire(timeout=seconds):
+            if self.step is step:
+                return False
+            step = self.step  # another step has begun meanwhile
+            seconds = max(0.0, step.until - time.monotonic())
+        return True
+
+    def too_late(self) -> KmsError:
+        step = self.step
+        if step.seconds < step.deadline:
+            return step.locate(_out_of_time())
+        problem = (
+            f"no answer within {step.deadline:g} seconds; check endpoint, network and proxy, or "
+            "give a longer deadline"
+        )
+        return step.locate(UnavailableError(problem))
+
     def do(self) -> None:
-        call = self.call
-        if call is not None:
-            try:
-                self.result = call()
-            except BaseException as error:  # noqa: BLE001 -- it is the caller's
-                self.error = error
-            self.ended.release()
+        if self.left:
+            return
+        _here.operation = self if self.crew else None
+        try:
+            self.result = self.context.run(self.call)
+        except BaseException as error:  # noqa: BLE001 -- it is the caller's
+            self.error = error
+        finally:
+            _here.operation = None  # its result may be a DEK
+        self.ended.release()
 
     def outcome(self) -> T:
         if self.error is None:
