@@ -12,9 +12,14 @@ import pytest
 
 import kms_core
 from kms_core.builtin.local.key_file import new_key_file
+from kms_core.testing._harness.wire import FaultyWire, at_port
 from tests.pairs.test_steps import KEK_STEPS, STORAGE_STEPS, Step, make_the_mistake
 
 STEPS = ["credentials", "call", "reply"]
+FAULTS = ["hangs", "drips the answer", "is dropped before the request"]
+"""No head comes, no end of a body, and none of many tries."""
+PATIENT = {"connectTimeout": 60, "readTimeout": 60, "maxAttempts": 10, "deadline": 300}
+"""So that nothing but the deadline ends a call."""
 
 
 @pytest.fixture(autouse=True)
@@ -37,11 +42,11 @@ def put(hang: Any, step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
     make_the_mistake(monkeypatch, (step[0], step[1], hang))
 
 
-def ends(kms: kms_core.Kms, backend: str) -> None:
+def ends(kms: kms_core.Kms, backend: str, dek_id: str = "id") -> None:
     client: Any = kms._deks.kek if backend.startswith("kms") else kms._deks.storage
     client._workers._deadline = 0.5  # only now: on a busy machine an opening takes longer
     with pytest.raises(kms_core.UnavailableError, match=r"no answer within 0\.5 seconds") as caught:
-        kms.get_dek("id", create=True)
+        kms.get_dek(dek_id, create=True)
     assert caught.value.backend == backend
 
 
@@ -72,4 +77,61 @@ def test_a_name_server_that_hangs(
 ) -> None:
     with kms_core.open_kms(local, storage) as kms:
         monkeypatch.setattr(socket, "getaddrinfo", hang)
+        ends(kms, f"storage://{storage['backend']}")
+
+
+@pytest.fixture
+def wire() -> Iterator[FaultyWire]:
+    wire = FaultyWire(patience=600)
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def full_port() -> Iterator[int]:
+    """A port where connections wait to be accepted, and no more of them are taken."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        address = server.getsockname()
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.settimeout(0)
+            one.connect_ex(address)
+        yield address[1]
+        for one in waiting:
+            one.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_wire_to_a_kek(kek: dict[str, Any], fault: str, tmp_path: Path, wire: FaultyWire) -> None:
+    through = kek | PATIENT | {"endpoint": wire.to(kek["endpoint"])}
+    with kms_core.open_kms(through, f"storage://file?path={tmp_path}") as kms:
+        kms.create_dek("id")
+        wire.spoil(fault)
+        ends(kms, f"kms://{kek['backend']}", "new")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_wire_to_a_storage(
+    storage: dict[str, Any], fault: str, local: str, wire: FaultyWire
+) -> None:
+    through = storage | PATIENT | {"endpoint": wire.to(storage["endpoint"])}
+    with kms_core.open_kms(local, through) as kms:
+        kms.create_dek("id")
+        wire.spoil(fault)
+        ends(kms, f"storage://{storage['backend']}", "new")
+
+
+def test_a_kek_that_takes_no_connection(
+    kek: dict[str, Any], tmp_path: Path, full_port: int
+) -> None:
+    nowhere = kek | PATIENT | {"endpoint": at_port(kek["endpoint"], full_port)}
+    with kms_core.open_kms(nowhere, f"storage://file?path={tmp_path}") as kms:
+        ends(kms, f"kms://{kek['backend']}")
+
+
+def test_a_storage_that_takes_no_connection(
+    storage: dict[str, Any], local: str, full_port: int
+) -> None:
+    nowhere = storage | PATIENT | {"endpoint": at_port(storage["endpoint"], full_port)}
+    with kms_core.open_kms(local, nowhere) as kms:
         ends(kms, f"storage://{storage['backend']}")
