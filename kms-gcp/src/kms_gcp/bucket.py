@@ -19,6 +19,7 @@ from kms_gcp.config import GcpStorageConfig
 from kms_gcp.credentials import Token, tame
 from kms_gcp.errors import BUCKET, STORAGE
 
+_LIST = "storage#objects"  # https://cloud.google.com/storage/docs/json_api/v1/objects/list
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
@@ -63,8 +64,15 @@ def _require_object(response: Response, **_: object) -> None:
     """Of a captive portal's page the SDK would ask for a key, and fail like a mistake of ours."""
     is_media = "alt=media" in urlsplit(response.url).query
     has_object = response.request.method != "DELETE" and not is_media
-    if has_object and response.ok and not isinstance(response.json(), dict):
+    if not (has_object and response.ok):
+        return
+    answer = response.json()
+    if not isinstance(answer, dict):
         raise InvalidJSONError("the answer is no JSON object")
+    # A list without items is empty, so what else a list has must be there.
+    is_listing = response.request.method == "GET" and urlsplit(response.url).path.endswith("/o")
+    if is_listing and answer.get("kind") != _LIST:
+        raise InvalidJSONError("the answer is no list of objects")
 
 
 def check_bucket(client: Client, config: GcpStorageConfig) -> None:

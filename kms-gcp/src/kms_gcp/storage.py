@@ -135,7 +135,7 @@ class GcpStorage(StorageSpec):
         found = client.list_blobs(
             find_bucket(client, self._config),
             prefix=self._prefix + prefix,
-            fields=f"items(name,{field}),nextPageToken",
+            fields=f"kind,items(name,{field}),nextPageToken",
             **which,
             **call_arguments(self._config),
         )

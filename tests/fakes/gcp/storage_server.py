@@ -64,9 +64,8 @@ class _Call(Exchange):
         prefix = query.get("prefix", [""])[0]
         names = [name for b, name in front.soft_deleted if b == bucket and name.startswith(prefix)]
         items = [{"name": name, "softDeleteTime": "2026-01-01T00:00:00Z"} for name in names]
-        return Reply(
-            200, json.dumps({"items": items}).encode(), [("Content-Type", "application/json")]
-        )
+        listing = {"kind": "storage#objects", "items": items}
+        return Reply(200, json.dumps(listing).encode(), [("Content-Type", "application/json")])
 
     def _find_deleted(self, front: Front) -> list[tuple[str, str]]:
         """What this call leaves to the soft delete policy of its bucket."""

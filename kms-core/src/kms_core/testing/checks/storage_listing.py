@@ -123,6 +123,20 @@ class StorageListingChecks:
             expect(f"{told}: ids that it left out", [], sorted({*ids_of_pages} - {*seen}))
 
     @clause(StorageSpec.list_dek_ids)
+    def test_lost_first_page(self, fresh: Fresh, wire: FaultyWire, through: Fresh) -> None:
+        """An empty JSON object in place of the first page is not taken for a store without ids.
+
+        Cure: refuse an answer without what a listing always has: its list, or its kind.
+        """
+        fresh().answer("create_record", dek_id="id", data=b"data")
+        client = through()
+        told = f"list_dek_ids over a wire that {ANY_JSON}"
+        expect("list_dek_ids over a sound wire", ["id"], client.list_ids())
+        wire.spoil(ANY_JSON)
+        with suppress(KmsError):
+            expect(f"{told}: ids", ["id"], [*client.call("list_dek_ids", prefix="")])
+
+    @clause(StorageSpec.list_dek_ids)
     @pytest.mark.usefixtures("many_ids")
     def test_foreign_names(self, fresh: Fresh, harness: StorageHarness) -> None:
         """What others keep in the store hides no dek_id, and is none.
