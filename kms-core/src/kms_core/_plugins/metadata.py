@@ -79,7 +79,7 @@ def field(distribution: metadata.Distribution, name: str) -> str | None:
 def canonical(name: str) -> str:
     """A project's name as PEP 503 compares it.
 
-    packaging has this too, and importing it would be an eighth of all that ``kms dek get`` costs.
+    packaging has this too, and importing it would be a twelfth of what ``kms dek get`` costs.
     """
     return re.sub(r"[-_.]+", "-", name).lower()
 
