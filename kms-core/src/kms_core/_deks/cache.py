@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import partial
+from heapq import nsmallest
 from itertools import count
 from math import inf
 from typing import NoReturn, Protocol, TypeVar
@@ -244,12 +245,18 @@ class DekCache:
     def _keep(self, dek_id: str, entry: _Entry) -> None:
         replaced = self._entries.get(dek_id)
         if replaced is None and len(self._entries) >= self._settings.max_entries:
-            self._drop(min(self._entries, key=lambda dek_id: self._entries[dek_id].last))
+            self._make_room()
         self._entries[dek_id] = entry
         if replaced is not None:
             replaced.wipe()
         if self._stop_keeper is None:
             self._stop_keeper = self._start_keeper(self, self._lead / 10)
+
+    def _make_room(self) -> None:
+        """Drop what was used longest ago: a tenth at once, since each time all are looked through."""
+        entries = self._entries
+        for dek_id in nsmallest(len(entries) // 10 or 1, entries, lambda i: entries[i].last):
+            self._drop(dek_id)
 
     def _outlive(self, dek_id: str) -> None:
         """Let a DEK that cannot be read now outlive its ttl, and try again soon."""
