@@ -64,7 +64,7 @@ def test_wheel_of_core_has_the_conformance_kit(built: Path) -> None:
 def test_core_declares_its_extras(built: Path) -> None:
     metadata = _metadata(_contents(_find(built, "kms-core", ".whl")))
     extras = set(metadata.get_all("Provides-Extra", []))
-    assert extras == {"aws", "azure", "gcp", "cluster", "all", "dask", "testing"}
+    assert extras == {"aws", "azure", "gcp", "cluster", "all", "dask", "otel", "testing"}
     requirements = metadata.get_all("Requires-Dist", [])
     for extra in ("aws", "azure", "gcp", "cluster"):
         assert f"kms-{extra}; extra == '{extra}'" in requirements

@@ -26,7 +26,7 @@ def test_constraints_pin_everything_and_name_no_index() -> None:
     pins = [line for line in lines if not line.startswith("#")]
     assert len(pins) > 50
     for pin in pins:
-        assert re.fullmatch(r"[a-z0-9.-]+==[0-9a-z.]+( ; [a-zA-Z_ '=!<>.0-9]+)?", pin)
+        assert re.fullmatch(r"[a-z0-9.-]+==[0-9a-z.]+( ; [a-zA-Z_ '=!<>.0-9()]+)?", pin)
     assert "://" not in "".join(lines)
 
 

@@ -253,7 +253,7 @@ class DekCache:
             self._stop_keeper = self._start_keeper(self, self._lead / 10)
 
     def _make_room(self) -> None:
-        """Drop what was used longest ago: a tenth at once, since each time all are looked through."""
+        """Drop what was used longest ago; a tenth at once, since all are looked through."""
         entries = self._entries
         for dek_id in nsmallest(len(entries) // 10 or 1, entries, lambda i: entries[i].last):
             self._drop(dek_id)
