@@ -279,7 +279,9 @@ def _rewrap_on(workers: int, config: Path, old: str, storage: str) -> float:
         dashboard_address=None,
         local_directory=str(config.parent),
     ) as cluster:
-        rewrap = partial(rewrap_on_dask, cluster.scheduler_address, str(config), bulk=Bulk(1))
+        rewrap = partial(
+            rewrap_on_dask, cluster.scheduler_address, (str(config), None), bulk=Bulk(1)
+        )
         list(rewrap(dek_ids=[]))  # it has imported all
         started = time.perf_counter()
         outcomes = Counter(outcome.outcome for outcome in rewrap(dek_ids=dek_ids))

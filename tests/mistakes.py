@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -54,3 +55,10 @@ def check(error: KmsError, kind: type[KmsError], *words: str) -> None:
 def _changed(*mappings: Mapping[str, Any]) -> dict[str, Any]:
     merged = {name: value for one in mappings for name, value in one.items()}
     return {name: value for name, value in merged.items() if value is not None}
+
+
+def everything_in(error: BaseException) -> str:
+    """What a report of the error could show, the locals of our own frames included."""
+    trace = traceback.TracebackException.from_exception(error, capture_locals=True)
+    ours = traceback.StackSummary.from_list(trace.stack[1:])  # the first frame is the test's
+    return f"{error} {error.__cause__!r} {error.__context__!r} {ours.format()}"

@@ -103,3 +103,33 @@ def test_what_is_wrong_is_said_and_nothing_half_shown(kms: Kms, kek: str, says: 
     done = kms("--kek", kek, "config", "show")
     assert (done.code, done.output) == (2, "")
     assert says in done.error
+
+
+def test_a_variable_of_the_environment_is_shown_by_its_name(
+    kms: Kms, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it says: nobody knows whether that is a secret."""
+    monkeypatch.setenv("SECRET", SECRET)
+    (folder / "kms.toml").write_text(
+        'storage = "storage://file?path=a%2F${SECRET}"\n'
+        'observers = [{ backend = "log", logger = "${SECRET}" }]\n'
+        '[kek]\nbackend = "cluster-kms"\nkey = "${SECRET}"\nsalt = "${SECRET}"\n'
+        '[profile.p.kek]\nbackend = "local"\nkeyFile = "${SECRET}"\n'
+        'retiredVersions = ["${SECRET}"]\n'
+        '[profile.p.storage]\nbackend = "file"\npath = "a/${SECRET}"\n'
+    )
+    done = kms("config", "show")
+    assert SECRET not in done.output
+    shown = tomllib.loads(done.output)
+    assert shown["kek"] == {"backend": "cluster-kms", "key": HIDDEN, "salt": HIDDEN} | {
+        "allowShort": False
+    }
+    assert f'key = "{HIDDEN}"  # environment\n' in done.output
+    assert shown["observers"] == [{"backend": "log", "logger": "${SECRET}"}]
+    done = kms("--profile", "p", "config", "show")
+    assert SECRET not in done.output
+    shown = tomllib.loads(done.output)
+    assert shown["kek"]["keyFile"] == "${SECRET}"
+    assert shown["kek"]["retiredVersions"] == ["${SECRET}"]
+    assert shown["storage"]["path"] == "a/${SECRET}"
+    assert f"[kek]  # {folder / 'kms.toml'}, profile p\n" in done.output

@@ -75,7 +75,22 @@ def test_migrate_does_not_overwrite(kms: Kms, deks: dict[str, str]) -> None:
 def test_migrate_must_know_where_to(kms: Kms, to: tuple[str, ...]) -> None:
     done = kms("dek", "migrate", *to)
     assert done.code == 2
-    assert "--to-config, or --to-kek and --to-storage" in done.error
+    assert "--to-profile, or --to-kek and --to-storage" in done.error
+
+
+def test_migrate_to_a_profile(kms: Kms, deks: dict[str, str], folder: Path) -> None:
+    there = '[profile.there]\nkek = "kms://local?keyFile=there/kek.toml"\n'
+    there += 'storage = "storage://file?path=there/deks"\n'
+    (folder / "profiles.toml").write_text(there)
+    to = ("dek", "migrate", "--to-profile", "there")
+    assert "has no profile" in kms(*to).error
+    kek = ("--kek", "kms://local?keyFile=kek.toml", "--storage", "storage://file?path=deks")
+    assert "give --to-config" in kms(*kek, *to, KMS_CONFIG="profiles.toml").error
+    assert kms(*to, "--to-config", "profiles.toml").output == "3 migrated\n"
+    with (folder / "kms.toml").open("a") as file:
+        file.write(there)
+    assert kms(*to).output == "3 unchanged\n"
+    assert read(kms, "--profile", "there") == deks
 
 
 def test_none_may_be_made_but_all_may_come(kms: Kms, deks: dict[str, str]) -> None:

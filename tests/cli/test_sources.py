@@ -91,3 +91,33 @@ def test_paths_in_an_option_start_here(kms: Kms) -> None:
     dek = kms("dek", "get", "--create", "a").output
     uris = ("--kek", "kms://local?keyFile=kek.toml", "--storage", "storage://file?path=deks")
     assert kms(*uris, "dek", "get", "--create", "a").output == dek
+
+
+PROFILES = f"""
+kek = "{cluster(0)}"
+profile.one.kek = "{cluster(1)}"
+profile.two.kek = "{cluster(2)}"
+"""
+
+
+def test_a_profile_of_whichever_file_is_read(kms: Kms, folder: Path, deks: dict[str, str]) -> None:
+    (folder / "kms.toml").write_text(PROFILES)
+    assert get(kms) == deks["0"]
+    assert get(kms, "--profile", "one") == deks["1"]
+    assert get(kms, KMS_PROFILE="one") == deks["1"]
+    assert get(kms, "--profile", "two", KMS_PROFILE="one") == deks["2"]
+    (folder / "kms.toml").rename(folder / "other.toml")
+    assert get(kms, "--profile", "one", KMS_CONFIG="other.toml") == deks["1"]
+    assert get(kms, KMS_PROFILE="two", KMS_CONFIG="other.toml") == deks["2"]
+    assert get(kms, "--config", "other.toml", "--profile", "one") == deks["1"]
+    assert get(kms, "--config", "other.toml", KMS_PROFILE="one") == deks["0"]
+
+
+def test_a_profile_that_is_not_there(kms: Kms, folder: Path) -> None:
+    assert "is one of a config file" in kms("--profile", "one", "dek", "list").error
+    (folder / "kms.toml").write_text(PROFILES)
+    done = kms("--profile", "tow", "dek", "list")
+    assert (done.code, done.error) == (
+        2,
+        "kms.toml: there is no profile 'tow'; it has one, two",
+    )

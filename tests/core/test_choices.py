@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 import kms_core
 from kms_core._config.choices import load_choices
 from kms_core.builtin.local.key_file import new_key_file
+from tests.mistakes import everything_in
 
 SECRET = "hunter2hunter2"
 
@@ -157,12 +157,6 @@ def test_no_message_shows_a_uri_that_was_given_as_a_file() -> None:
     with pytest.raises(kms_core.ConfigError, match="give it as kek") as caught:
         kms_core.open_kms(config=f"kms://cluster-kms?key={SECRET}")
     assert SECRET not in everything_in(caught.value)
-
-
-def everything_in(error: BaseException) -> str:
-    trace = traceback.TracebackException.from_exception(error, capture_locals=True)
-    ours = traceback.StackSummary.from_list(trace.stack[1:])  # the first frame is the test's
-    return f"{error} {error.__cause__!r} {error.__context__!r} {ours.format()}"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from distributed import Client
 
@@ -19,19 +19,21 @@ from kms_core._opening import open_kms
 from kms_core._values import Bulk, Outcome
 from kms_core.kms import Kms
 
+Named: TypeAlias = tuple[str | None, str | None]
+
 _SIZE = 200
 """DEKs of a batch. A scheduler spends about a millisecond on each batch."""
 
 
 def rewrap_on_dask(
-    scheduler: str, config: str | None, dek_ids: Iterable[str], bulk: Bulk, **options: Any
+    scheduler: str, named: Named, dek_ids: Iterable[str], bulk: Bulk, **options: Any
 ) -> Iterator[Outcome]:
     """Rewrap DEKs in any order.
 
     Args:
         scheduler: its address, such as ``tcp://scheduler:8786``.
-        config: the path of a config file on the workers; None if their environment says what to
-            open.
+        named: the path of a config file on the workers and a profile in it; None twice if their
+            environment says what to open.
         dek_ids: which.
         bulk: ``concurrency`` is that of each worker's thread, ``rate`` the whole cluster's.
         options: of :meth:`~kms_core.Kms.rewrap_deks`.
@@ -42,7 +44,7 @@ def rewrap_on_dask(
         given = {"bulk": Bulk(bulk.concurrency, rate), **options}
         # Dask takes an equal call for the same one, and would not make it again.
         executor = client.get_executor(pure=False)
-        submit = partial(executor.submit, _rewrap_batch, config, given)
+        submit = partial(executor.submit, _rewrap_batch, named, given)
         yield from chain.from_iterable(run_each(_batches(dek_ids), submit, 2 * threads))
 
 
@@ -52,12 +54,12 @@ def _batches(dek_ids: Iterable[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _rewrap_batch(
-    config: str | None, options: Mapping[str, Any], dek_ids: tuple[str, ...]
+    named: Named, options: Mapping[str, Any], dek_ids: tuple[str, ...]
 ) -> list[Outcome]:
-    return list(_opened(config).rewrap_deks(dek_ids=dek_ids, **options))
+    return list(_opened(*named).rewrap_deks(dek_ids=dek_ids, **options))
 
 
 @cache
-def _opened(config: str | None) -> Kms:
+def _opened(config: str | None, profile: str | None) -> Kms:
     """Opened once in each worker: connections and credentials stay from batch to batch."""
-    return open_kms(config=config)
+    return open_kms(config=config, profile=profile)

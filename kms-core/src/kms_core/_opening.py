@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kms_core._tracebacks import without_locals
@@ -37,12 +38,13 @@ def open_kms(  # noqa: PLR0913 -- each is a choice of its own
     cache: Mapping[str, object] | None = None,
     timeout: float | None = None,
     config: str | os.PathLike[str] | None = None,
+    profile: str | None = None,
 ) -> Kms:
     """Open a KEK and its storage.
 
     Each of ``kek``, ``storage``, ``observers`` and ``cache`` replaces what the config file says of
-    it. Without ``kek``, ``storage`` and ``config``, the environment names them: ``KMS_CONFIG``,
-    ``KMS_KEK_URI``, ``KMS_STORAGE_URI``; otherwise it is not read for them.
+    it. Without ``kek``, ``storage`` and ``config``, the environment names them: ``KMS_CONFIG``
+    and ``KMS_PROFILE``, ``KMS_KEK_URI``, ``KMS_STORAGE_URI``; otherwise it is not read for them.
 
     Args:
         kek: a URI such as ``kms://local?keyFile=kek.toml``, or a mapping with ``backend``; or
@@ -62,6 +64,7 @@ def open_kms(  # noqa: PLR0913 -- each is a choice of its own
         timeout: seconds for each call of the Kms that is about one DEK, and for
             :meth:`Kms.check_health`; opening, listings and what is done to many DEKs have none.
         config: a TOML file with the tables ``kek``, ``storage`` and ``cache``, and ``observers``.
+        profile: the name of a profile in the config file; without it, what is outside of profiles.
 
     Raises:
         ConfigError: the configuration is incomplete or wrong.
@@ -74,7 +77,8 @@ def open_kms(  # noqa: PLR0913 -- each is a choice of its own
     from kms_core._plugins.clients import DeriverClient
 
     named, own = _sort_out(observers)
-    chosen = load_choices(kek=kek, storage=storage, observers=named, cache=cache, config=config)
+    read = partial(load_choices, config=config, profile=profile)
+    chosen = read(kek=kek, storage=storage, observers=named, cache=cache)
     with ExitStack() as resources:
         told = [*_open_observers(chosen.observers, resources), *own]
         opened = _open_keks(chosen.keks, resources, told)
@@ -92,6 +96,7 @@ def open_kek(
     *,
     observers: Sequence[ChosenObserver] = (),
     config: str | os.PathLike[str] | None = None,
+    profile: str | None = None,
 ) -> Kek:
     """Open a KEK alone, to wrap data that the caller keeps.
 
@@ -99,6 +104,7 @@ def open_kek(
         kek: as for :func:`open_kms`; without it the config file's, or else the environment's.
         observers: as for :func:`open_kms`.
         config: as for :func:`open_kms`; its storage is not opened.
+        profile: as for :func:`open_kms`.
 
     Raises:
         ConfigError: the configuration is incomplete or wrong, or the KEK derives DEKs.
@@ -109,7 +115,7 @@ def open_kek(
     from kms_core._plugins.clients import DeriverClient
 
     named, own = _sort_out(observers)
-    chosen = load_choices(kek=kek, observers=named, config=config)
+    chosen = load_choices(kek=kek, observers=named, config=config, profile=profile)
     with ExitStack() as resources:
         told = [*_open_observers(chosen.observers, resources), *own]
         opened = _open_keks(chosen.keks, resources, told)

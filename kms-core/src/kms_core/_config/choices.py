@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from kms_core._config.cache import CacheSettings, choose_cache
 from kms_core._config.environment import environment_may_create, read_environment, read_switch
-from kms_core._config.unknown import refuse_unknown
+from kms_core._config.file import choose_parts, parse_text, read_text
+from kms_core._config.place import Place
 from kms_core._config.uri import NAME_RULE, is_name, parse_uri
 from kms_core._values import UriOrMapping
 from kms_core.errors import ConfigError
@@ -28,8 +28,9 @@ RETIRED_VERSIONS = "retiredVersions"
 UriOrMappings: TypeAlias = UriOrMapping | Sequence[UriOrMapping]
 """One backend, or several."""
 
-_PLACE = re.compile(r"\(at [^()]*\)\Z")
-"""Where a text is not TOML, at the end of tomllib's message."""
+
+_NOWHERE = Place()
+_DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class ChosenBackend:
         parameters: what its ``Config`` takes.
         folder: where a relative path starts.
         retired_versions: those of a KEK that may not be used any more.
+        written: those parameters that environment variables are part of, as the file has them.
     """
 
     scheme: str
@@ -49,6 +51,7 @@ class ChosenBackend:
     parameters: Mapping[str, object] = field(repr=False)
     folder: Path = Path()
     retired_versions: tuple[str, ...] = ()
+    written: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @property
     def backend(self) -> str:
@@ -72,103 +75,102 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    keks: tuple[ChosenBackend, ...] = ()
+    kek: tuple[ChosenBackend, ...] = ()
     storage: ChosenBackend | None = None
     observers: tuple[ChosenBackend, ...] = ()
     cache: CacheSettings | None = None
 
 
-def load_choices(
+def load_choices(  # noqa: PLR0913 -- each is a choice of its own
     *,
     kek: UriOrMappings | None = None,
     storage: UriOrMapping | None = None,
     observers: Sequence[UriOrMapping] = (),
     cache: Mapping[str, object] | None = None,
     config: str | os.PathLike[str] | None = None,
+    profile: str | None = None,
 ) -> Choices:
     """Put the choices together. Arguments replace what the config file says of the same part;
     the environment is read only where there is neither an argument nor a file.
 
     Raises:
-        ConfigError: no KEK is named, or a URI, mapping or file is malformed.
+        ConfigError: no KEK is named, there is no such profile, or a URI, mapping or file is
+            malformed.
     """
     if kek is None and storage is None and config is None:
         given = read_environment()
         kek, storage, config = (given.get(part) for part in ("kek", "storage", "config"))
-    base = _Part() if config is None else _read_file(config)
+        profile = profile or given.get("profile")
+    base = _read_file(config, profile)
     if kek is not None:
-        base = replace(base, keks=_keks(kek, Path()))
+        base = replace(base, kek=_keks(kek, Place()))
     if storage is not None:
-        base = replace(base, storage=_backend(storage, "storage", Path()))
+        base = replace(base, storage=_storage(storage, Place()))
     if observers:
-        base = replace(base, observers=_observers(observers, Path()))
+        base = replace(base, observers=_observers(observers, Place()))
     if cache is not None:
         base = replace(base, cache=choose_cache(cache, "cache"))
-    if not base.keks:
-        raise ConfigError(
-            "no KEK is configured; run `kms init`, or name one by config=, kek= or the "
-            "environment variables KMS_CONFIG or KMS_KEK_URI"
-        )
+    if not base.kek:
+        raise ConfigError(_no_kek(config, profile))
     chosen = base.storage or ChosenBackend("storage", "no-store", {})
     said = chosen.parameters.get(CREATE_DEKS, True)
     may_create = read_switch(said, f"{chosen.backend}: {CREATE_DEKS}") and environment_may_create()
     others = {name: value for name, value in chosen.parameters.items() if name != CREATE_DEKS}
     kept_in = replace(chosen, parameters=others)
-    return Choices(base.keks, kept_in, base.observers, may_create, base.cache)
+    return Choices(base.kek, kept_in, base.observers, may_create, base.cache)
 
 
-def _read_file(config: str | os.PathLike[str]) -> _Part:
-    path = Path(config)
-    if "://" in str(config):  # not shown: it may hold a secret
-        raise ConfigError(
-            "config is the path of a TOML file, and this is a URI; give it as kek or storage, or "
-            "in KMS_KEK_URI or KMS_STORAGE_URI"
-        )
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors write a mark
-    except OSError as error:
-        problem = f"{path}: cannot read it: {error.strerror}; `kms init` writes one"
-    except tomllib.TOMLDecodeError as error:
-        place = _PLACE.search(str(error))  # and no more of it: it may name what is secret
-        problem = f"{path}: it is not TOML {place[0] if place else ''}"
-    except UnicodeDecodeError:
-        problem = f"{path}: it is not UTF-8 text"
-    except UnicodeEncodeError:
-        problem = "config is not the path of a file"
-    except (ValueError, RecursionError):
-        problem = f"{str(path)!r}: it is not a file that can be read as TOML"
-    else:
-        return _parse(document, path)
-    raise ConfigError(problem)  # not above: those errors may carry the document
-
-
-def _parse(document: Mapping[str, object], path: Path) -> _Part:
-    refuse_unknown(str(path), "table", document, ["kek", "storage", "observers", "cache"])
-    folder = path.absolute().parent
-    kek, storage, cache = (document.get(part) for part in ("kek", "storage", "cache"))
-    return _Part(
-        keks=() if kek is None else _keks(kek, folder),
-        storage=None if storage is None else _backend(storage, "storage", folder),
-        observers=_observers(document.get("observers", ()), folder),
-        cache=None if cache is None else choose_cache(cache, f"{path}: cache"),
+def _no_kek(config: str | os.PathLike[str] | None, profile: str | None) -> str:
+    if profile is not None:
+        return f"{config}: profile {profile!r} names no KEK; add [profile.{profile}.kek]"
+    return (
+        "no KEK is configured; run `kms init`, or name one by config=, kek= or the environment "
+        "variables KMS_CONFIG or KMS_KEK_URI"
     )
 
 
-def _keks(value: object, folder: Path) -> tuple[ChosenBackend, ...]:
-    several = isinstance(value, Sequence) and not isinstance(value, str)
-    values = tuple(value) if several else (value,)  # type: ignore[arg-type] # mypy forgets which
-    if not values:
+def _read_file(config: str | os.PathLike[str] | None, profile: str | None) -> _Part:
+    if config is None:
+        if profile is not None:
+            raise ConfigError(
+                f"profile {profile!r} is one of a config file, and none is named; give config=, "
+                "--config or KMS_CONFIG"
+            )
+        return _Part()
+    path = Path(config)
+    parts = choose_parts(parse_text(read_text(config), path), path, profile)
+    found: dict[str, Any] = {part: CHOOSE[part](*written) for part, written in parts.items()}
+    return _Part(**found)
+
+
+def _choose_cache(value: object, place: Place) -> CacheSettings | None:
+    filled = place.fill(value)
+    if isinstance(filled, Mapping):  # an environment variable can say text only
+        filled = {name: _number(one) for name, one in filled.items()}
+    return choose_cache(filled, str(place))
+
+
+def _number(value: object) -> object:
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return float(value) if "." in value else int(value)
+    return value
+
+
+def _keks(value: object, place: Place) -> tuple[ChosenBackend, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return (choose_kek(value, place),)
+    if not value:
         raise ConfigError("the list of KEKs is empty; name one at least, the one that wraps first")
-    return tuple(choose_kek(v, folder) for v in values)
+    return tuple(choose_kek(v, place.at(number)) for number, v in enumerate(value))
 
 
-def choose_kek(value: object, folder: Path = Path()) -> ChosenBackend:
+def choose_kek(value: object, place: Place = _NOWHERE) -> ChosenBackend:
     """Read what the user wrote of one KEK.
 
     Raises:
         ConfigError: it is malformed.
     """
-    chosen = _backend(value, "kms", folder)
+    chosen = _backend(value, "kms", place)
     others = dict(chosen.parameters)
     retired = others.pop(RETIRED_VERSIONS, ())
     return replace(chosen, parameters=others, retired_versions=_versions(retired, chosen.backend))
@@ -183,24 +185,47 @@ def _versions(value: object, backend: str) -> tuple[str, ...]:
     )
 
 
-def _observers(value: object, folder: Path) -> tuple[ChosenBackend, ...]:
+def _storage(value: object, place: Place) -> ChosenBackend:
+    return _backend(value, "storage", place)
+
+
+def _observers(value: object, place: Place) -> tuple[ChosenBackend, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ConfigError('observers is a list, such as ["log"]')
-    return tuple(_backend(v, "observer", folder) for v in value)
+    return tuple(_backend(v, "observer", place.at(number)) for number, v in enumerate(value))
 
 
-def _backend(value: object, scheme: str, folder: Path) -> ChosenBackend:
+def _backend(value: object, scheme: str, place: Place) -> ChosenBackend:
+    if isinstance(value, str) and not value.startswith(f"{scheme}://"):
+        value, place = place.fill(value), Place(place.folder)  # what comes is not filled again
     if isinstance(value, str):
         if scheme == "observer" and "://" not in value:
             value = f"observer://{value}"
         name, parameters = parse_uri(value, scheme)
-        return ChosenBackend(scheme, name, parameters, folder)
+        return _chosen(scheme, name, parameters, place)
     if isinstance(value, Mapping):
         others = {str(k): v for k, v in value.items()}
-        backend = others.pop("backend", None)
+        backend = place.at("backend").fill(others.pop("backend", None))
         if isinstance(backend, str) and is_name(backend):
-            return ChosenBackend(scheme, backend, others, folder)
+            return _chosen(scheme, backend, others, place)
     raise ConfigError(
         f"a {scheme} backend is a URI ({scheme}://NAME?…) or a table with `backend = NAME`; "
         f"NAME has {NAME_RULE}"
     )
+
+
+def _chosen(
+    scheme: str, name: str, parameters: Mapping[str, object], place: Place
+) -> ChosenBackend:
+    filled = place.fill(parameters)
+    written = {name: text for name, text in parameters.items() if text != filled[name]}
+    return ChosenBackend(scheme, name, filled, place.folder, written=written)
+
+
+CHOOSE: Mapping[str, Callable[[object, Place], object]] = {
+    "kek": _keks,
+    "storage": _storage,
+    "observers": _observers,
+    "cache": _choose_cache,
+}
+"""Part of a config file → what reads it."""

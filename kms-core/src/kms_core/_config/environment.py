@@ -6,7 +6,12 @@ import os
 
 from kms_core.errors import ConfigError
 
-VARIABLES = {"config": "KMS_CONFIG", "kek": "KMS_KEK_URI", "storage": "KMS_STORAGE_URI"}
+VARIABLES = {
+    "config": "KMS_CONFIG",
+    "profile": "KMS_PROFILE",
+    "kek": "KMS_KEK_URI",
+    "storage": "KMS_STORAGE_URI",
+}
 """Part of the configuration → the variable that gives it."""
 
 CREATE_DEKS_VARIABLE = "KMS_CREATE_DEKS"

@@ -32,6 +32,7 @@ def open_kms(  # noqa: PLR0913 -- each is a choice of its own
     cache: Mapping[str, object] | None = None,
     timeout: float | None = None,
     config: str | os.PathLike[str] | None = None,
+    profile: str | None = None,
     max_threads: int = MAX_THREADS,
 ) -> AbstractAsyncContextManager[Kms]:
     """Open a KEK and its storage, for an ``async with`` block at whose end both are closed.
@@ -43,14 +44,15 @@ def open_kms(  # noqa: PLR0913 -- each is a choice of its own
         cache: likewise.
         timeout: likewise.
         config: likewise.
+        profile: likewise.
         max_threads: how many calls are under way at once at most.
 
     Raises:
         ConfigError: ``max_threads`` is below 1; or as :func:`kms_core.open_kms`, as all others,
             when the block is entered.
     """
-    given = partial(_opening.open_kms, kek, storage, observers=observers, config=config)
-    begin = partial(given, cache=cache, timeout=timeout)
+    given = partial(_opening.open_kms, kek, storage, observers=observers, cache=cache)
+    begin = partial(given, timeout=timeout, config=config, profile=profile)
     return _Opening(begin, partial(Kms, max_threads=max_threads))
 
 
@@ -59,6 +61,7 @@ def open_kek(
     *,
     observers: Sequence[ChosenObserver] = (),
     config: str | os.PathLike[str] | None = None,
+    profile: str | None = None,
     max_threads: int = MAX_THREADS,
 ) -> AbstractAsyncContextManager[Kek]:
     """Open a KEK alone, for an ``async with`` block at whose end it is closed.
@@ -67,13 +70,15 @@ def open_kek(
         kek: as for :func:`kms_core.open_kek`.
         observers: likewise; they are called in threads.
         config: likewise.
+        profile: likewise.
         max_threads: how many calls are under way at once at most.
 
     Raises:
         ConfigError: ``max_threads`` is below 1; or as :func:`kms_core.open_kek`, as all others,
             when the block is entered.
     """
-    begin = partial(_opening.open_kek, kek, observers=observers, config=config)
+    given = partial(_opening.open_kek, kek, observers=observers)
+    begin = partial(given, config=config, profile=profile)
     return _Opening(begin, partial(Kek, max_threads=max_threads))
 
 

@@ -84,24 +84,32 @@ def _section(header: str, origin: str, prepared: PreparedBackend) -> Iterator[st
         value = getattr(parameters, field.name)
         if value is not None:
             elsewhere = _origin(field.encode_name, value, chosen)
-            shown = f"{field.encode_name} = {_show(value)}"
+            shown = f"{field.encode_name} = {_show(_written(field.encode_name, value, chosen))}"
             yield shown + (f"  # {elsewhere}" if elsewhere else "")
     if chosen.retired_versions:
-        yield f"{RETIRED_VERSIONS} = {_show(chosen.retired_versions)}"
+        retired = _written(RETIRED_VERSIONS, chosen.retired_versions, chosen)
+        yield f"{RETIRED_VERSIONS} = {_show(retired)}"
 
 
 def _origin(name: str, value: object, chosen: ChosenBackend) -> str:
     """Where a parameter comes from if it does not stand beside the backend's name."""
     from kms_core.backend.secret import Secret
 
-    if name in chosen.parameters:
+    if name in chosen.parameters and not isinstance(value, Secret):
         return ""
-    file = chosen.parameters.get(f"{name}File")
+    file = _written(f"{name}File", chosen.parameters.get(f"{name}File"), chosen)
     if not isinstance(value, Secret):
         return "default"
     if file is None:
-        return "environment"
+        return "" if name in chosen.parameters.keys() - chosen.written else "environment"
     return str((chosen.folder / Path(str(file)).expanduser()).absolute())
+
+
+def _written(name: str, value: object, chosen: ChosenBackend) -> object:
+    """A parameter, with the names of environment variables in place of what they say."""
+    from kms_core.backend.secret import Secret
+
+    return value if isinstance(value, Secret) else chosen.written.get(name, value)
 
 
 def _show(value: object) -> str:

@@ -26,6 +26,7 @@ _MIGRATE_EXAMPLES = """\b
 Examples:
   kms dek migrate --to-config new.toml --dry-run
   kms dek migrate --to-config new.toml
+  kms --profile old dek migrate --to-profile new
   kms dek migrate --to-kek 'kms://aws?keyName=alias/deks' --to-storage 'storage://aws?bucket=deks'
 """
 
@@ -33,6 +34,11 @@ Examples:
 @click.command(epilog=_MIGRATE_EXAMPLES)
 @_moving
 @click.option("--to-config", metavar="PATH", help="The config file of where the DEKs go.")
+@click.option(
+    "--to-profile",
+    metavar="NAME",
+    help="A profile of --to-config; without that, of the config file that is read here.",
+)
 @click.option("--to-kek", metavar="URI", help="The KEK that wraps them there; as for --kek.")
 @click.option("--to-storage", metavar="URI", help="The storage that keeps them; as for --kek.")
 @click.pass_obj
@@ -41,6 +47,7 @@ def migrate(  # noqa: PLR0913 -- an argument for each option
     *,
     prefix: str,
     to_config: str | None,
+    to_profile: str | None,
     to_kek: str | None,
     to_storage: str | None,
     dry_run: bool,
@@ -55,11 +62,17 @@ def migrate(  # noqa: PLR0913 -- an argument for each option
     that is there already is compared. A run that is interrupted may be begun again. Exit code 1 if
     any DEK failed; the others are done.
     """
-    if to_config is None and (to_kek is None or to_storage is None):
-        raise click.UsageError("say where to: --to-config, or --to-kek and --to-storage")
+    if not (to_config or to_profile or (to_kek and to_storage)):
+        raise click.UsageError(
+            "say where to: --to-config, --to-profile, or --to-kek and --to-storage"
+        )
+    sources = session.sources()
+    there = to_config or (sources.config if to_profile else None)
+    if to_profile and not there:
+        raise click.UsageError("--to-profile is one of a config file; give --to-config")
     with (
-        session.sources().open() as kms,
-        open_kms(to_kek, to_storage, config=to_config) as to,
+        sources.open() as kms,
+        open_kms(to_kek, to_storage, config=there, profile=to_profile) as to,
     ):
         bulk = Bulk(concurrency, rate)
         outcomes = kms.migrate_deks(to, prefix, dry_run=dry_run, bulk=bulk)

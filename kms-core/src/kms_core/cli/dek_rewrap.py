@@ -101,14 +101,15 @@ def _on_dask(scheduler: str, sources: Sources) -> Callable[..., Iterator[Outcome
         from kms_core._on_dask import rewrap_on_dask
     except ImportError as error:
         raise ConfigError("Dask is not installed; pip install 'kms-core[dask]'") from error
-    if sources.kind == "option" and set(sources.values) != {"config"}:
+    if sources.kind == "option" and not set(sources.values) <= {"config", "profile"}:
         raise click.UsageError(
             "--dask takes no --kek and no --storage: a URI may hold a secret, which must not "
             "travel; write a config file that each worker has at the same path"
         )
     config = None if sources.kind == "environment" else str(Path(sources.config or "").absolute())
+    named = (config, sources.values.get("profile"))
 
     def rewrap_there(kms: Kms, prefix: str, **options: Any) -> Iterator[Outcome]:
-        return rewrap_on_dask(scheduler, config, kms.list_dek_ids(prefix), **options)
+        return rewrap_on_dask(scheduler, named, kms.list_dek_ids(prefix), **options)
 
     return rewrap_there

@@ -36,6 +36,9 @@ Examples:
 @click.group(cls=LazyGroup, places=_PLACES, no_args_is_help=False, epilog=_EXAMPLES)
 @click.option("--config", "config_file", metavar="PATH", help="The config file, in TOML.")
 @click.option(
+    "--profile", metavar="NAME", help="A profile in the config file that is read, whichever it is."
+)
+@click.option(
     "--kek",
     metavar="URI",
     multiple=True,
@@ -49,9 +52,10 @@ Examples:
 @click.option("--debug", is_flag=True, help="Show where an error comes from (a traceback).")
 @click.version_option(package_name="kms-core", message="%(prog)s %(version)s")
 @click.pass_obj
-def kms(
+def kms(  # noqa: PLR0913 -- an argument for each option
     session: Session,
     config_file: str | None,
+    profile: str | None,
     kek: tuple[str, ...],
     storage: str | None,
     *,
@@ -60,10 +64,12 @@ def kms(
     """Get data encryption keys (DEKs) that a key encryption key (KEK) protects.
 
     Without --config, --kek and --storage the environment says what to open: KMS_CONFIG,
-    KMS_KEK_URI and KMS_STORAGE_URI. Where it does not either, ./kms.toml is read.
+    KMS_PROFILE, KMS_KEK_URI and KMS_STORAGE_URI. Where it names no file and no URI, ./kms.toml is
+    read.
     """
     session.debug = debug
-    session.options = {"config": config_file, "kek": kek or None, "storage": storage}
+    named = {"config": config_file, "profile": profile}
+    session.options = {**named, "kek": kek or None, "storage": storage}
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ class Sources:
     """A config file, and the URIs that replace parts of it.
 
     Attributes:
-        values: ``config``, ``kek`` and ``storage``, as far as they are given.
+        values: ``config``, ``profile``, ``kek`` and ``storage``, as far as they are given.
         kind: who gave them: ``option``, ``environment`` or ``default``.
     """
 
@@ -35,7 +35,8 @@ class Sources:
     def origin(self, part: str) -> str:
         """Where ``kek``, ``storage`` or ``observers`` is read from, in words."""
         if part not in self.values:
-            return str(Path(self.config).absolute()) if self.config else "default"
+            profile = f", profile {self.values['profile']}" if "profile" in self.values else ""
+            return f"{Path(self.config).absolute()}{profile}" if self.config else "default"
         return f"option --{part}" if self.kind == "option" else f"environment {VARIABLES[part]}"
 
     def open(self, **others: str) -> Kms:
@@ -61,17 +62,19 @@ class Session:
     def sources(self) -> Sources:
         """The options; or else the environment; or else ./kms.toml if it is there."""
         values = {part: value for part, value in self.options.items() if value is not None}
-        if values:
-            return _checked(values, "option")
-        return environment()
+        profile = {"profile": values.pop("profile")} if "profile" in values else {}
+        sources = _checked(values, "option") if values else environment()
+        return replace(sources, values={**sources.values, **profile})
 
 
 def environment() -> Sources:
     """What is opened when no option is given."""
     values = read_environment()
-    if values:
+    if values.keys() - {"profile"}:
         return _checked(values, "environment")
-    return Sources({"config": CONFIG_FILE} if os.path.lexists(CONFIG_FILE) else {}, "default")
+    if os.path.lexists(CONFIG_FILE):
+        values["config"] = CONFIG_FILE
+    return Sources(values, "default")
 
 
 def _checked(values: Mapping[str, Any], kind: str) -> Sources:
