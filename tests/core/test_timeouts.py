@@ -13,6 +13,7 @@ import pytest
 
 import kms_core
 from kms_core import Kms
+from kms_core._deks.time_limit import TimeLimit
 from kms_core._plugins.clients.workers import OPERATION_END, Workers
 
 LONG, SHORT = 60.0, 0.05
@@ -56,7 +57,7 @@ def test_nothing_begins_after_it(kms: Kms, storage: Any, gate: threading.Event) 
         kms.get_dek("a", create=True, timeout=SHORT)
     own = {*threading.enumerate()} - before
     gate.set()
-    kms.close()
+    kms._limit.close()
     for thread in own:
         thread.join(LONG)
     assert storage.creates == 0
@@ -111,6 +112,15 @@ def test_the_end_reaches_a_backend_that_waits_longer(gate: threading.Event) -> N
             workers.run(lambda: gate.wait(LONG))
     finally:
         OPERATION_END.reset(token)
+
+
+def test_calls_end_before_their_operation() -> None:
+    limit, end = TimeLimit(None), time.monotonic() + LONG
+    inner = limit.run(end, OPERATION_END.get)
+    assert inner is not None
+    assert end - 1 < inner < end
+    assert OPERATION_END.get() is None
+    limit.close()
 
 
 def test_a_backend_with_less_time_tells_of_its_own(gate: threading.Event) -> None:

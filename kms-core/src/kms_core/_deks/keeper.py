@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from math import inf
 from typing import Protocol
@@ -40,7 +41,8 @@ def start_keeper(cache: Cache, seconds: float) -> Callable[[], None]:
     given = (look, max(seconds, _SHORTEST), stopped)
     # Where no more threads can be had, what is too old is given to nobody all the same.
     with suppress(RuntimeError):
-        threading.Thread(target=_repeat, args=given, daemon=True).start()
+        # In a context of its own: whoever reads first has a timeout, and observers of that call.
+        threading.Thread(target=Context().run, args=(_repeat, *given), daemon=True).start()
 
     def stop() -> None:
         stopped.set()
