@@ -33,6 +33,7 @@ COMMANDS = [
     "auth-key",
     "config",
     "config show",
+    "config check",
     "plugin",
     "plugin new",
     "plugin check",

@@ -43,6 +43,7 @@ class ChosenBackend:
         parameters: what its ``Config`` takes.
         folder: where a relative path starts.
         retired_versions: those of a KEK that may not be used any more.
+        may_create: whether DEKs may be made in this storage.
         written: those parameters that environment variables are part of, as the file has them.
     """
 
@@ -51,6 +52,7 @@ class ChosenBackend:
     parameters: Mapping[str, object] = field(repr=False)
     folder: Path = Path()
     retired_versions: tuple[str, ...] = ()
+    may_create: bool = True
     written: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @property
@@ -113,11 +115,8 @@ def load_choices(  # noqa: PLR0913 -- each is a choice of its own
     if not base.kek:
         raise ConfigError(_no_kek(config, profile))
     chosen = base.storage or ChosenBackend("storage", "no-store", {})
-    said = chosen.parameters.get(CREATE_DEKS, True)
-    may_create = read_switch(said, f"{chosen.backend}: {CREATE_DEKS}") and environment_may_create()
-    others = {name: value for name, value in chosen.parameters.items() if name != CREATE_DEKS}
-    kept_in = replace(chosen, parameters=others)
-    return Choices(base.kek, kept_in, base.observers, may_create, base.cache)
+    may_create = chosen.may_create and environment_may_create()
+    return Choices(base.kek, chosen, base.observers, may_create, base.cache)
 
 
 def _no_kek(config: str | os.PathLike[str] | None, profile: str | None) -> str:
@@ -186,7 +185,10 @@ def _versions(value: object, backend: str) -> tuple[str, ...]:
 
 
 def _storage(value: object, place: Place) -> ChosenBackend:
-    return _backend(value, "storage", place)
+    chosen = _backend(value, "storage", place)
+    others = dict(chosen.parameters)
+    said = read_switch(others.pop(CREATE_DEKS, True), f"{chosen.backend}: {CREATE_DEKS}")
+    return replace(chosen, parameters=others, may_create=said)
 
 
 def _observers(value: object, place: Place) -> tuple[ChosenBackend, ...]:

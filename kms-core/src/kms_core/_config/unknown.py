@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kms_core.errors import ConfigError
 
@@ -21,9 +21,17 @@ def refuse_unknown(where: str, thing: str, names: Iterable[str], known: Sequence
     Raises:
         ConfigError: a name is not known.
     """
+    for _, problem in find_unknown(where, thing, names, known):
+        raise ConfigError(problem)
+
+
+def find_unknown(
+    where: str, thing: str, names: Iterable[str], known: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """All names that are not known, each with what :func:`refuse_unknown` would say of it."""
     for position, name in enumerate(names, 1):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"{name!r}; did you mean {near[0]!r}?" if near else "unknown;"
             takes = ", ".join(sorted(known)) or f"no {thing}s"
-            raise ConfigError(f"{where}: {thing} {position} is {hint} it takes {takes}")
+            yield name, f"{where}: {thing} {position} is {hint} it takes {takes}"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from msgspec.structs import fields
 
 from kms_core._config.choices import CREATE_DEKS, RETIRED_VERSIONS, ChosenBackend
-from kms_core._config.unknown import refuse_unknown
-from kms_core.backend.parameters import BackendConfig, locate_path
+from kms_core._config.unknown import find_unknown, refuse_unknown
+from kms_core.backend.parameters import BackendConfig, find_wrong, locate_path
 from kms_core.backend.secret import Secret
 from kms_core.backend.secret_file import read_secret_file
-from kms_core.errors import AccessDeniedError, ConfigError
+from kms_core.errors import AccessDeniedError, ConfigError, KmsError
 
 _ENVIRONMENT_NAME = {"kms": "KEK", "storage": "STORAGE", "observer": "OBSERVER"}
 
@@ -48,6 +48,23 @@ def read_parameters(model: type[ConfigT], chosen: ChosenBackend) -> ConfigT:
     except ConfigError as error:
         problem = str(error)
     raise ConfigError("; ".join([f"{chosen.backend}: {problem}", *variables]))
+
+
+def find_wrong_parameters(
+    model: type[BackendConfig], chosen: ChosenBackend
+) -> Iterator[tuple[str, str]]:
+    """All parameters that are wrong by themselves, each with what is said of it."""
+    parameters = dict(chosen.parameters)
+    secrets = secret_kinds(model)
+    known = known_names(model, secrets) + _OF_CORE.get(chosen.scheme, [])
+    yield from find_unknown(chosen.backend, "parameter", parameters, known)
+    for name, kind in secrets.items():
+        try:
+            _find_secret(name, kind, parameters, chosen)
+        except KmsError as error:
+            yield f"{name}File", str(error)
+    for name, problem in find_wrong(model, parameters, chosen.folder):
+        yield name, f"{chosen.backend}: {problem}"
 
 
 def secret_kinds(model: type[BackendConfig]) -> dict[str, type[Secret[Any]]]:

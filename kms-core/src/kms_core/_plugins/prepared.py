@@ -20,11 +20,11 @@ from kms_core._plugins.clients.leaving import find_failure
 from kms_core._plugins.clients.workers import Workers
 from kms_core._plugins.contract import register_class, register_object, spec_of
 from kms_core._plugins.loader import load_backend
-from kms_core._plugins.parameters import read_parameters
+from kms_core._plugins.parameters import find_wrong_parameters, read_parameters
 from kms_core._plugins.registry import FoundBackend
 from kms_core.backend.hookspecs import BackendSpec, DeriverSpec
 from kms_core.backend.parameters import BackendConfig, ServiceConfig
-from kms_core.errors import BackendContractError, ConfigError, KmsError
+from kms_core.errors import BackendContractError, BackendError, ConfigError, KmsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,26 @@ def prepare_keks(chosen: Sequence[ChosenBackend]) -> list[PreparedBackend]:
                 f"and without {RETIRED_VERSIONS}; open it apart"
             )
     return keks
+
+
+def find_mistakes(chosen: ChosenBackend) -> list[tuple[str | None, str]]:
+    """All that is wrong with what the user wrote of a backend, without opening anything.
+
+    Returns:
+        For each mistake the parameter, if it is about one, and what is said of it. A mistake about
+        several parameters is looked for where each is right by itself.
+    """
+    try:
+        implementation, found = load_backend(chosen.scheme, chosen.name)
+        wrong = find_wrong_parameters(_config_model(implementation, found), chosen)
+        mistakes: list[tuple[str | None, str]] = list(wrong)
+        if not mistakes:
+            prepare(chosen)
+    except BackendError as error:
+        return [("backend", str(error))]
+    except KmsError as error:
+        return [(None, str(error))]
+    return mistakes
 
 
 def check_backend(scheme: str, name: str) -> None:

@@ -223,9 +223,25 @@ def locate_path(path: Path, folder: Path) -> Path:
     raise ValueError(problem)
 
 
-def _describe(error: msgspec.ValidationError, model: type[BackendConfig]) -> str:
-    text, _, place = str(error).partition(" - at `$.")
-    name = place.rstrip("`")
+def find_wrong(
+    model: type[BackendConfig], parameters: Mapping[str, object], folder: Path
+) -> Iterator[tuple[str, str]]:
+    """All parameters that are wrong by themselves, each with what is said of it."""
+    for field in msgspec.structs.fields(model):
+        name = field.encode_name
+        if name in parameters:
+            try:
+                read = partial(_read, folder)
+                msgspec.convert(parameters[name], field.type, strict=False, dec_hook=read)
+            except msgspec.ValidationError as error:
+                yield name, _describe(error, model, name)
+
+
+def _describe(
+    error: msgspec.ValidationError, model: type[BackendConfig], field: str | None = None
+) -> str:
+    text, _, place = str(error).partition(" - at `$")
+    name = field or place.strip(".`")
     if error.__cause__ is not None:  # its own words begin with a verb, or are about many fields
         return f"{name} {text}".strip()
     if text.startswith("Expected `str` ") and (words := _description(model, name)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kms_core.cli.lazy import LazyGroup
 from kms_core.cli.session import Session, Sources
 
 if TYPE_CHECKING:
@@ -23,12 +24,16 @@ Examples:
 """
 
 
-@click.group(no_args_is_help=False)
+@click.group(
+    cls=LazyGroup,
+    places={"show": "config:show", "check": "config_check:check"},
+    no_args_is_help=False,
+)
 def config() -> None:
-    """Look at the configuration."""
+    """Look at the configuration, and check it."""
 
 
-@config.command(epilog=_EXAMPLES)
+@click.command(epilog=_EXAMPLES)
 @click.pass_obj
 def show(session: Session) -> None:
     """Write the configuration in effect as TOML, with secrets as ********** and full paths.
