@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from kms_core import KmsError, open_kms
+from kms_core import Kms, KmsError, open_kms
+from kms_core._config.choices import Choices, load_choices
+from kms_core._doctor import stores
+from kms_core._doctor.examination import check_quickly, examine
+from kms_core._doctor.report import Report, Row
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -32,6 +36,18 @@ class Setup:
         """The same with other parameters; one that is None is left out."""
         return Setup(_changed(self.kek, both, kek), _changed(self.storage, both, storage))
 
+    def choices(self) -> Choices:
+        return load_choices(kek=self.kek, storage=self.storage)
+
+    def open(self) -> Kms:
+        return open_kms(self.kek, self.storage)
+
+    def examined(self, *, quick: bool = False) -> Report:
+        """What ``kms doctor`` finds."""
+        report = Report(lambda row: None)
+        (check_quickly if quick else examine)(self, lambda _: "a test", report)
+        return report
+
     def works(self) -> Setup:
         """The same, once there is a DEK."""
         with open_kms(self.kek, self.storage) as kms:
@@ -44,6 +60,33 @@ class Setup:
             kms.get_dek("volume-42", create=True)
         check(caught.value, kind, *words)
         assert unsaid is None or unsaid not in str(caught.value)
+
+
+def tells_doctor(
+    setup: Setup, kind: type[KmsError], *words: str, unsaid: str | None = None
+) -> None:
+    """Doctor has a row with these words, and is right about ``get_dek``."""
+    report = setup.examined()
+    told = [row for row in report.rows if row.code]
+    assert [row for row in told if _is_told(row, words)] != [], told
+    assert all(row.text and row.cure for row in told), told
+    with pytest.raises(KmsError) as caught, setup.open() as kms:
+        kms.get_dek("volume-42", create=True)
+    assert type(caught.value) is kind
+    assert not report.works
+
+
+def _is_told(row: Row, words: tuple[str, ...]) -> bool:
+    return all(word in f"{row.text}: {row.cure}" or word in row.backend for word in words)
+
+
+@pytest.fixture(params=["get_dek", "doctor"])
+def told_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who tells of a mistake: the error of ``get_dek``, or ``kms doctor``."""
+    if request.param == "doctor":
+        monkeypatch.setattr(Setup, "tells", tells_doctor)
+        monkeypatch.setattr(stores, "_ROUNDS", 0)
+        monkeypatch.setattr(stores, "RACERS", 2)
 
 
 def check(error: KmsError, kind: type[KmsError], *words: str) -> None:

@@ -27,7 +27,10 @@ from tests.fakes.azure.faults import (
 from tests.fakes.azure.servers import TENANT
 from tests.fakes.certificates import Certificates, make_certificates
 from tests.fakes.proxy import Proxy
-from tests.mistakes import Setup
+from tests.mistakes import Setup, told_by
+
+__all__ = ["told_by"]
+pytestmark = pytest.mark.usefixtures("told_by")
 
 KEY_VAULT, HSM = "vault.azure.net", "managedhsm.azure.net"
 NOBODY: dict[str, Any] = {"tenantID": None, "clientID": None, "clientSecret": None}

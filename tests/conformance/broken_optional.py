@@ -8,6 +8,7 @@ from dataclasses import replace
 from kms_core import KekInfo, KmsError, UnavailableError, UnwrapError
 from kms_core.backend import (
     Context,
+    Risk,
     WrappedDek,
     decode_object_name,
     hookimpl,
@@ -147,6 +148,22 @@ class IsNeverWell(SmallKek):
         raise UnavailableError("it is never well")
 
 
+class TellsNoCure(SmallKek):
+    breaks = ("test_risks",)
+
+    @hookimpl
+    def find_risks(self) -> list[Risk]:
+        return [Risk("KEK-SMALL", "it is small", "")]
+
+
+class TellsItInWords(SmallKek):
+    breaks = ("test_risks",)
+
+    @hookimpl
+    def find_risks(self) -> list[Risk]:
+        return [Risk("it is small", "it is small", "use a real one")]
+
+
 class CountsWhatIsThere(SmallStorage):
     breaks = ("test_no_old_records", "test_old_records")
 
@@ -198,3 +215,11 @@ class ProbesByWriting(SmallStorage):
     @hookimpl
     def check_health(self) -> None:
         self.put("probe", b"probe")
+
+
+class TellsARiskTwice(SmallStorage):
+    breaks = ("test_risks",)
+
+    @hookimpl
+    def find_risks(self, dek_id: str) -> list[Risk]:
+        return 2 * super().find_risks(dek_id)

@@ -27,6 +27,7 @@ from kms_core.backend import (
     Context,
     DeriverSpec,
     KekSpec,
+    Risk,
     ServiceConfig,
     WrappedDek,
     check_dek_size,
@@ -213,6 +214,11 @@ class SmallKek(SmallBackend, KekSpec):
     @hookimpl
     def check_health(self) -> None:
         self._describe()
+
+    @hookimpl
+    def find_risks(self) -> list[Risk]:
+        self._describe()
+        return [Risk("KEK-SMALL", "it is small", "use a real one")]
 
     def _describe(self) -> KekInfo:
         self.reach()

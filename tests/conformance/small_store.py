@@ -13,7 +13,7 @@ from kms_core import (
     StorageInfo,
     ThrottledError,
 )
-from kms_core.backend import MAX_RECORD_SIZE, StorageSpec, StoredRecord, hookimpl
+from kms_core.backend import MAX_RECORD_SIZE, Risk, StorageSpec, StoredRecord, hookimpl
 from tests.conformance.small_kms import Service, SmallBackend
 
 
@@ -94,6 +94,11 @@ class SmallStorage(SmallBackend, StorageSpec):
     @hookimpl
     def check_health(self) -> None:
         self.reach()
+
+    @hookimpl
+    def find_risks(self, dek_id: str) -> list[Risk]:
+        self.load(dek_id)
+        return [Risk("STORE-SMALL", "it is small", "use a real one")]
 
     @hookimpl
     def describe_storage(self) -> StorageInfo:

@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
+from kms_core._racing import RACERS, race
 from kms_core.backend import PerProcess, mute_logging
-from kms_core.testing._harness.racing import RACERS, race
 
 
 class Client:

@@ -23,8 +23,11 @@ from tests.fakes.gcp.kms_faults import refuse
 from tests.fakes.gcp.kms_server import Algorithm, State, start_kms_server
 from tests.fakes.gcp.storage_server import say
 from tests.gcp.cloud import KEK_PERMISSIONS, PATIENT, RECORD_PERMISSIONS, Cloud
-from tests.mistakes import Setup
+from tests.mistakes import Setup, told_by
 from tests.secret_files import write_private
+
+__all__ = ["told_by"]
+pytestmark = pytest.mark.usefixtures("told_by")
 
 PATH, FILE = "credentialsPath", "GOOGLE_APPLICATION_CREDENTIALS"
 LOCATION = (

@@ -89,6 +89,15 @@ class AwsConfig(ServiceConfig):
         """Where a bucket's name stands in the URL, as the SDK says it."""
         return "auto"
 
+    @property
+    def credentials(self) -> str:
+        """Where they come from, as the page about AWS says it."""
+        if self.access_key_id is not None:
+            return "accessKeyID"
+        if self.profile is not None:
+            return f"profile {self.profile!r} of the local AWS directory"
+        return "what the SDK finds: the environment, the local AWS directory, or a role"
+
     def __post_init__(self) -> None:
         if (self.access_key_id is None) != (self.access_key is None):
             raise ValueError("accessKeyID and accessKey belong together; give both or neither")

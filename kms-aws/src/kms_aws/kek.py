@@ -24,6 +24,7 @@ from kms_core import (
 from kms_core.backend import (
     Context,
     KekSpec,
+    Risk,
     WrappedDek,
     check_kek,
     hookimpl,
@@ -131,6 +132,16 @@ class AwsKek(KekSpec):
         if self._endpoint:
             words += ["--endpoint-url", self._endpoint]
         return shlex.join(words)
+
+    @hookimpl
+    def find_risks(self) -> list[Risk]:
+        if ":alias/" not in f":{self._key_name}" or self._alias is not None:
+            return []
+        problem = (
+            f"{self._key_name} is an alias; whoever points it to another key has new DEKs wrapped "
+            "by that one, and no stored DEK opens any more"
+        )
+        return [Risk("KEK-ALIAS", problem, f"give {self._find_key()} as keyName")]
 
     @hookimpl
     def close(self) -> None:

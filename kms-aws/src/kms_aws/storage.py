@@ -17,10 +17,12 @@ from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsStorageConfig
 from kms_aws.errors import CALL, LOAD, REPLACE, VERSIONS
 from kms_aws.probe import Probe
+from kms_aws.risks import find_bucket_risks
 from kms_core import ConflictError, DekNotFoundError, StorageInfo, UnavailableError
 from kms_core.backend import (
     MAX_RECORD_SIZE,
     ErrorTable,
+    Risk,
     StorageSpec,
     StoredRecord,
     decode_object_name,
@@ -117,6 +119,10 @@ class AwsStorage(StorageSpec):
         return self._load(name).data
 
     @hookimpl
+    def find_risks(self, dek_id: str) -> list[Risk]:
+        return [*find_bucket_risks(self._config, self._get(encode_object_name(dek_id))[0])]
+
+    @hookimpl
     def describe_storage(self) -> StorageInfo:
         at = self._config.endpoint or self._config.region
         return StorageInfo(f"s3://{self._config.bucket}/{self._prefix} at {at}")
@@ -133,12 +139,16 @@ class AwsStorage(StorageSpec):
         return f"{self._arn}{'/object' if self._config.access_point else ''}/{self._key(name)}"
 
     def _load(self, name: str) -> StoredRecord:
+        reply, data = self._get(name)
+        return StoredRecord(data, read_part(reply, "ETag", str))
+
+    def _get(self, name: str) -> tuple[Mapping[str, Any], bytes]:
         client = self._client.get()
         with muted(), translate_errors(LOAD, "s3:GetObject", self._resource(name)):
             reply = client.get_object(**self._place, Key=self._key(name))
             data = _read(reply)
             _require_intact(reply, data)
-        return StoredRecord(data, read_part(reply, "ETag", str))
+        return reply, data
 
     def _list_ids(self, listing: _Listing, prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Each dek_id with the prefix, and what the store lists of it."""

@@ -102,6 +102,15 @@ class AzureConfig(ServiceConfig):
     authority: TlsEndpoint | None = None
     endpoint: TlsEndpoint | None = None
 
+    @property
+    def credentials(self) -> str:
+        """Where they come from, as the page about Azure says it."""
+        if self.managed_identity:
+            return f"the managed identity {self.client_id or 'of this machine'}"
+        if self.client_id is not None:
+            return f"the service principal {self.client_id}"
+        return "what the SDK finds: the environment, a managed identity, or `az login`"
+
     def __post_init__(self) -> None:
         proofs = (self.client_secret, self.client_certificate, self.federated_token_file)
         given = sum(proof is not None for proof in proofs)

@@ -25,6 +25,7 @@ from azure.keyvault.keys._shared import HttpChallengeCache
 from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureKekConfig
 from kms_azure.errors import call_table, strange_reply
+from kms_azure.risks import find_key_risks
 from kms_core import (
     AccessDeniedError,
     ConfigError,
@@ -38,6 +39,7 @@ from kms_core.backend import (
     Context,
     KekSpec,
     Meaning,
+    Risk,
     Sealer,
     WrappedDek,
     check_kek,
@@ -128,6 +130,11 @@ class AzureKek(KekSpec):
         return self._describe()
 
     @hookimpl
+    def find_risks(self) -> list[Risk]:
+        kek, attributes = self._get_key(self._config.key_version or "")
+        return [*find_key_risks(self._config, kek, _moment(attributes, "exp", float("inf")))]
+
+    @hookimpl
     def rotation_command(self) -> str:
         place = "--hsm-name" if self._config.is_hsm else "--vault-name"
         words = [place, self._config.vault_name, "--name", self._config.key_name]
@@ -188,6 +195,9 @@ class AzureKek(KekSpec):
 
     def _read_key(self, version: str) -> KekInfo:
         """Read this version of the key, or the newest, and check that it can wrap now."""
+        return self._get_key(version)[0]
+
+    def _get_key(self, version: str) -> tuple[KekInfo, dict[str, Any]]:
         reply = self._send("keys/get", version, HttpRequest("GET", self._path(version)))
         key, attributes = read_part(reply, "key", dict), read_part(reply, "attributes", dict)
         kind, version = read_part(key, "kty", str), self._check_kid(read_part(key, "kid", str))
@@ -198,7 +208,7 @@ class AzureKek(KekSpec):
                 "RSA key, or an AES key of a managed HSM, that permits wrapKey and unwrapKey"
             )
         self._check_state(version, attributes)
-        return KekInfo(self._kek_id, version, algorithm)
+        return KekInfo(self._kek_id, version, algorithm), attributes
 
     def _check_kid(self, kid: str) -> str:
         """The version that the full key identifier names; it must be one of our key."""

@@ -15,9 +15,11 @@ from azure.storage.blob import BlobClient, BlobProperties, ContainerClient, Cont
 from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureStorageConfig
 from kms_azure.errors import call_table, strange_reply
+from kms_azure.risks import UNVERSIONED
 from kms_core import ConflictError, StorageInfo, UnavailableError
 from kms_core.backend import (
     MAX_RECORD_SIZE,
+    Risk,
     StorageSpec,
     StoredRecord,
     decode_object_name,
@@ -118,6 +120,11 @@ class AzureStorage(StorageSpec):
         return self._load(name).data
 
     @hookimpl
+    def find_risks(self, dek_id: str) -> list[Risk]:
+        _, known = self._download(encode_object_name(dek_id))
+        return [UNVERSIONED] if known.version_id is None else []
+
+    @hookimpl
     def describe_storage(self) -> StorageInfo:
         return StorageInfo(self._location)
 
@@ -129,10 +136,13 @@ class AzureStorage(StorageSpec):
     def _blob(self, name: str) -> BlobClient:
         return self._container.get_blob_client(self._prefix + name)
 
-    def _load(self, name: str) -> StoredRecord:
+    def _download(self, name: str) -> tuple[bytes, BlobProperties]:
         with self._translated("blobs/read", name):
             found = self._blob(name).download_blob()
-            data, known = found.read(_ENOUGH), found.properties
+            return found.read(_ENOUGH), found.properties
+
+    def _load(self, name: str) -> StoredRecord:
+        data, known = self._download(name)
         if len(data) < _ENOUGH:
             _check_md5(data, known.content_settings.content_md5)
         return StoredRecord(data, read_part({"ETag": known.etag}, "ETag", str))

@@ -246,6 +246,24 @@ class Event:
     cached: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What works, and may do harm one day. Holds nothing secret.
+
+    Attributes:
+        code: a name for good that programs may go by, such as ``STORE-UNVERSIONED``.
+        problem: what may happen, and why.
+        cure: what to do about it.
+    """
+
+    code: str
+    problem: str
+    cure: str
+
+    def __post_init__(self) -> None:
+        _expect(str, self.code, self.problem, self.cure)
+
+
 def check_dek_id(dek_id: str) -> bytes:
     """Return the dek_id's bytes in UTF-8.
 

@@ -24,6 +24,7 @@ class KmsError(Exception):
         retryable: whether the same call may succeed later without anybody's help.
         other_kek: whether it says that another KEK wrapped, so that core asks the others that are
             configured.
+        cure: the end of the message that says what to do, where that is known apart from the rest.
     """
 
     retryable: bool = False
@@ -31,6 +32,7 @@ class KmsError(Exception):
     backend: str | None = None
     operation: str | None = None
     dek_id: str | None = None
+    cure: str = ""
 
     def locate(self, *, backend: str, operation: str, dek_id: str | None) -> None:
         """Fill in where the error happened; what is already known stays."""

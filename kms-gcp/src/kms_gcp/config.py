@@ -73,6 +73,15 @@ class GcpConfig(ServiceConfig):
     universe_domain: DomainName = "googleapis.com"
     endpoint: AnyHost | None = None
 
+    @property
+    def credentials(self) -> str:
+        """Where they come from, as the page about Google Cloud says it."""
+        if self.anonymous:
+            return "none, since anonymous=true"
+        if self.credentials_path is not None:
+            return f"credentialsPath {self.credentials_path}"
+        return "application default credentials"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.anonymous and not (self.endpoint and (self.endpoint.is_local or self._is_near)):

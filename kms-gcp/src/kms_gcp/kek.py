@@ -39,6 +39,7 @@ from kms_core.backend import (
     Context,
     ErrorTable,
     KekSpec,
+    Risk,
     WrappedDek,
     check_kek,
     encode_context,
@@ -128,6 +129,17 @@ class GcpKek(KekSpec):
         if found.algorithm.name not in {_INSIDE, _OUTSIDE}:
             raise ConfigError(f"{name} is {found.algorithm.name}; use an ENCRYPT_DECRYPT key")
         return KekInfo(self._key, version, found.algorithm.name)
+
+    @hookimpl
+    def check_health(self) -> None:
+        self._encrypt(self._pinned, _PROBE, _PROBE)
+
+    @hookimpl
+    def find_risks(self) -> list[Risk]:
+        if self._pinned is None:
+            return []
+        problem = f"keyVersion {self._pinned} wraps, also once the key was rotated"
+        return [Risk("KEK-PINNED", problem, "leave keyVersion out, unless it is to stay")]
 
     @hookimpl
     def rotation_command(self) -> str:

@@ -51,9 +51,10 @@ class Meaning:
         if self.kind is UnwrapError:
             return UnwrapError()
         message = f"{happening}: {self.cure}"
-        if self.maybe_missing:
-            return AccessDeniedError(message, maybe_missing=True)
-        return self.kind(message)
+        denied = AccessDeniedError(message, maybe_missing=True)
+        error = denied if self.maybe_missing else self.kind(message)
+        error.cure = self.cure
+        return error
 
 
 _REFUSED = Meaning(OperationError, "the service refused the call; look the code up in its pages")

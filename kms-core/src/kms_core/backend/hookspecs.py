@@ -29,6 +29,7 @@ from kms_core._values import (
     Context,
     Event,
     KekInfo,
+    Risk,
     StorageInfo,
     StoredRecord,
     WrappedDek,
@@ -293,6 +294,23 @@ class KekSpec(BackendSpec):
         """
         raise NotImplementedError
 
+    @hookspec(firstresult=True)
+    def find_risks(self) -> list[Risk]:
+        """Find what works with this KEK, and may do harm one day: ``kms doctor`` tells it.
+
+        Optional. Without it nothing is told but what core finds by wrapping and unwrapping.
+
+        Returns:
+            What is known from the configuration, and from what ``describe_kek`` asks for.
+
+        Guarantees:
+            Nothing is changed, and no permission is needed but that of ``describe_kek``.
+
+        Raises:
+            OperationError: the KMS refused or failed.
+        """
+        raise NotImplementedError
+
 
 class DeriverSpec(BackendSpec):
     """A KEK that derives DEKs and stores none (entry-point group ``kms.kek`` as well).
@@ -538,6 +556,26 @@ class StorageSpec(BackendSpec):
 
         Raises:
             OperationError: the store would not.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def find_risks(self, dek_id: str) -> list[Risk]:
+        """Find what works with this store, and may do harm one day: ``kms doctor`` tells it.
+
+        Optional. Without it nothing is told but what core finds by writing and reading.
+
+        Args:
+            dek_id: of a record that is there, whose answer may tell more.
+
+        Returns:
+            What is known from the configuration, and from what ``load_record`` asks for.
+
+        Guarantees:
+            Nothing is changed, and no permission is needed but that of ``load_record``.
+
+        Raises:
+            OperationError: the store refused or failed.
         """
         raise NotImplementedError
 

@@ -195,6 +195,11 @@ class ServiceConfig(BackendConfig):
     deadline: Seconds = 60
     max_connections: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
 
+    @property
+    def credentials(self) -> str:
+        """Where they come from, in words for ``kms doctor``; empty where that is not told."""
+        return ""
+
 
 def _read(folder: Path, kind: type[Any], value: object) -> object:
     if kind is Path and isinstance(value, (str, Path)):

@@ -12,6 +12,7 @@ from kms_core.cli.session import Session
 
 _PLACES = {
     "init": "init:init",
+    "doctor": "doctor:doctor",
     "dek": "dek:dek",
     "kek": "kek:kek",
     "wrap": "wrap:wrap",

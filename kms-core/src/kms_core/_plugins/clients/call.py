@@ -15,7 +15,7 @@ import pluggy
 from kms_core._events import Observers, observe_hook
 from kms_core._plugins.clients.leaving import find_failure
 from kms_core._plugins.clients.workers import OPERATION_END, Workers, seconds_left
-from kms_core._values import KekInfo, WrappedDek
+from kms_core._values import KekInfo, Risk, WrappedDek
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import AuthenticationError, BackendContractError, ClosedError, KmsError
 
@@ -35,6 +35,7 @@ Operation: TypeAlias = Literal[
     "rotation_command",
     "unwrap_foreign",
     "check_health",
+    "find_risks",
     "load_record",
     "create_record",
     "replace_record",
@@ -223,6 +224,12 @@ class Client(Generic[SpecT]):
         if isinstance(failure, KmsError):
             self._located(failure, operation, dek_id)
         return failure
+
+    def _only_risks(self, found: list[Risk]) -> list[Risk]:
+        for one in found:
+            if not isinstance(one, Risk):
+                raise self._wrong_type(one, Risk, "find_risks", None)
+        return found
 
     def _wrong_type(
         self, result: object, kind: type, operation: Operation, dek_id: str | None

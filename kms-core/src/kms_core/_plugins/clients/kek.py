@@ -9,7 +9,7 @@ from functools import partial
 
 from kms_core._commitment import split_commitment, unwrap_committed, wrap_committed
 from kms_core._plugins.clients.call import Client, Operation
-from kms_core._values import Context, KekInfo, WrappedDek
+from kms_core._values import Context, KekInfo, Risk, WrappedDek
 from kms_core.backend.hookspecs import DeriverSpec, KekSpec
 from kms_core.errors import (
     ConfigError,
@@ -189,6 +189,12 @@ class KekClient(Client[KekSpec]):
             self.describe_kek()
             return
         self._call("check_health", self._hooks.check_health, type(None), None)
+
+    def find_risks(self) -> list[Risk]:
+        """What works and may do harm one day, as far as the backend knows."""
+        if not self.offers("find_risks"):
+            return []
+        return self._only_risks(self._call("find_risks", self._hooks.find_risks, list, None))
 
     def _refuse_retired(
         self, wrapped: WrappedDek, operation: Operation, dek_id: str | None

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from kms_core._plugins.clients.call import Client, Operation
-from kms_core._values import StorageInfo, StoredRecord
+from kms_core._values import Risk, StorageInfo, StoredRecord
 from kms_core.backend.hookspecs import StorageSpec
 from kms_core.errors import AccessDeniedError, ConfigError, ConflictError, DekNotFoundError
 
@@ -129,6 +129,13 @@ class StorageClient(Client[StorageSpec]):
         except AccessDeniedError as error:
             if not error.maybe_missing:
                 raise
+
+    def find_risks(self, dek_id: str) -> list[Risk]:
+        """What works and may do harm one day, as far as the backend knows."""
+        if not self.offers("find_risks"):
+            return []
+        hook = self._hooks.find_risks
+        return self._only_risks(self._call("find_risks", hook, list, dek_id, dek_id=dek_id))
 
     def describe_storage(self) -> StorageInfo:
         """Say where the records are."""

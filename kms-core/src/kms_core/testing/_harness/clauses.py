@@ -29,6 +29,7 @@ ONLY_MAINTENANCE = frozenset(
         "rotation_command",
         "unwrap_foreign",
         "check_health",
+        "find_risks",
     }
 )
 """The hooks that ``get_dek`` never calls: an admin's, for rewrapping, deleting, listing, health."""

@@ -14,11 +14,11 @@ import pytest
 from kms_core._plugins.clients import bind
 from kms_core._plugins.clients.call import NOT_KNOWN, Opening
 from kms_core._plugins.clients.workers import Workers
+from kms_core._racing import RACERS
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.backend.parameters import ServiceConfig
 from kms_core.errors import KmsError
 from kms_core.testing._harness.harness import meanings
-from kms_core.testing._harness.racing import RACERS
 
 T = TypeVar("T")
 _MOST_CALLS = 4 * RACERS  # at once, some of which hang

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from secrets import token_hex
 
-from kms_core._values import MAX_DEK_ID_SIZE, StorageInfo, StoredRecord
+from kms_core._doctor.leftovers import remove_records
+from kms_core._values import MAX_DEK_ID_SIZE, Risk, StorageInfo, StoredRecord
 from kms_core.backend.hookspecs import StorageSpec, hookimpl
 from kms_core.backend.parameters import BackendConfig
-from kms_core.errors import AccessDeniedError, DekNotFoundError, KmsError
-from kms_core.testing._harness.racing import RACERS
 
 
 class OwnIds:
@@ -35,22 +32,8 @@ class OwnIds:
 
     def remove_all(self, store: StorageSpec) -> dict[str, str]:
         """Delete the records that were created; return those that could not be, and why."""
-        ids = sorted(self.created)
-        with ThreadPoolExecutor(RACERS) as pool:
-            problems = pool.map(partial(_remove, store), ids)
-            return {stored: str(why) for stored, why in zip(ids, problems, strict=True) if why}
-
-
-def _remove(store: StorageSpec, stored: str) -> KmsError | None:
-    """Delete the record if it is there; what kept us from it."""
-    try:
-        revision = store.load_record(dek_id=stored).revision
-        store.delete_record(dek_id=stored, revision=revision)
-    except DekNotFoundError:
-        return None
-    except KmsError as error:
-        return None if isinstance(error, AccessDeniedError) and error.maybe_missing else error
-    return None
+        problems = remove_records(store, sorted(self.created))
+        return {stored: str(why) for stored, why in problems.items()}
 
 
 class OwnIdsStorage(StorageSpec):
@@ -119,8 +102,16 @@ class _TellsHealth(OwnIdsStorage):
         self._store.check_health()
 
 
+class _FindsRisks(OwnIdsStorage):
+    @hookimpl
+    def find_risks(self, dek_id: str) -> list[Risk]:
+        """Find the store's risks."""
+        return self._store.find_risks(dek_id=self._ids.stored(dek_id))
+
+
 _OPTIONAL = {
     "count_old_records": _CountsOld,
+    "find_risks": _FindsRisks,
     "check_health": _TellsHealth,
 }
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 
+from kms_core._racing import RACERS, race
 from kms_core._values import MAX_DEK_SIZE
 from kms_core.backend.hookspecs import BackendSpec, DeriverSpec
 from kms_core.errors import DekIdError, DekSizeError
@@ -16,7 +17,6 @@ from kms_core.testing._harness.client import Client, Fresh, Scheme, clients, exp
 from kms_core.testing._harness.harness import DeriverHarness
 from kms_core.testing._harness.leaks import search
 from kms_core.testing._harness.object_graph import held_by
-from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing.checks.errors import ErrorChecks, Requests
 from kms_core.testing.checks.shared import Provoked
 from kms_core.testing.checks.strange_ids import STRANGE_IDS

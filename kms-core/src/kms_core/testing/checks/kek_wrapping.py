@@ -9,6 +9,7 @@ from secrets import token_bytes
 
 import pytest
 
+from kms_core._racing import RACERS, race
 from kms_core._values import MAX_DEK_SIZE, OPENING_SIZE, Context, KekInfo, WrappedDek
 from kms_core.backend.hookspecs import BackendSpec, KekSpec
 from kms_core.errors import DekSizeError, KekDisabledError, KekNotFoundError
@@ -17,7 +18,6 @@ from kms_core.testing._harness.client import Client, Fresh, clients, expect, ref
 from kms_core.testing._harness.harness import KekHarness
 from kms_core.testing._harness.leaks import search
 from kms_core.testing._harness.object_graph import held_by
-from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing.checks.kek_integrity import CONTEXT
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
 

@@ -12,12 +12,12 @@ from typing import ClassVar, Literal
 
 import pytest
 
+from kms_core._racing import RACERS, race
 from kms_core._values import CallStart, Event
 from kms_core.backend.hookspecs import BackendSpec, ObserverSpec
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, Scheme, expect, skip_without
 from kms_core.testing._harness.harness import ObserverHarness
-from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing.checks.shared import BackendChecks, Provoked
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
 

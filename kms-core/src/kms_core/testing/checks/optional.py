@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Sequence
 from functools import partial
 from secrets import token_bytes
 
 import pytest
 
-from kms_core._values import KekInfo, WrappedDek
+from kms_core._values import KekInfo, Risk, WrappedDek
 from kms_core.backend.hookspecs import KekSpec, StorageSpec
 from kms_core.errors import DekNotFoundError, UnwrapError
 from kms_core.testing._harness.clauses import clause
@@ -187,6 +189,24 @@ class KekOptionalChecks:
         _skip_unless_offered(client, "check_health")
         client.answer("check_health")
 
+    @clause(KekSpec.find_risks)
+    def test_risks(self, fresh: Fresh) -> None:
+        """Says of each risk a code that programs may go by, what may happen, and what to do.
+
+        Cure: write the code in capital letters with dashes, and fill the problem and the cure.
+        """
+        client = fresh()
+        _skip_unless_offered(client, "find_risks")
+        _expect_whole(client.answer("find_risks"))
+
+
+def _expect_whole(risks: Sequence[Risk]) -> None:
+    for risk in risks:
+        whole = bool(_CODE.fullmatch(risk.code) and risk.problem.strip() and risk.cure.strip())
+        expect(f"find_risks: {risk.code!r} with problem and cure", expected=True, seen=whole)
+    codes = [risk.code for risk in risks]
+    expect("find_risks: each code once", len(codes), len({*codes}))
+
 
 def _is_closed(command: str) -> bool:
     try:
@@ -273,6 +293,19 @@ class StorageOptionalChecks:
         client.answer("check_health")
         expect("list_dek_ids after check_health", [], client.list_ids())
 
+    @clause(StorageSpec.find_risks)
+    def test_risks(self, fresh: Fresh) -> None:
+        """Says of each risk a code that programs may go by, what may happen, and what to do.
 
+        Cure: write the code in capital letters with dashes, and fill the problem and the cure.
+        """
+        client = fresh()
+        _skip_unless_offered(client, "find_risks")
+        client.answer("create_record", dek_id="id", data=b"data")
+        _expect_whole(client.answer("find_risks", dek_id="id"))
+        expect("list_dek_ids after find_risks", ["id"], client.list_ids())
+
+
+_CODE = re.compile("[A-Z]+(-[A-Z]+)+")
 _IDS = [f"page/{number}" for number in range(30)]
 _OBJECTS = ("other", "key-a", "key-a.json", "key-~41", "key-ü 中/+%")

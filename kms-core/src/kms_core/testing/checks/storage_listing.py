@@ -10,13 +10,13 @@ from typing import ClassVar
 
 import pytest
 
+from kms_core._racing import RACERS
 from kms_core._values import StoredRecord
 from kms_core.backend.hookspecs import StorageSpec
 from kms_core.errors import KmsError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, answered, expect, skip_without
 from kms_core.testing._harness.harness import StorageHarness
-from kms_core.testing._harness.racing import RACERS
 from kms_core.testing._harness.wire import ANY_JSON, Fault, FaultyWire
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
 from kms_core.testing.checks.wire import FAILED

@@ -9,6 +9,7 @@ from functools import partial
 from threading import Event
 from typing import Any, ClassVar
 
+from kms_core._racing import RACERS, race
 from kms_core._values import StoredRecord
 from kms_core.backend.hookspecs import StorageSpec
 from kms_core.errors import ConflictError, DekExistsError, DekNotFoundError, KmsError
@@ -22,7 +23,6 @@ from kms_core.testing._harness.client import (
     named,
     shown,
 )
-from kms_core.testing._harness.racing import RACERS, race
 
 _ATTEMPTS = 100
 _COUNTS = 4

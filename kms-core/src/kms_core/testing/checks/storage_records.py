@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from kms_core._racing import RACERS, race
 from kms_core._values import MAX_RECORD_SIZE, StoredRecord
 from kms_core.backend.hookspecs import BackendSpec, StorageSpec
 from kms_core.errors import (
@@ -18,7 +19,6 @@ from kms_core.errors import (
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, clients, expect, skip_without
 from kms_core.testing._harness.harness import StorageHarness
-from kms_core.testing._harness.racing import RACERS, race
 
 FULL = (ThrottledError, UnavailableError)
 _ODD_DATA = (

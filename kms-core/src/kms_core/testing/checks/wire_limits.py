@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from kms_core._racing import RACERS, race
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import KmsError
 from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, expect, skip_without
 from kms_core.testing._harness.leaks import Secret, search
-from kms_core.testing._harness.racing import RACERS, race
 from kms_core.testing._harness.traces import traces
 from kms_core.testing._harness.wire import Fault, FaultyWire
 from kms_core.testing.checks.errors import Requests
