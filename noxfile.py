@@ -98,7 +98,7 @@ def rest(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the tests of core with the oldest versions that it says it works with."""
     core = ("--editable=kms-core[testing]", "--editable=kms-cluster")
-    names = ("anyio", "hypothesis", "pytest-timeout", "pytest-xdist", "trio", "urllib3")
+    names = ("anyio", "hypothesis", "pexpect", "pytest-timeout", "pytest-xdist", "trio", "urllib3")
     tools = [pin for name in names for pin in _pin(name)]
     session.install("--resolution=lowest-direct", *core, *tools)
     folders = ("tests/docs", "tests/races", "examples")

@@ -129,6 +129,7 @@ salt = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
 def test_all_mistakes_at_once(check: Check) -> None:
+    pytest.importorskip("kms_aws")
     lines = [line.split(":")[1] for line in check(MANY)]
     assert lines == ["4", "5", "6", "7", "8", "13", "14", "16", "17", "25", "27"]
 

@@ -34,6 +34,7 @@ COMMANDS = [
     "config",
     "config show",
     "config check",
+    "config schema",
     "plugin",
     "plugin new",
     "plugin check",

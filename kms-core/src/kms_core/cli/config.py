@@ -26,7 +26,11 @@ Examples:
 
 @click.group(
     cls=LazyGroup,
-    places={"show": "config:show", "check": "config_check:check"},
+    places={
+        "show": "config:show",
+        "check": "config_check:check",
+        "schema": "config_schema:schema",
+    },
     no_args_is_help=False,
 )
 def config() -> None:
