@@ -18,6 +18,7 @@ from kms_core import (
     UnavailableError,
 )
 from kms_core._plugins.clients import KekClient, StorageClient
+from kms_core.backend import Risk
 from tests.cli.running import Done, Kms
 
 
@@ -248,3 +249,12 @@ def test_quick_tells_what_is_down(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 _JSON = ("doctor", "--json")
+
+
+def test_backend_that_knows_its_risks(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:
+    risk = Risk("STORE-SMALL", "it is small", "use a bigger one")
+    monkeypatch.setattr(StorageClient, "find_risks", lambda *_: [risk])
+    refuse(monkeypatch, KekClient, "find_risks", UnavailableError("nobody; look"))
+    done = kms(*_JSON)
+    assert (done.code, codes(done, "finding")) == (0, ["STORE-SMALL"])
+    assert [row["step"] for row in rows(done) if row["outcome"] == "skipped"] == ["find_risks"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from kms_gcp.config import GcpKekConfig, GcpStorageConfig
 from kms_gcp.kek import GcpKek
+from kms_gcp.permissions import PURPOSES, TO_CREATE_THE_BUCKET
 from kms_gcp.storage import GcpStorage
 from tests.fakes.certificates import Certificates
 from tests.fakes.gcp.accounts import PROJECT, Account, Accounts
@@ -15,14 +16,11 @@ from tests.fakes.gcp.kms_server import Key, KmsServer
 from tests.fakes.gcp.storage_server import Front
 from tests.fakes.gcp.token_server import TokenServer
 
-KEK_PERMISSIONS = (
-    "cloudkms.cryptoKeyVersions.get",
-    "cloudkms.cryptoKeyVersions.useToDecrypt",
-    "cloudkms.cryptoKeyVersions.useToEncrypt",
-)
+_ALL = sorted({permission for purpose in PURPOSES.values() for permission in purpose})
+KEK_PERMISSIONS = tuple(permission for permission in _ALL if permission.startswith("cloudkms."))
 RECORD_PERMISSIONS = ("storage.objects.create", "storage.objects.get")
 MORE_PERMISSIONS = ("storage.objects.delete", "storage.objects.list")
-BUCKET_PERMISSIONS = ("storage.buckets.create", "storage.buckets.get")
+BUCKET_PERMISSIONS = TO_CREATE_THE_BUCKET
 PROMISED = {*KEK_PERMISSIONS, *RECORD_PERMISSIONS, *MORE_PERMISSIONS, *BUCKET_PERMISSIONS}
 """What an administrator has to allow, at most."""
 PATIENT = {"connectTimeout": 60, "readTimeout": 60, "deadline": 300}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsKekConfig
 from kms_aws.errors import BY_KEY_ID, CALL, UNWRAP
+from kms_aws.permissions import write_policy
 from kms_core import (
     ConfigError,
     DekSizeError,
@@ -52,6 +53,7 @@ class AwsKek(KekSpec):
     """
 
     Config = AwsKekConfig
+    write_policy = staticmethod(write_policy)
 
     def __init__(self, config: AwsKekConfig) -> None:
         self._key_name = config.key_name

@@ -16,6 +16,7 @@ from kms_aws.bucket import create_bucket
 from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsStorageConfig
 from kms_aws.errors import CALL, LOAD, REPLACE, VERSIONS
+from kms_aws.permissions import write_policy
 from kms_aws.probe import Probe
 from kms_aws.risks import find_bucket_risks
 from kms_core import ConflictError, DekNotFoundError, StorageInfo, UnavailableError
@@ -64,6 +65,7 @@ class AwsStorage(StorageSpec):
     """
 
     Config = AwsStorageConfig
+    write_policy = staticmethod(write_policy)
 
     def __init__(self, config: AwsStorageConfig) -> None:
         self._config = config

@@ -25,6 +25,7 @@ from azure.keyvault.keys._shared import HttpChallengeCache
 from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureKekConfig
 from kms_azure.errors import call_table, strange_reply
+from kms_azure.permissions import write_policy
 from kms_azure.risks import find_key_risks
 from kms_core import (
     AccessDeniedError,
@@ -72,6 +73,7 @@ class AzureKek(KekSpec):
     """
 
     Config = AzureKekConfig
+    write_policy = staticmethod(write_policy)
 
     def __init__(self, config: AzureKekConfig) -> None:
         self._config = config

@@ -15,6 +15,7 @@ from azure.storage.blob import BlobClient, BlobProperties, ContainerClient, Cont
 from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureStorageConfig
 from kms_azure.errors import call_table, strange_reply
+from kms_azure.permissions import write_policy
 from kms_azure.risks import UNVERSIONED
 from kms_core import ConflictError, StorageInfo, UnavailableError
 from kms_core.backend import (
@@ -48,6 +49,7 @@ class AzureStorage(StorageSpec):
     """Creates with ``If-None-Match: *``, replaces with ``If-Match``; the ETag is the revision."""
 
     Config = AzureStorageConfig
+    write_policy = staticmethod(write_policy)
 
     def __init__(self, config: AzureStorageConfig) -> None:
         self._config = config

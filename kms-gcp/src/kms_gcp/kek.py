@@ -50,6 +50,7 @@ from kms_gcp.client import GcpClient, kms_arguments, muted
 from kms_gcp.config import GcpKekConfig
 from kms_gcp.credentials import Token
 from kms_gcp.errors import KEK, UNWRAP
+from kms_gcp.permissions import write_policy
 
 _SCOPE = "https://www.googleapis.com/auth/cloudkms"
 _INSIDE, _OUTSIDE = "GOOGLE_SYMMETRIC_ENCRYPTION", "EXTERNAL_SYMMETRIC_ENCRYPTION"
@@ -74,6 +75,7 @@ class GcpKek(KekSpec):
     """
 
     Config = GcpKekConfig
+    write_policy = staticmethod(write_policy)
 
     def __init__(self, config: GcpKekConfig) -> None:
         self._key = config.resource_name

@@ -29,6 +29,7 @@ from kms_gcp.bucket import call_arguments, check_bucket, find_bucket, open_stora
 from kms_gcp.client import muted
 from kms_gcp.config import GcpStorageConfig
 from kms_gcp.errors import DELETE, METADATA, RECORD, REPLACE, STORAGE
+from kms_gcp.permissions import write_policy
 
 _MISSING = "0"  # the generation of an object that is not there
 _NO_SOFT_DELETE = "Soft delete policy is required"  # what a bucket without one answers to a listing
@@ -40,6 +41,7 @@ class GcpStorage(StorageSpec):
     """
 
     Config = GcpStorageConfig
+    write_policy = staticmethod(write_policy)
 
     def __init__(self, config: GcpStorageConfig) -> None:
         self._config = config

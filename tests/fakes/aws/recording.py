@@ -10,15 +10,9 @@ import pytest
 
 import kms_aws.client
 from kms_aws.config import AwsConfig
+from kms_aws.permissions import CALLS
 
-PROMISED = frozenset(
-    {
-        *("kms:DescribeKey", "kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt"),
-        *("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListObjectsV2"),
-        "s3:ListObjectVersions",
-        "s3:CreateBucket",
-    }
-)
+PROMISED = frozenset(CALLS)
 """What an administrator has to allow, at most."""
 
 

@@ -11,14 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from kms_azure.client import Transport
+from kms_azure.permissions import CALLS
 
-PROMISED = frozenset(
-    {
-        *("GET key", "POST wrapkey", "POST unwrapkey"),
-        *("GET blob", "HEAD blob", "PUT blob", "DELETE blob"),
-        *("GET container", "PUT container"),
-    }
-)
+PROMISED = frozenset(CALLS)
 """What an administrator has to allow, at most."""
 _TOKEN = re.compile(r"/(?:v2\.0/\.well-known/openid-configuration|token|discovery/instance)$")
 

@@ -22,8 +22,8 @@ from kms_core.errors import (
 
 T = TypeVar("T")
 
-_ROUNDS = 10
-_ROUNDS_THAT_STAY = 3
+_ROUNDS = 5
+_ROUNDS_THAT_STAY = 2
 """Races where no record may be deleted."""
 _DATA = [bytes([number]) * 1024 for number in range(RACERS)]
 _NEVER_DELETED = "get_dek never deletes"

@@ -19,7 +19,7 @@ another thread raised meanwhile, such as a time limit, passes as it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import pluggy
@@ -48,9 +48,22 @@ class BackendSpec(ABC):
 
     ``__init__`` opens a client of the service; the KEK or the store need not be reached yet. If it
     raises, it has freed what it had opened, because core then has nothing to close.
+
+    A static method ``write_policy`` may give ``kms permissions`` what to print; it is no hook.
     """
 
     Config: ClassVar[type["BackendConfig"]]
+
+    @staticmethod
+    def write_policy(purpose: str, configs: Sequence["BackendConfig"]) -> str:
+        """Write the least policy for a purpose, ready to paste. Optional.
+
+        Args:
+            purpose: ``get``, ``create``, ``rewrap``, ``migrate`` or ``doctor``.
+            configs: of the provider's KEKs and storages that are to be allowed; none for a policy
+                with placeholders.
+        """
+        raise NotImplementedError
 
     @hookspec(firstresult=True)
     @abstractmethod

@@ -13,6 +13,7 @@ from kms_core.cli.session import Session
 _PLACES = {
     "init": "init:init",
     "doctor": "doctor:doctor",
+    "permissions": "permissions:permissions",
     "dek": "dek:dek",
     "kek": "kek:kek",
     "wrap": "wrap:wrap",

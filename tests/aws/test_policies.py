@@ -1,0 +1,121 @@
+"""What ``kms permissions aws`` prints, put into force on a server that enforces it."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import ExitStack
+from secrets import token_hex
+from typing import Any
+
+import pytest
+
+from kms_aws.config import AwsKekConfig, AwsStorageConfig
+from kms_aws.permissions import CALLS, PURPOSES, write_policy
+from kms_core import AccessDeniedError
+from kms_core._doctor import stores
+from tests.aws.cloud import Cloud
+from tests.docs.pages import DOCS, blocks
+from tests.docs.upkeep import PAGE
+from tests.mistakes import Setup
+from tests.purposes import use
+
+_ROW = re.compile(r"^\| `([A-Z]\w+)` \| (`[a-z0-9]+:.*?) \| [^|]* \| [^|]* \|$", re.MULTILINE)
+TRIED = [purpose for purpose in PURPOSES if purpose != "rewrap"]
+"""test_permissions.py tries the policy of who rewraps."""
+
+
+def lines(purpose: str) -> list[str]:
+    return [action for call in PURPOSES[purpose] for action in CALLS[call]]
+
+
+@pytest.fixture(autouse=True)
+def _short_races(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "RACERS", 2)
+    monkeypatch.setattr(stores, "_ROUNDS", 0)
+
+
+def make(cloud: Cloud) -> Setup:
+    """A key by its alias, which has to be looked up, and a bucket."""
+    alias = f"alias/deks-{token_hex(6)}"
+    cloud.admin("kms").create_alias(AliasName=alias, TargetKeyId=cloud.make_key())
+    more = {"backend": "aws", **cloud.parameters}
+    return Setup(more | {"keyName": alias}, more | {"bucket": cloud.make_bucket()})
+
+
+def in_force(purpose: str, setups: list[Setup], without: str) -> dict[str, Any]:
+    """The policy for these; moto asks whether a call of KMS is allowed on "*", whatever the key."""
+    configs = [AwsKekConfig.from_parameters(_parameters(one.kek)) for one in setups]
+    places = [AwsStorageConfig.from_parameters(_parameters(one.storage)) for one in setups]
+    policy: dict[str, Any] = json.loads(write_policy(purpose, [*configs, *places]))
+    for statement in policy["Statement"]:
+        statement["Action"] = [a for a in statement["Action"] if a != without]
+        if isinstance(statement["Resource"], list) or ":kms:" in statement["Resource"]:
+            statement["Resource"] = "*"
+    policy["Statement"] = [one for one in policy["Statement"] if one["Action"]]
+    return policy
+
+
+def _parameters(of: Any) -> dict[str, object]:
+    return {name: value for name, value in of.items() if name != "backend"}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "without"),
+    [(purpose, action) for purpose in TRIED for action in ["", *lines(purpose)]],
+)
+def test_printed_policy(enforced: Cloud, calls: list[str], purpose: str, without: str) -> None:
+    """It is enough, and each of its lines is needed."""
+    setups = [make(enforced), make(enforced)]
+    with setups[0].open() as kms:
+        kms.create_dek("due")
+    user = enforced.make_user(in_force(purpose, setups, without))
+    mine = [setup.but(both=user.parameters) for setup in setups]
+    calls.clear()
+    with ExitStack() as stack:
+        if without:
+            stack.enter_context(pytest.raises(AccessDeniedError, match=without))
+        use(purpose, *mine)
+    if not without:
+        assert {*calls} == {*PURPOSES[purpose]}
+
+
+def test_pages_have_what_is_printed() -> None:
+    [page] = blocks(DOCS / "providers" / "aws.md", "json")
+    rewrap = blocks(PAGE, "json")[0]
+    assert [_actions(page), _actions(rewrap)] == [
+        _actions(write_policy("create", [])),
+        _actions(write_policy("rewrap", [])),
+    ]
+
+
+def test_page_has_every_call() -> None:
+    text = (DOCS / "providers" / "aws.md").read_text("utf-8")
+    rows = {call: re.findall(r"`([^`]+)`", actions) for call, actions in _ROW.findall(text)}
+    assert rows == {call.partition(":")[2]: [*actions] for call, actions in CALLS.items()}
+
+
+def test_names_in_a_policy() -> None:
+    """An alias is none that a policy could have; what writes takes besides is there."""
+    place = {"region": "cn-north-1"}
+    kek = AwsKekConfig.from_parameters(place | {"keyName": "alias/deks"})
+    by_id = AwsKekConfig.from_parameters(place | {"keyName": "1234abcd"})
+    written = {"tags": "a=b", "acl": "private", "sse": "aws:kms", "sseKmsKeyId": "arn:key"}
+    more = {"bucket": "deks", "prefix": "team", "createBucket": True} | written
+    store = AwsStorageConfig.from_parameters(place | more)
+    keys, objects, bucket, sse = json.loads(write_policy("create", [kek, by_id, store]))[
+        "Statement"
+    ]
+    assert keys["Resource"] == [
+        f"arn:aws-cn:kms:cn-north-1:ACCOUNT:key/{key}" for key in ("KEY_ID", "1234abcd")
+    ]
+    assert objects["Resource"] == "arn:aws-cn:s3:::deks/team/*"
+    assert {"s3:PutObjectTagging", "s3:PutObjectAcl"} < {*objects["Action"]}
+    assert (bucket["Resource"], bucket["Action"]) == ("arn:aws-cn:s3:::deks", ["s3:CreateBucket"])
+    assert sse["Resource"] == "arn:key"
+    [alone] = json.loads(write_policy("get", [kek]))["Statement"]
+    assert alone["Action"] == ["kms:DescribeKey", "kms:Decrypt"]
+
+
+def _actions(policy: str) -> list[list[str]]:
+    return [sorted(statement["Action"]) for statement in json.loads(policy)["Statement"]]

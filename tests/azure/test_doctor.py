@@ -1,0 +1,45 @@
+"""``kms doctor`` on Azure: what works, and what only it finds."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.azure.cloud import Cloud
+from tests.azure.test_policies import make
+from tests.mistakes import Setup
+
+VAULT_TYPE = "vault.azure.net"
+
+
+@pytest.fixture
+def azure(cloud: Cloud) -> Setup:
+    return make(cloud)
+
+
+def codes(azure: Setup) -> list[str]:
+    report = azure.examined()
+    assert report.works
+    return [row.code for row in report.rows if row.code]
+
+
+def test_what_works_leaves_nothing(azure: Setup, cloud: Cloud) -> None:
+    assert codes(azure) == ["KEK-NO-AUTH-KEY", "STORE-UNVERSIONED"]
+    assert [*cloud.admin(str(azure.storage["container"])).list_blob_names()] == []
+
+
+def test_risks_of_a_key(azure: Setup, cloud: Cloud) -> None:
+    key = cloud.vaults[VAULT_TYPE].keys[str(azure.kek["keyName"])][-1]
+    key.exp = time.time() + 29 * 24 * 3600
+    pinned = azure.but(kek={"keyVersion": key.name})
+    assert {"KEK-EXPIRES", "KEK-PINNED"} < {*codes(pinned)}
+    key.exp += 2 * 24 * 3600
+    assert "KEK-EXPIRES" not in codes(pinned)
+
+
+def test_quick_makes_one_call_of_each(azure: Setup, calls: list[str]) -> None:
+    """The vault is asked twice: once without a token, which is how its SDK learns whose to get."""
+    assert azure.examined(quick=True).works
+    assert {*calls} == {"GET key", "GET blob"}
+    assert calls.count("GET blob") == 1
