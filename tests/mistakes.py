@@ -86,7 +86,7 @@ def told_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "doctor":
         monkeypatch.setattr(Setup, "tells", tells_doctor)
         monkeypatch.setattr(stores, "_ROUNDS", 0)
-        monkeypatch.setattr(stores, "RACERS", 2)
+        monkeypatch.setattr(stores, "_CLIENTS", 2)
 
 
 def check(error: KmsError, kind: type[KmsError], *words: str) -> None:

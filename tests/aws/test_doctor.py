@@ -88,7 +88,7 @@ def test_store_that_is_known_to_race(versitygw: Cloud, tmp_path: Path) -> None:
 def test_throttling_is_not_down(
     proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    monkeypatch.setattr(stores, "RACERS", 2)
+    monkeypatch.setattr(stores, "_CLIENTS", 2)
     aws = setup(proxy.cloud)
     fault = kms_error("ThrottlingException") if call == "Encrypt" else s3_error("SlowDown", 503)
     proxy.spoil(call, fault)

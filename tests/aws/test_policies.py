@@ -31,7 +31,7 @@ def lines(purpose: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _short_races(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "RACERS", 2)
+    monkeypatch.setattr(stores, "_CLIENTS", 2)
     monkeypatch.setattr(stores, "_ROUNDS", 0)
 
 

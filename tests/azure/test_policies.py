@@ -29,7 +29,7 @@ def make(cloud: Cloud) -> Setup:
 def test_printed_role_is_what_is_called(
     cloud: Cloud, calls: list[str], monkeypatch: pytest.MonkeyPatch, purpose: str
 ) -> None:
-    monkeypatch.setattr(stores, "RACERS", 2)
+    monkeypatch.setattr(stores, "_CLIENTS", 2)
     monkeypatch.setattr(stores, "_ROUNDS", 0)
     setups = [make(cloud), make(cloud)]
     with setups[0].open() as kms:

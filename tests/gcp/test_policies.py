@@ -45,7 +45,7 @@ def test_printed_role(
     without: str,
 ) -> None:
     """It is enough, and each of its lines is needed."""
-    monkeypatch.setattr(stores, "RACERS", 2)
+    monkeypatch.setattr(stores, "_CLIENTS", 2)
     monkeypatch.setattr(stores, "_ROUNDS", 0)
     with setups[0].open() as kms:
         kms.create_dek("due")

@@ -11,7 +11,7 @@ from kms_core._doctor.keks import find_risks, open_client
 from kms_core._doctor.report import Section, lacks_permission, split_message
 from kms_core._plugins.clients import StorageClient
 from kms_core._plugins.prepared import PreparedBackend
-from kms_core._racing import RACERS, race
+from kms_core._racing import race
 from kms_core.errors import (
     AccessDeniedError,
     ConflictError,
@@ -22,10 +22,11 @@ from kms_core.errors import (
 
 T = TypeVar("T")
 
+_CLIENTS = 8
 _ROUNDS = 5
 _ROUNDS_THAT_STAY = 2
 """Races where no record may be deleted."""
-_DATA = [bytes([number]) * 1024 for number in range(RACERS)]
+_DATA = [bytes([number]) * 1024 for number in range(_CLIENTS)]
 _NEVER_DELETED = "get_dek never deletes"
 _OTHER_STORE = "use a store that honours conditional writes in one step with the write"
 
@@ -206,14 +207,14 @@ class _Writing:
             self._section.fail("race", error)
             return
         if not lost:
-            self._section.ok("race", f"{RACERS} clients create one record: one of them succeeds")
+            self._section.ok("race", f"{_CLIENTS} clients create one record: one of them succeeds")
             return
         text = "of clients that create one record at once, two are told that theirs is stored"
         self._section.find("race", "RACES", text, _OTHER_STORE, fails=True)
 
     def _is_lost_in_a_race(self, rounds: int) -> bool:
         with ExitStack() as stack:
-            opened = (cast("StorageClient", self._store.open()) for _ in range(RACERS))
+            opened = (cast("StorageClient", self._store.open()) for _ in range(_CLIENTS))
             racers = [stack.enter_context(closing(racer)) for racer in opened]
             # The first connects them: what begins at different moments hides a race.
             return any(self._loses(racers) for _ in range(1 + rounds))
