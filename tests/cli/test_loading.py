@@ -35,6 +35,7 @@ COMMANDS = [
     "config show",
     "config check",
     "config schema",
+    "completion",
     "plugin",
     "plugin new",
     "plugin check",
