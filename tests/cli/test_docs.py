@@ -19,6 +19,8 @@ def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command
     for part in group.list_commands(context):
         command = group.get_command(context, part)
         assert command is not None
+        if isinstance(command, click.Group) and command.invoke_without_command:
+            yield f"{name} {part}", command
         if isinstance(command, click.Group):
             yield from commands(command, f"{name} {part}")
         else:

@@ -23,6 +23,7 @@ finally:
 COMMANDS = [
     "",
     "init",
+    "init aws",
     "dek",
     "dek create",
     "dek get",

@@ -26,9 +26,9 @@ VARIABLE = "_KMS_COMPLETE"
 
 _EXAMPLES = """\b
 Examples:
+  kms completion fish >~/.config/fish/completions/kms.fish
   eval "$(kms completion bash)"    # in ~/.bashrc
   eval "$(kms completion zsh)"     # in ~/.zshrc, after compinit
-  kms completion fish >~/.config/fish/completions/kms.fish
 """
 
 

@@ -35,7 +35,7 @@ def create_all(plan: Plan, *, private: bool) -> None:
             try:
                 _create(path, text, 0o700 if private else 0o777, undo)
             except FileExistsError:  # since we looked
-                raise ConfigError(_already_there(str(path))) from None
+                raise ConfigError(already_there(str(path))) from None
         for folder in {path.parent for path, _ in plan}:
             sync_folder(folder)
         undo.pop_all()
@@ -47,10 +47,11 @@ def _refuse_overwriting(plan: Plan) -> None:
     there = [path for path, _ in plan if os.path.lexists(path)]
     if there:
         outermost = [str(path) for path in there if path.parent not in there]
-        raise ConfigError(_already_there(", ".join(outermost)))
+        raise ConfigError(already_there(", ".join(outermost)))
 
 
-def _already_there(path: str) -> str:
+def already_there(path: str) -> str:
+    """What is said of what is in the way."""
     return f"already there, and never overwritten: {path}; move it away, or use another folder"
 
 
