@@ -118,15 +118,16 @@ _OF_KEK = (
     _local("encrypt(nonce, dek, ", "encrypt(nonce, dek.strip(), "),
     _local("encrypt(nonce, dek, ", "encrypt(nonce, dek.lstrip(bytes(1)), "),
     _local("encrypt(nonce, dek, ", "encrypt(nonce, dek.rstrip(bytes(1)), "),
-    _local("nonce + cipher", "dek + nonce + cipher"),
-    _local("nonce + cipher.encrypt(nonce, dek, encode_context(context))", "nonce + dek"),
-    _local("check_kek(wrapped, self._key_file.kek_id, _ALGORITHM)", "pass"),
+    _local("nonce + ciphers", "dek + nonce + ciphers"),
+    _local("nonce + ciphers[newest].encrypt(nonce, dek, encode_context(context))", "nonce + dek"),
+    _local("check_kek(wrapped, self._keys.file.kek_id, _ALGORITHM)", "pass"),
     _local(
-        "self._key_file.kek_id, _ALGORITHM)\n        key", "self._key_file.kek_id)\n        key"
+        "self._keys.file.kek_id, _ALGORITHM)\n        cipher",
+        "self._keys.file.kek_id)\n        cipher",
     ),
     _local(
-        "self._key_file.kek_id, _ALGORITHM)\n        key",
-        "wrapped.kek_id, _ALGORITHM)\n        key",
+        "self._keys.file.kek_id, _ALGORITHM)\n        cipher",
+        "wrapped.kek_id, _ALGORITHM)\n        cipher",
     ),
     _local("except (InvalidTag, ValueError)", "except InvalidTag"),
     _local("raise UnwrapError from error", "return bytes(32)"),
@@ -134,25 +135,21 @@ _OF_KEK = (
     _local("check_kek(wrapped, newer.kek_id, versions=newer.keys)", "pass"),
     _local(
         "            check_kek(wrapped, newer.kek_id, versions=newer.keys)\n",
-        "            return next(iter(newer.keys.values()))\n",
+        "            return AESGCM(next(iter(newer.keys.values())))\n",
     ),
-    _local("newer = read_key_file(self._path)", "newer = self._key_file"),
+    _local("newer = read_key_file(self._path)", "newer = self._keys.file"),
+    _local("keys.ciphers[wrapped.kek_version]", "keys.ciphers[keys.file.newest]"),
+    _local("if wrapped.kek_version not in keys.ciphers:", "if False:"),
+    _local("KekInfo(file.kek_id, ", "KekInfo('local', "),
+    _local("KekInfo(file.kek_id, file.newest", "KekInfo(file.kek_id, '0'"),
     _local(
-        "self._key_file.keys[wrapped.kek_version]", "self._key_file.keys[self._key_file.newest]"
+        "WrappedDek(ciphertext, file.kek_id, newest",
+        "WrappedDek(ciphertext, file.kek_id, '1'",
     ),
-    _local("if wrapped.kek_version not in self._key_file.keys:", "if False:"),
-    _local("KekInfo(self._key_file.kek_id, ", "KekInfo('local', "),
+    _local("WrappedDek(ciphertext, file.kek_id", "WrappedDek(ciphertext, ''"),
     _local(
-        "KekInfo(self._key_file.kek_id, self._key_file.newest", "KekInfo(self._key_file.kek_id, '0'"
-    ),
-    _local(
-        "WrappedDek(ciphertext, key_file.kek_id, key_file.newest",
-        "WrappedDek(ciphertext, key_file.kek_id, '1'",
-    ),
-    _local("WrappedDek(ciphertext, key_file.kek_id", "WrappedDek(ciphertext, ''"),
-    _local(
-        "key_file.newest, _ALGORITHM)\n\n    @hookimpl\n    def unwrap",
-        "key_file.newest, dek.hex())\n\n    @hookimpl\n    def unwrap",
+        "newest, _ALGORITHM)\n\n    @hookimpl\n    def unwrap",
+        "newest, dek.hex())\n\n    @hookimpl\n    def unwrap",
     ),
     _local(
         "self._path = config.key_file",

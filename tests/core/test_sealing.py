@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from secrets import token_bytes
+from types import MappingProxyType
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -13,6 +16,39 @@ from kms_core import UnwrapError
 from kms_core.backend import SEALING_KEY_SIZE, encode_context, seal_dek, unseal_dek
 
 CONTEXT = {"dek_id": "volume/é", "size": "32"}
+
+
+CHARACTERS = "".join(map(chr, (*range(0xD800), *range(0xE000, sys.maxunicode + 1))))
+
+
+class Text(str):
+    """As some frameworks have them."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "shown otherwise"
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"b": CHARACTERS, "a": "first"},
+        {"\U0001f600": "second", "\uffff": "first", "": ""},  # sorted as UTF-16 they were not
+        {Text("dek_id"): Text("volume")},
+        {},
+    ],
+    ids=["characters", "order", "kinds of str", "empty"],
+)
+def test_context_as_the_standard_library_writes_it(context: dict[str, str]) -> None:
+    """The bytes of a context must never change: what is wrapped under them would be lost."""
+    text = json.dumps(context, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert encode_context(context) == encode_context(MappingProxyType(context)) == text.encode()
+
+
+def test_a_lone_surrogate_in_a_context() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        encode_context({"a": "\ud800"})
 
 
 AUTH_KEYS = [None, bytes(32), bytes(range(32))]

@@ -256,7 +256,7 @@ class Reencrypting(FaultyKek):
     @hookimpl
     def rewrap_dek(self, wrapped: WrappedDek, context: Context) -> WrappedDek:
         dek = LocalKek.unwrap_dek(self, wrapped, context)
-        if wrapped.kek_version == self._key_file.newest:
+        if wrapped.kek_version == self._keys.file.newest:
             return wrapped
         return LocalKek.wrap_dek(self, dek, context)
 

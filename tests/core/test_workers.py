@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -158,19 +159,37 @@ def test_calls_of_one_operation_are_made_in_one_thread() -> None:
     assert others._threads == []
 
 
-def test_each_call_of_an_operation_has_its_own_deadline() -> None:
-    """The caller waits longer than the first deadline, for the second call has another one."""
+def test_each_call_of_an_operation_has_its_own_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller waits on after the first deadline, for the second call has another one."""
     first, second = Workers(1, LONG), Workers(1, LONG)
+    waiting, begun, waiting_on = threading.Event(), threading.Event(), threading.Event()
+
+    class Lock:
+        """Comes to the first deadline as soon as the second call has begun, and to no other."""
+
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+            self.release = self.lock.release
+
+        def acquire(self, timeout: float | None = None) -> bool:
+            if timeout is None:
+                return self.lock.acquire()
+            if waiting.is_set():
+                waiting_on.set()
+                return self.lock.acquire(timeout=LONG)
+            waiting.set()
+            return not begun.wait(LONG)
 
     def operation() -> str:
-        first.run(os.getpid)
-        return second.run(partial(answer_after, 12 * SHORT))
+        first.run(partial(waiting.wait, LONG))
+        return second.run(answer)
 
-    def answer_after(seconds: float) -> str:
-        time.sleep(seconds)
-        return "answer"
+    def answer() -> str:
+        begun.set()
+        return "answer" if waiting_on.wait(LONG) else "nobody waits"
 
-    first._deadline = 10 * SHORT
+    own = SimpleNamespace(Lock=Lock, Thread=threading.Thread)
+    monkeypatch.setattr("kms_core._plugins.clients.workers.threading", own)
     assert second.run_together(operation, {first, second}) == "answer"
 
 

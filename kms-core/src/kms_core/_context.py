@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from functools import cache
+from typing import TYPE_CHECKING
 
 from kms_core._values import Context
 
-_encoder = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+if TYPE_CHECKING:
+    from msgspec.json import Encoder
 
 
 def encode_context(context: Context) -> bytes:
@@ -15,4 +17,11 @@ def encode_context(context: Context) -> bytes:
     A JSON object of strings with sorted keys and no white space, in UTF-8: equal contexts give
     equal bytes, different ones different bytes.
     """
-    return _encoder.encode(dict(context)).encode()
+    return _encoder().encode(dict(context))
+
+
+@cache
+def _encoder() -> Encoder:
+    from msgspec.json import Encoder  # when a KEK wraps, and not by `import kms_core`
+
+    return Encoder(order="sorted", enc_hook=str.__str__)  # of what is a str and more

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from kms_core._causes import ForeignError
 from kms_core._interrupts import find_interrupt
@@ -23,6 +23,9 @@ from kms_core.errors import (
     DekNotFoundError,
     KmsError,
 )
+
+if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
+    from kms_core._deks.record import WrappedBy
 
 _log = logging.getLogger("kms_core")
 _calls = itertools.count(1)
@@ -69,7 +72,7 @@ class Observed:
     kek_id: str | None = None
     kek_version: str | None = None
 
-    def note_kek(self, names: WrappedDek | KekInfo | None) -> None:
+    def note_kek(self, names: WrappedDek | WrappedBy | KekInfo | None) -> None:
         """Note which KEK it was, if that is known."""
         if names is not None:
             self.kek_id, self.kek_version = names.kek_id, names.kek_version

@@ -17,6 +17,9 @@ from types import CodeType
 from kms_core._tracebacks import error_chain
 from kms_core.errors import KmsError
 
+_NO_HANDLERS = {"kms_core", "pluggy"}
+"""Packages none of whose functions handles a signal."""
+
 
 def find_interrupt(
     error: BaseException, handled: BaseException | None = None
@@ -29,17 +32,25 @@ def find_interrupt(
     """
     if _was_set_from_outside(error):
         return error
+    foreign = [(e, _foreign_code(e)) for e in error_chain(error, handled)]
+    if not any(codes for _, codes in foreign):
+        return None  # as where a store says that it has no such record: to look further is slow
     handlers = set(_handlers())
-    return next((e for e in error_chain(error, handled) if _passed(e, handlers)), None)
+    return next((e for e, codes in foreign if not codes.isdisjoint(handlers)), None)
 
 
-def _passed(error: BaseException, codes: set[CodeType]) -> bool:
-    """Whether the error came through the code of one of these."""
-    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+def _foreign_code(error: BaseException) -> set[CodeType]:
+    """The code that the error came through, but for what no program has for a signal handler."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return {f.f_code for f in frames if _package(f.f_globals.get("__name__")) not in _NO_HANDLERS}
+
+
+def _package(module: object) -> str:
+    return str(module).partition(".")[0]
 
 
 def _handlers() -> Iterator[CodeType]:
-    for number in signal.valid_signals():
+    for number in range(1, signal.NSIG):
         handler = signal.getsignal(number)
         if callable(handler):
             function = getattr(handler, "func", handler)  # of a functools.partial
@@ -56,7 +67,7 @@ def _was_set_from_outside(error: BaseException) -> bool:
     The class alone was set, so it has no arguments. Native code raises that way as well, but the
     errors of Python, of cryptography and of this library are known.
     """
-    package = type(error).__module__.partition(".")[0]
+    package = _package(type(error).__module__)
     if error.args or isinstance(error, KmsError):
         return False
     if package in {"kms_core", "cryptography"} or package in sys.stdlib_module_names:

@@ -73,8 +73,10 @@ class WrappedDek:
     algorithm: str
 
     def __post_init__(self) -> None:
-        _expect(bytes, self.ciphertext)
-        _expect(str, self.kek_id, self.kek_version, self.algorithm)
+        names = type(self.kek_id) is type(self.kek_version) is type(self.algorithm) is str
+        if not (names and type(self.ciphertext) is bytes):  # quick: on the path of every DEK
+            _expect(bytes, self.ciphertext)
+            _expect(str, self.kek_id, self.kek_version, self.algorithm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ class Header(msgspec.Struct, frozen=True):
     @property
     def wrapped(self) -> WrappedDek:
         """The wrapped key."""
-        return WrappedDek(self.wrapped_key, self.kek.id, self.kek.version, self.algorithm)
+        return WrappedDek(self.wrapped_key, self.kek.kek_id, self.kek.kek_version, self.algorithm)
 
     def encode(self) -> bytes:
         """The header's bytes, as canonical as a record's."""

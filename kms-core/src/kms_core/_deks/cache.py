@@ -17,8 +17,9 @@ from typing import NoReturn, Protocol, TypeVar
 from kms_core._config.cache import CacheSettings
 from kms_core._deks.got import Got
 from kms_core._deks.keeper import start_keeper
+from kms_core._deks.record import WrappedBy
 from kms_core._deks.single_flight import SingleFlight
-from kms_core._values import WrappedDek, check_dek_id
+from kms_core._values import check_dek_id
 from kms_core.errors import (
     DekNotFoundError,
     DekSizeError,
@@ -122,7 +123,7 @@ class DekCache:
         entry.last, entry.used = now, True
         return dek
 
-    def wrapped_by(self, dek_id: str) -> WrappedDek | None:
+    def wrapped_by(self, dek_id: str) -> WrappedBy | None:
         """What names the KEK that wraps a DEK that is here."""
         entry = self._entries.get(dek_id)
         return None if entry is None else entry.wrapped_by

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from kms_core._values import WrappedDek
+from kms_core._deks.record import WrappedBy
 
 
-@dataclass(frozen=True, slots=True)
-class Got:
+class Got(NamedTuple):
     """A DEK, and what observers are told of it.
 
     Attributes:
@@ -17,10 +16,13 @@ class Got:
         wrapped_by: names the KEK that wraps it; None if it is derived.
     """
 
-    dek: bytes = field(repr=False)
+    dek: bytes
     made: bool
-    wrapped_by: WrappedDek | None
+    wrapped_by: WrappedBy | None
 
     def by_another_call(self) -> Got:
         """The same DEK for who waited for it."""
-        return replace(self, made=False)
+        return self._replace(made=False)
+
+    def __repr__(self) -> str:
+        return "<Got a DEK>"

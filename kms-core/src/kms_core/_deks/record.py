@@ -20,12 +20,12 @@ CURE = "restore it from a backup, or delete it if the DEK is not needed"
 """What helps against a record that cannot be read."""
 
 
-class WrappedBy(msgspec.Struct, frozen=True):
+class WrappedBy(msgspec.Struct, frozen=True, rename={"kek_id": "id", "kek_version": "version"}):
     """The KEK backend's name, the KEK and its version."""
 
     provider: str
-    id: str
-    version: str
+    kek_id: str
+    kek_version: str
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class Record(msgspec.Struct, frozen=True):
     @property
     def wrapped(self) -> WrappedDek:
         """The wrapped DEK."""
-        return WrappedDek(self.wrapped_dek, self.kek.id, self.kek.version, self.algorithm)
+        return WrappedDek(self.wrapped_dek, self.kek.kek_id, self.kek.kek_version, self.algorithm)
 
     @property
     def context(self) -> Context:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kms_core._deks.record import CURE, Record, decode_record, record_context
-from kms_core._plugins.clients import Keyset, StorageClient
+from kms_core._plugins.clients import Client, Keyset, StorageClient
 from kms_core._plugins.clients.workers import Workers
 from kms_core._values import KekInfo, WrappedDek
 from kms_core.errors import (
@@ -37,17 +37,16 @@ class Records:
         self.keks = keks
         self.kek = keks.first
         self.storage = storage
-        self._crew: set[Workers | None] = {client.workers for client in (storage, *keks)}
+        self._crew = _crew(storage, *keks)
 
     def in_one_thread(self, operation: Callable[[], T]) -> T:
         """Have one thread make all calls of an operation, if each call has a deadline.
 
         It is a thread of whoever has the fewest, so that no KMS gets more calls at once for that.
         """
-        crew = [workers for workers in self._crew if workers is not None]
-        if len(crew) < 2 or None in self._crew:  # noqa: PLR2004 -- one call needs no such thing
+        if not self._crew:
             return operation()
-        return min(crew, key=lambda workers: workers.limit).run_together(operation, crew)
+        return self._crew[0].run_together(operation, self._crew)
 
     def make(self, dek_id: str, dek: bytes, created: str, newest: KekInfo | None = None) -> bytes:
         """Wrap the DEK and prove that it unwraps; return the record's bytes.
@@ -144,6 +143,15 @@ class Records:
                 f"it has {record.size} bytes, not the {size} asked for; "
                 f"ask for size={record.size} or for no size, or use another dek_id"
             )
+
+
+def _crew(*clients: Client[Any]) -> list[Workers]:
+    """Those who make the calls of all clients, the fewest first; none where one has no deadline."""
+    found = {client.workers for client in clients}
+    crew = [workers for workers in found if workers is not None]
+    if len(crew) < 2 or len(crew) < len(found):  # noqa: PLR2004 -- one call needs no such thing
+        return []
+    return sorted(crew, key=lambda workers: workers.limit)
 
 
 def now() -> str:

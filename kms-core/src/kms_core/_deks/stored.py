@@ -130,10 +130,10 @@ class StoredDeks:
 
     def _open(self, dek_id: str, data: bytes, size: int | None, *, made: bool = False) -> Got:
         record = self.records.read(dek_id, data)
-        return Got(self.records.open(record, size), made, record.wrapped)
+        return Got(self.records.open(record, size), made, record.kek)
 
     def _made(self, dek_id: str, dek: bytes, data: bytes) -> Got:
-        return Got(dek, made=True, wrapped_by=self.records.read(dek_id, data).wrapped)
+        return Got(dek, made=True, wrapped_by=self.records.read(dek_id, data).kek)
 
     def _make(self, dek_id: str, size: int) -> tuple[bytes, bytes]:
         dek = secrets.token_bytes(size)

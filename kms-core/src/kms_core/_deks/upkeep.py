@@ -53,7 +53,7 @@ class Upkeep:
     def describe(self, dek_id: str, *, deep: bool = False) -> DekInfo:
         """What the record says of the DEK; with ``deep`` also what only the KMS knows."""
         stored, record = self._load(dek_id)
-        material = self._find_material(record) if deep and not record.kek.version else ""
+        material = self._find_material(record) if deep and not record.kek.kek_version else ""
         return self._info(stored, record, material)
 
     def delete(self, dek_id: str, revision: str | None) -> None:
@@ -128,8 +128,8 @@ class Upkeep:
             size=record.size,
             created=created,
             provider=kek.provider,
-            kek_id=kek.id,
-            kek_version=kek.version,
+            kek_id=kek.kek_id,
+            kek_version=kek.kek_version,
             algorithm=record.algorithm,
             revision=stored.revision,
             key_material=material,
@@ -143,11 +143,11 @@ class Upkeep:
             # Only the material tells: one KEK may have a name in each region.
             material = self._find_material(record)
             return material != newest.key_material and how.only_kek_version in {None, material}
-        says = (kek.provider, kek.id, kek.version, record.algorithm)
+        says = (kek.provider, kek.kek_id, kek.kek_version, record.algorithm)
         wraps = (self._kek.provider, newest.kek_id, newest.kek_version, newest.algorithm)
         # Where only the material tells, the KMS compares that by itself.
         may_be_due = says != wraps or bool(newest.key_material)
-        return may_be_due and how.only_kek_version in {None, kek.version}
+        return may_be_due and how.only_kek_version in {None, kek.kek_version}
 
     def _find_material(self, record: Record) -> str:
         provider, wrapped = record.kek.provider, record.wrapped

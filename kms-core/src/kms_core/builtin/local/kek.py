@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,11 +23,18 @@ from kms_core.backend import (
     encode_context,
     hookimpl,
 )
-from kms_core.builtin.local.key_file import read_key_file
+from kms_core.builtin.local.key_file import KeyFile, read_key_file
 from kms_core.builtin.local.rotation import rotate_key_file
 
 _ALGORITHM = "AES-256-GCM"
 _NONCE_SIZE = 12
+
+
+class _Keys(NamedTuple):
+    """A key file, and the cipher of each of its keys: to make one costs more than to use it."""
+
+    file: KeyFile
+    ciphers: dict[str, AESGCM]
 
 
 class LocalKek(KekSpec):
@@ -39,46 +47,54 @@ class LocalKek(KekSpec):
 
     def __init__(self, config: Config) -> None:
         self._path = config.key_file
-        self._key_file = read_key_file(self._path)
+        self._keys = _with_ciphers(read_key_file(self._path))
 
     @hookimpl
     def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
-        key_file = self._key_file
-        nonce = os.urandom(_NONCE_SIZE)
-        cipher = AESGCM(key_file.keys[key_file.newest])
-        ciphertext = nonce + cipher.encrypt(nonce, dek, encode_context(context))
-        return WrappedDek(ciphertext, key_file.kek_id, key_file.newest, _ALGORITHM)
+        file, ciphers = self._keys
+        nonce, newest = os.urandom(_NONCE_SIZE), file.newest
+        ciphertext = nonce + ciphers[newest].encrypt(nonce, dek, encode_context(context))
+        return WrappedDek(ciphertext, file.kek_id, newest, _ALGORITHM)
 
     @hookimpl
     def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
-        check_kek(wrapped, self._key_file.kek_id, _ALGORITHM)
-        key = self._find_key(wrapped)
+        check_kek(wrapped, self._keys.file.kek_id, _ALGORITHM)
+        cipher = self._find_cipher(wrapped)
         nonce, sealed = wrapped.ciphertext[:_NONCE_SIZE], wrapped.ciphertext[_NONCE_SIZE:]
         try:
-            return AESGCM(key).decrypt(nonce, sealed, encode_context(context))
+            return cipher.decrypt(nonce, sealed, encode_context(context))
         except (InvalidTag, ValueError) as error:  # ValueError: the nonce is too short
             raise UnwrapError from error
 
     @hookimpl
     def describe_kek(self) -> KekInfo:
-        return KekInfo(self._key_file.kek_id, self._key_file.newest, _ALGORITHM)
+        return _describe(self._keys.file)
 
     @hookimpl
     def rotate_kek(self) -> KekInfo:
-        if read_key_file(self._path).kek_id != self._key_file.kek_id:
+        if read_key_file(self._path).kek_id != self._keys.file.kek_id:
             raise KekNotFoundError(
                 f"key file {str(self._path)!r} is another KEK's by now; open the KEK again"
             )
-        self._key_file = rotate_key_file(self._path)
-        return KekInfo(self._key_file.kek_id, self._key_file.newest, _ALGORITHM)
+        self._keys = _with_ciphers(rotate_key_file(self._path))
+        return _describe(self._keys.file)
 
     @hookimpl
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _find_key(self, wrapped: WrappedDek) -> bytes:
-        if wrapped.kek_version not in self._key_file.keys:
+    def _find_cipher(self, wrapped: WrappedDek) -> AESGCM:
+        keys = self._keys
+        if wrapped.kek_version not in keys.ciphers:
             newer = read_key_file(self._path)  # rotated by another process, it may be
             check_kek(wrapped, newer.kek_id, versions=newer.keys)
-            self._key_file = newer  # only now: a record may name what it likes
-        return self._key_file.keys[wrapped.kek_version]
+            self._keys = keys = _with_ciphers(newer)  # only now: a record may name what it likes
+        return keys.ciphers[wrapped.kek_version]
+
+
+def _with_ciphers(file: KeyFile) -> _Keys:
+    return _Keys(file, {version: AESGCM(key) for version, key in file.keys.items()})
+
+
+def _describe(file: KeyFile) -> KekInfo:
+    return KekInfo(file.kek_id, file.newest, _ALGORITHM)
