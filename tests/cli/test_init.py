@@ -6,11 +6,11 @@ import stat
 import tomllib
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
-from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
 
+from kms_core._plugins.installed import Installed
 from kms_core._plugins.metadata import entry_points
 from tests.cli.running import Kms
 
@@ -145,7 +145,7 @@ def test_the_next_command_goes_past_an_environment_that_names_another_kek(kms: K
 
 
 def test_a_kek_that_is_not_installed_is_refused(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:
-    def without_cluster(group: str) -> list[tuple[str, str, Distribution]]:
+    def without_cluster(group: str) -> list[tuple[str, str, Installed]]:
         return [e for e in entry_points(group) if e[0] != "cluster-kms"]
 
     monkeypatch.setattr("kms_core._plugins.registry.entry_points", without_cluster)

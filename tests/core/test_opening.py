@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
 
 import pluggy
 import pytest
 
 import kms_core
+from kms_core._plugins.installed import Installed, find_installed
 from kms_core._plugins.metadata import forget
 
 
@@ -47,12 +47,11 @@ def test_the_installed_metadata_is_read_once(
 ) -> None:
     reads: list[None] = []
 
-    def counted() -> Iterable[metadata.Distribution]:
+    def counted() -> Iterable[Installed]:
         reads.append(None)
-        return distributions()
+        return find_installed()
 
-    distributions = metadata.distributions
-    monkeypatch.setattr(metadata, "distributions", counted)
+    monkeypatch.setattr("kms_core._plugins.metadata.find_installed", counted)
     forget()
     for _ in range(3):
         kms_core.open_kms(f"kms://local?keyFile={key_file}", f"storage://file?path={tmp_path}")

@@ -155,10 +155,10 @@ def _open_observers(chosen: Sequence[ChosenBackend], resources: ExitStack) -> li
 def _open_cache(
     deks: StoredDeks, settings: CacheSettings | None, resources: ExitStack
 ) -> DekCache | None:
-    from kms_core._deks.cache import DekCache
-
     if settings is None:
         return None
+    from kms_core._deks.cache import DekCache
+
     cache = DekCache(deks, settings)
     resources.callback(cache.close)
     return cache

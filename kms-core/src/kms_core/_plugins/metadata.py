@@ -12,15 +12,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from configparser import ConfigParser, Error
 from functools import cache, lru_cache
-from importlib import metadata
+
+from kms_core._plugins.installed import Installed, find_installed
 
 _GROUP = re.compile(r"^\[([^\]]+)\]", re.MULTILINE)
 
-_UNREADABLE = (OSError, ValueError)
-"""What importlib.metadata raises of a file that is not there, or is no text."""
 
-
-def entry_points(group: str) -> Iterator[tuple[str, str, metadata.Distribution]]:
+def entry_points(group: str) -> Iterator[tuple[str, str, Installed]]:
     """Yield the entry points of a group as they are written, well-formed or not.
 
     Each is its name, ``MODULE:CLASS`` or whatever stands in its place, and who registered it.
@@ -29,14 +27,14 @@ def entry_points(group: str) -> Iterator[tuple[str, str, metadata.Distribution]]
     for distribution, text in _registering(tuple(sys.path)):
         section = _section(text, group)
         if section:
-            name = field(distribution, "Name")
+            name = distribution.field("Name")
             key = canonical(name) if name else distribution
             if key not in seen:  # else an older one, further down sys.path, that nothing imports
                 yield from ((n, t or "", distribution) for n, t in section.items())
             seen.add(key)
 
 
-def registered_groups() -> Iterator[tuple[str, metadata.Distribution]]:
+def registered_groups() -> Iterator[tuple[str, Installed]]:
     """Yield each group that might be meant for core, and who registers something in it."""
     for distribution, text in _registering(tuple(sys.path)):
         yield from ((group, distribution) for group in _GROUP.findall(text))
@@ -48,32 +46,14 @@ def forget() -> None:
 
 
 @lru_cache(maxsize=1)
-def _registering(_path: tuple[str, ...]) -> list[tuple[metadata.Distribution, str]]:
+def _registering(_path: tuple[str, ...]) -> list[tuple[Installed, str]]:
     """The distributions that may register a backend of any kind, with their entry_points.txt.
 
     To read the files of all distributions is most of what opening a backend would cost, so a
     process does that once for each ``sys.path``.
     """
-    texts = (
-        (distribution, _entry_points_of(distribution)) for distribution in metadata.distributions()
-    )
+    texts = ((distribution, distribution.entry_points()) for distribution in find_installed())
     return [(distribution, text) for distribution, text in texts if "kms" in text.lower()]
-
-
-def _entry_points_of(distribution: metadata.Distribution) -> str:
-    try:
-        return distribution.read_text("entry_points.txt") or ""
-    except _UNREADABLE:
-        return ""
-
-
-@cache
-def field(distribution: metadata.Distribution, name: str) -> str | None:
-    """A field of the distribution's metadata, if that can be read."""
-    try:
-        return next(iter(distribution.metadata.get_all(name) or []), None)
-    except _UNREADABLE:
-        return None
 
 
 def canonical(name: str) -> str:
@@ -82,14 +62,6 @@ def canonical(name: str) -> str:
     packaging has this too, and importing it would be a twelfth of what ``kms dek get`` costs.
     """
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def requirements(distribution: metadata.Distribution) -> list[str]:
-    """What the distribution requires (PEP 508), as far as that can be read."""
-    try:
-        return distribution.requires or []
-    except _UNREADABLE:
-        return []
 
 
 def _section(text: str, group: str) -> Mapping[str, str | None]:

@@ -7,11 +7,11 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from importlib.machinery import ModuleSpec
 
 from kms_core._config.uri import NAME_RULE, is_name
-from kms_core._plugins.metadata import entry_points, field, forget, registered_groups
+from kms_core._plugins.installed import Installed
+from kms_core._plugins.metadata import canonical, entry_points, forget, registered_groups
 from kms_core._plugins.requirement import CORE, requirements_on_core, unmet_requirement
 from kms_core.errors import (
     BackendAmbiguousError,
@@ -20,6 +20,9 @@ from kms_core.errors import (
 
 GROUPS = {"kms": "kms.kek", "storage": "kms.storage", "observer": "kms.observer"}
 """URI scheme → entry-point group."""
+
+_TARGET = re.compile(r"(?P<module>[\w.]+)\s*(?::\s*[\w.]+\s*)?(?:\[.*\]\s*)?$")
+"""An object reference, as packaging.python.org specifies it for entry points."""
 
 EXTRAS = {
     "kms://aws": "aws",
@@ -47,7 +50,7 @@ class FoundBackend:
     scheme: str
     name: str
     target: str
-    registered_by: metadata.Distribution
+    registered_by: Installed
 
     @property
     def backend(self) -> str:
@@ -57,19 +60,24 @@ class FoundBackend:
     @property
     def project(self) -> str:
         """The name to install the distribution by."""
-        return field(self.registered_by, "Name") or "DISTRIBUTION"
+        return self.registered_by.field("Name") or "DISTRIBUTION"
 
     @property
     def distribution(self) -> str:
         """Name and version of the distribution."""
-        name, version = field(self.registered_by, "Name"), field(self.registered_by, "Version")
+        name, version = self.registered_by.field("Name"), self.registered_by.field("Version")
         return f"{name} {version}" if name else "a broken distribution"
 
     @property
     def module(self) -> str | None:
         """The module in its target, if that is well-formed."""
-        well_formed = metadata.EntryPoint.pattern.match(self.target)
+        well_formed = _TARGET.match(self.target)
         return well_formed and well_formed["module"]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is kms-core's own."""
+        return canonical(self.project) == CORE
 
 
 def find_backends() -> list[FoundBackend]:
@@ -85,7 +93,7 @@ def find_strays() -> list[FoundBackend]:
     ]
 
 
-def _is_stray(group: str, distribution: metadata.Distribution) -> bool:
+def _is_stray(group: str, distribution: Installed) -> bool:
     if group in GROUPS.values():
         return False
     plain = re.sub(r"[^a-z]+", ".", group.lower())

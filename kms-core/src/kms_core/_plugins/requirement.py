@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib import metadata
 from typing import TYPE_CHECKING
 
-from kms_core._plugins.metadata import canonical, requirements
+from kms_core._plugins.metadata import canonical
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+
+    from kms_core._plugins.installed import Installed
 
 CORE = "kms-core"
 
@@ -19,19 +20,23 @@ _NAME = re.compile(r"\s*([A-Za-z0-9._-]+)")
 
 
 @cache
-def unmet_requirement(distribution: metadata.Distribution) -> str | None:
+def unmet_requirement(distribution: Installed) -> str | None:
     """Say which versions of kms-core the distribution is for, if this one is not among them."""
     on_core = requirements_on_core(distribution)
-    core = metadata.version(CORE) if on_core else ""
+    if not on_core:
+        return None
+    from importlib.metadata import version  # only now: it is slow to import
+
+    core = version(CORE)
     for requirement in on_core:
         if not requirement.specifier.contains(core, prereleases=True):
             return f"it was made for {CORE}{requirement.specifier}, and this is {CORE} {core}"
     return None
 
 
-def requirements_on_core(distribution: metadata.Distribution) -> list[Requirement]:
+def requirements_on_core(distribution: Installed) -> list[Requirement]:
     """What the distribution requires of kms-core."""
-    return [found for found in map(_on_core, requirements(distribution)) if found]
+    return [found for found in map(_on_core, distribution.requirements()) if found]
 
 
 def _on_core(declared: str) -> Requirement | None:
