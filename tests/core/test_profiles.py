@@ -87,6 +87,13 @@ def test_a_profile_without_a_kek(path: Path) -> None:
     assert load_choices(config=path, profile="watched", kek="kms://x").keks[0].name == "x"
 
 
+def test_a_file_of_profiles_alone(path: Path) -> None:
+    path.write_text("profile.a.kek = 'kms://a'\nprofile.b.kek = 'kms://b'\n")
+    with pytest.raises(kms_core.ConfigError, match=r"outside of its profiles; .*KMS_PROFILE: a, b"):
+        load_choices(config=path)
+    assert load_choices(config=path, profile="b").keks[0].name == "b"
+
+
 @pytest.mark.parametrize("text", ["profile = 1", "[profile]\nkek = 'kms://a'"])
 def test_profiles_that_are_no_tables(path: Path, text: str) -> None:
     path.write_text(text)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from kms_core._config.cache import CacheSettings, choose_cache
 from kms_core._config.environment import environment_may_create, read_environment, read_switch
-from kms_core._config.file import choose_parts, parse_text, read_text
+from kms_core._config.file import choose_parts, parse_text, read_profiles, read_text
 from kms_core._config.place import Place
 from kms_core._config.uri import NAME_RULE, is_name, parse_uri
 from kms_core._values import UriOrMapping
@@ -122,6 +122,14 @@ def load_choices(  # noqa: PLR0913 -- each is a choice of its own
 def _no_kek(config: str | os.PathLike[str] | None, profile: str | None) -> str:
     if profile is not None:
         return f"{config}: profile {profile!r} names no KEK; add [profile.{profile}.kek]"
+    if config is not None:
+        path = Path(config)
+        profiles = read_profiles(parse_text(read_text(path), path), path)
+        if profiles:
+            return (
+                f"{path}: it names no KEK outside of its profiles; name one of these by profile=, "
+                f"--profile or KMS_PROFILE: {', '.join(profiles)}"
+            )
     return (
         "no KEK is configured; run `kms init`, or name one by config=, kek= or the environment "
         "variables KMS_CONFIG or KMS_KEK_URI"
