@@ -101,7 +101,7 @@ _OF_STORAGE = (
 _OF_KEK = (
     _local("os.urandom(_NONCE_SIZE)", "bytes(_NONCE_SIZE)"),
     _local("os.urandom(_NONCE_SIZE)", "encode_context(context)[-_NONCE_SIZE:]"),
-    _local("os.urandom(_NONCE_SIZE)", "key_file.keys['1'][:_NONCE_SIZE]"),
+    _local("os.urandom(_NONCE_SIZE)", "file.keys['1'][:_NONCE_SIZE]"),
     _local("encrypt(nonce, dek, encode_context(context))", "encrypt(nonce, dek, None)"),
     _local("encode_context(context))\n        return Wr", "b'')\n        return Wr"),
     _local("decrypt(nonce, sealed, encode_context(context))", "decrypt(nonce, sealed, None)"),
@@ -155,7 +155,9 @@ _OF_KEK = (
         "self._path = config.key_file",
         "self._path = config.key_file; print(config.key_file.read_text())",
     ),
-    _local("self._key_file = rotate_key_file(self._path)", "rotate_key_file(self._path)"),
+    _local(
+        "self._keys = _with_ciphers(rotate_key_file(self._path))", "rotate_key_file(self._path)"
+    ),
     _local("str(int(before.newest) + 1)", "before.newest", "rotation"),
     _local("{**before.keys, version: key}", "{version: key}", "rotation"),
     _local("publish_over(temporary, path)", "temporary.unlink()", "rotation"),
