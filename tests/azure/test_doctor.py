@@ -8,6 +8,7 @@ import pytest
 
 from tests.azure.cloud import Cloud
 from tests.azure.test_policies import make
+from tests.fakes.proxy import Exchange, Proxy, Reply
 from tests.mistakes import Setup
 
 VAULT_TYPE = "vault.azure.net"
@@ -27,6 +28,19 @@ def codes(azure: Setup) -> list[str]:
 def test_what_works_leaves_nothing(azure: Setup, cloud: Cloud) -> None:
     assert codes(azure) == ["KEK-NO-AUTH-KEY", "STORE-UNVERSIONED"]
     assert [*cloud.admin(str(azure.storage["container"])).list_blob_names()] == []
+
+
+def test_account_that_keeps_versions(cloud: Cloud, blob_proxy: Proxy) -> None:
+    """Azurite keeps none: https://learn.microsoft.com/rest/api/storageservices/get-blob."""
+    formed = blob_proxy.live
+
+    def with_version(exchange: Exchange, reply: Reply) -> Reply:
+        reply = formed(exchange, reply)
+        reply.headers.append(("x-ms-version-id", "2026-11-26T22:11:26.0000000Z"))
+        return reply
+
+    blob_proxy.live = with_version
+    assert codes(make(cloud.reached_at({"azurite": blob_proxy.url}))) == ["KEK-NO-AUTH-KEY"]
 
 
 def test_risks_of_a_key(azure: Setup, cloud: Cloud) -> None:

@@ -18,6 +18,7 @@ from kms_core import (
     UnavailableError,
 )
 from kms_core._plugins.clients import KekClient, StorageClient
+from kms_core._plugins.prepared import PreparedBackend
 from kms_core.backend import Risk
 from tests.cli.running import Done, Kms
 
@@ -258,3 +259,28 @@ def test_backend_that_knows_its_risks(kms: Kms, monkeypatch: pytest.MonkeyPatch)
     done = kms(*_JSON)
     assert (done.code, codes(done, "finding")) == (0, ["STORE-SMALL"])
     assert [row["step"] for row in rows(done) if row["outcome"] == "skipped"] == ["find_risks"]
+
+
+def test_records_that_nobody_may_read_are_not_called_removed(
+    kms: Kms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = AccessDeniedError("load: no; allow it", maybe_missing=True)
+    refuse(monkeypatch, StorageClient, "load_record", hidden)
+    done = kms(*_JSON)
+    assert (done.code, codes(done, "failed")) == (1, ["STORE-DENIED"])
+    assert codes(done, "finding") == ["STORE-DENIED", "STORE-LEFT"]
+
+
+def test_another_client_that_cannot_be_opened(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = PreparedBackend.open
+    names: list[str] = []
+
+    def once(self: PreparedBackend) -> object:
+        names.append(self.found.backend)
+        if names.count("storage://file") == 2:
+            raise UnavailableError("nobody; look")
+        return opened(self)
+
+    monkeypatch.setattr(PreparedBackend, "open", once)
+    done = kms(*_JSON)
+    assert (done.code, codes(done, "failed")) == (1, ["STORE-AWAY"])

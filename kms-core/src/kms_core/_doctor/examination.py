@@ -143,7 +143,7 @@ def _clean_up(section: Section, store: PreparedBackend, ids: OwnIds) -> None:
         left = dict.fromkeys(ids.made, error)
     if left:
         cause, _ = split_message(next(iter(left.values())))
-        text = f"{len(left)} records whose ids begin with {ids.prefix} are left: {cause}"
+        text = f"{len(left)} records whose ids begin with {ids.prefix} may be left: {cause}"
         cure = "they harm nothing; have somebody who may delete run `kms dek delete` for each"
         section.find("clean up", "LEFT", text, cure)
     else:

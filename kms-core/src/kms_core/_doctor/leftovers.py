@@ -9,7 +9,7 @@ from typing import Protocol
 
 from kms_core._racing import RACERS
 from kms_core._values import StoredRecord
-from kms_core.errors import AccessDeniedError, DekNotFoundError, KmsError
+from kms_core.errors import DekNotFoundError, KmsError
 
 
 class Store(Protocol):
@@ -23,7 +23,7 @@ class Store(Protocol):
 
 
 def remove_records(store: Store, dek_ids: Sequence[str]) -> dict[str, KmsError]:
-    """Delete the records of these ids that are there; return those that could not be, and why."""
+    """Delete the records of these ids that are there; return those that may be left, and why."""
     with ThreadPoolExecutor(RACERS) as pool:
         problems = pool.map(partial(_remove, store), dek_ids)
         return {dek_id: why for dek_id, why in zip(dek_ids, problems, strict=True) if why}
@@ -37,5 +37,5 @@ def _remove(store: Store, dek_id: str) -> KmsError | None:
     except DekNotFoundError:
         return None
     except KmsError as error:
-        return None if isinstance(error, AccessDeniedError) and error.maybe_missing else error
+        return error
     return None

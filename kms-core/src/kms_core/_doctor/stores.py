@@ -65,7 +65,10 @@ def examine_store(
         if isinstance(client, StorageClient):
             section.attempt("describe_storage", client.describe_storage, lambda info: info.location)
             if _examine_reading(section, client, ids) and may_create:
-                _Writing(section, client, store, ids).examine()
+                try:
+                    _Writing(section, client, store, ids).examine()
+                except KmsError as error:  # of another client that was to be opened
+                    section.fail(error.operation or "open", error)
 
 
 def _examine_reading(section: Section, client: StorageClient, ids: OwnIds) -> bool:

@@ -9,6 +9,7 @@ from kms_core._doctor.leftovers import remove_records
 from kms_core._values import MAX_DEK_ID_SIZE, Risk, StorageInfo, StoredRecord
 from kms_core.backend.hookspecs import StorageSpec, hookimpl
 from kms_core.backend.parameters import BackendConfig
+from kms_core.errors import AccessDeniedError, KmsError
 
 
 class OwnIds:
@@ -33,7 +34,11 @@ class OwnIds:
     def remove_all(self, store: StorageSpec) -> dict[str, str]:
         """Delete the records that were created; return those that could not be, and why."""
         problems = remove_records(store, sorted(self.created))
-        return {stored: str(why) for stored, why in problems.items()}
+        return {stored: str(why) for stored, why in problems.items() if not _may_be_missing(why)}
+
+
+def _may_be_missing(error: KmsError) -> bool:
+    return isinstance(error, AccessDeniedError) and error.maybe_missing
 
 
 class OwnIdsStorage(StorageSpec):
