@@ -23,6 +23,10 @@ PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/leaks", "tests/pair
 ELSEWHERE = ("tests/packaging", "tests/typing", *PROVIDERS)
 # The proof of the kit is long and the same everywhere: only the newest interpreter runs it.
 WITHOUT_PROOF = "--ignore=tests/conformance/test_kit_catches.py"
+TORTURE = [
+    *("tests/torture", "tests/life", "tests/races"),
+    *(f"tests/pairs/test_{name}.py" for name in ("lies", "kills", "life")),
+]
 ON_WHEELS = ("tests/core", "tests/cli", "tests/cluster", "tests/conformance")
 # Neighbours share fixtures, such as servers, so each process begins with a run of them; who is done
 # takes over from the others. Tests also wait, for programs and for calls that hang: processes
@@ -101,7 +105,10 @@ def lowest(session: nox.Session) -> None:
     names = ("anyio", "hypothesis", "pexpect", "pytest-timeout", "pytest-xdist", "trio", "urllib3")
     tools = [pin for name in names for pin in _pin(name)]
     session.install("--resolution=lowest-direct", *core, *tools)
-    folders = ("tests/docs", "tests/races", "examples/fastapi-service/test_service.py")
+    folders = (
+        *("tests/docs", "tests/races", "tests/torture"),
+        "examples/fastapi-service/test_service.py",
+    )
     ignored = (*(f"--ignore={folder}" for folder in folders), WITHOUT_PROOF)
     _pytest(session, *ignored, *session.posargs)
 
@@ -116,11 +123,21 @@ def providers(session: nox.Session) -> None:
 
 
 @nox.session
-def lies(session: nox.Session) -> None:
-    """Spoil 100,000 calls of the three clouds, and read back each DEK that was returned: hours."""
+def torture(session: nox.Session) -> None:
+    """Spoil 1,000,000 calls while processes are killed, and 100,000 of the three clouds: hours."""
     _install(session, "test", "servers", "spans", *(() if shutil.which("npm") else ("node",)))
-    faults = session.posargs or ["--faults=33334"]
-    session.run("pytest", "-rP", *SHARED_OUT, *faults, "tests/pairs/test_lies.py")
+    options = [given for given in session.posargs if given.startswith("-")]
+    tests = [given for given in session.posargs if not given.startswith("-")] or TORTURE
+    faults = () if any(given.startswith("--faults") for given in options) else ("--faults=33334",)
+    session.run("pytest", "--long", "-rP", *SHARED_OUT, *faults, *options, *tests)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Run the tests that make up their examples, with a hundred times as many of them."""
+    _install(session, "test")
+    where = ("tests/core", "tests/cluster", "tests/torture")
+    session.run("pytest", "--long", "-m", "hypothesis", *SHARED_OUT, *session.posargs, *where)
 
 
 @nox.session

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("any machine")
+settings.register_profile("long", settings.get_profile("any machine"), max_examples=10_000)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,8 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--built", type=Path, help="folder of the built distributions to test")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """What a shell or a CI starts in the background ignores Ctrl-C, and so would its children."""
+    settings.load_profile("long" if config.getoption("--long") else "any machine")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -87,6 +87,7 @@ def altered(sound: bytes) -> st.SearchStrategy[bytes]:
     return st.one_of(st.binary(max_size=300), spliced)
 
 
+@pytest.mark.hypothesis  # which marks by itself only what is given examples from outside
 @pytest.mark.timeout(7200)  # of the long form
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
 def test_nothing_but_our_errors(reader: Reader, tmp_path: Path, *, long: bool) -> None:

@@ -6,14 +6,15 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from kms_core import AccessDeniedError
-from kms_core._deks.single_flight import SingleFlight, _Flight
+from kms_core._deks.single_flight import Key, SingleFlight, _Flight
+
+A = ("a",)
 
 
 def start_flight(flights: SingleFlight[bytes], ending: BaseException | bytes) -> threading.Event:
@@ -29,7 +30,7 @@ def start_flight(flights: SingleFlight[bytes], ending: BaseException | bytes) ->
 
     def lead() -> None:
         try:
-            flights.run("a", call)
+            flights.run(A, call)
         except BaseException:  # noqa: BLE001 -- the leader's own fate is not what is tested
             return
 
@@ -42,7 +43,7 @@ def follow(
     flights: SingleFlight[bytes], land: threading.Event, answer: bytes
 ) -> tuple[bytes, bool]:
     with ThreadPoolExecutor(1) as pool:
-        following = pool.submit(flights.run, "a", lambda: answer)
+        following = pool.submit(flights.run, A, lambda: answer)
         land.set()
         return following.result(120)
 
@@ -50,8 +51,8 @@ def follow(
 def land_when_followed(flights: SingleFlight[bytes], land: threading.Event) -> None:
     """Let the flight land once somebody has met it."""
 
-    class Flights(dict[Hashable, Any]):
-        def setdefault(self, key: Hashable, default: Any = None) -> Any:
+    class Flights(dict[Key, Any]):
+        def setdefault(self, key: Key, default: Any = None) -> Any:
             flight = super().setdefault(key, default)
             if flight is not default:
                 land.set()
@@ -63,7 +64,7 @@ def land_when_followed(flights: SingleFlight[bytes], land: threading.Event) -> N
 def test_a_follower_gets_the_leaders_result() -> None:
     flights: SingleFlight[bytes] = SingleFlight()
     land_when_followed(flights, start_flight(flights, b"leader"))
-    assert flights.run("a", lambda: b"follower") == (b"leader", False)
+    assert flights.run(A, lambda: b"follower") == (b"leader", False)
 
 
 def test_a_follower_gets_an_error_of_its_own() -> None:
@@ -74,7 +75,7 @@ def test_a_follower_gets_an_error_of_its_own() -> None:
     leaders.add_note("of the leader")
     land_when_followed(flights, start_flight(flights, leaders))
     with pytest.raises(AccessDeniedError) as caught:
-        flights.run("a", lambda: b"follower")
+        flights.run(A, lambda: b"follower")
     own = caught.value
     assert own is not leaders
     assert (str(own), own.maybe_missing) == (str(leaders), True)
@@ -90,9 +91,9 @@ def test_two_followers_share_no_error() -> None:
     flight.error = AccessDeniedError("no")
     caught = []
     for _ in range(2):
-        flights._flights["a"] = flight
+        flights._flights[A] = flight
         with pytest.raises(AccessDeniedError) as own:
-            flights.run("a", lambda: b"follower")
+            flights.run(A, lambda: b"follower")
         caught.append(own.value)
     assert caught[0] is not caught[1]
 
@@ -107,14 +108,24 @@ def test_an_interrupted_leader_does_not_interrupt_the_others(interrupt: BaseExce
 def test_a_thread_does_not_wait_for_itself() -> None:
     flights: SingleFlight[bytes] = SingleFlight()
     with ThreadPoolExecutor(1) as pool:
-        nested = pool.submit(flights.run, "a", lambda: flights.run("a", lambda: b"inner")[0])
+        nested = pool.submit(flights.run, A, lambda: flights.run(A, lambda: b"inner")[0])
         assert nested.result(120) == (b"inner", True)
 
 
 def test_the_next_flight_is_a_new_one() -> None:
     flights: SingleFlight[bytes] = SingleFlight()
-    assert flights.run("a", lambda: b"1") == (b"1", True)
-    assert flights.run("a", lambda: b"2") == (b"2", True)
+    assert flights.run(A, lambda: b"1") == (b"1", True)
+    assert flights.run(A, lambda: b"2") == (b"2", True)
+
+
+def test_who_comes_after_a_change_makes_a_call_of_its_own() -> None:
+    flights = SingleFlight[bytes]()
+    land = start_flight(flights, b"old")
+    flights.forget("b")
+    assert list(flights._flights) == [A]
+    flights.forget("a")
+    assert flights.run(A, lambda: b"new") == (b"new", True)
+    land.set()
 
 
 def test_a_fork_does_not_wait_for_its_parents_flights() -> None:
@@ -123,7 +134,7 @@ def test_a_fork_does_not_wait_for_its_parents_flights() -> None:
     child = os.fork()
     if child == 0:
         signal.alarm(120)
-        os._exit(0 if flights.run("a", lambda: b"child") == (b"child", True) else 1)
+        os._exit(0 if flights.run(A, lambda: b"child") == (b"child", True) else 1)
     _, status = os.waitpid(child, 0)
     land.set()
     assert os.waitstatus_to_exitcode(status) == 0

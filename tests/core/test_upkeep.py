@@ -15,7 +15,7 @@ import pytest
 
 import kms_core
 from kms_core import Kms
-from kms_core.backend import Context, WrappedDek, hookimpl
+from kms_core.backend import Context, StoredRecord, WrappedDek, hookimpl
 from kms_core.builtin.local.kek import LocalKek
 from kms_core.builtin.local.key_file import read_key_file
 from kms_core.builtin.memory import MemoryStorage
@@ -155,6 +155,71 @@ def test_deletion_that_never_happened(kek: FaultyKek, open_with: Open) -> None:
     with pytest.raises(kms_core.UnavailableError, match=r"DEK 'a': .* and still has it; try again"):
         kms.delete_dek("a")
     assert kms.get_dek("a") == dek
+
+
+class Beaten(MemoryStorage):
+    """Deletes nothing, and a rival has changed the record by the time that it says what it says."""
+
+    def __init__(self, says: Exception | None) -> None:
+        super().__init__(MemoryStorage.Config())
+        self.says = says
+        self.rival: Callable[[], object] = Raising(AssertionError("there is no rival yet"))
+
+    @hookimpl
+    def delete_record(self, dek_id: str, revision: str) -> None:
+        self.rival()
+        if self.says:
+            raise self.says
+
+
+@pytest.mark.parametrize("says", [None, kms_core.UnavailableError("lost")], ids=["done", "lost"])
+@pytest.mark.parametrize("at", ["now", "a revision"])
+def test_deletion_that_never_happened_of_what_was_rewrapped_meanwhile(
+    key_file: Path, open_with: Open, says: Exception | None, at: str
+) -> None:
+    storage = Beaten(says)
+    kms = open_with(LocalKek(LocalKek.Config(key_file=key_file)), storage)
+    dek = kms.create_dek("a")
+    rotate(key_file)
+    rival = open_with(LocalKek(LocalKek.Config(key_file=key_file)), storage)
+    storage.rival = lambda: rival.rewrap_dek("a")
+    with pytest.raises(kms_core.UnavailableError):
+        kms.delete_dek("a", revision=kms.describe_dek("a").revision if at != "now" else None)
+    assert rival.get_dek("a") == dek
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_deletion_that_nobody_may_look_at(
+    kek: FaultyKek, open_with: Open, *, missing: bool
+) -> None:
+    class Hides(SaysYes):
+        denies = False
+
+        @hookimpl
+        def load_record(self, dek_id: str) -> StoredRecord:
+            if self.denies:
+                raise kms_core.AccessDeniedError("no", maybe_missing=missing)
+            self.denies = True
+            return super().load_record(dek_id)
+
+    kms = open_with(kek, Hides(MemoryStorage.Config()))
+    kms.create_dek("a")
+    if missing:  # as the store says it of what is not there
+        kms.delete_dek("a")
+    else:
+        with pytest.raises(kms_core.UnavailableError):
+            kms.delete_dek("a")
+
+
+def test_deletion_of_what_was_made_again_meanwhile(kek: FaultyKek, open_with: Open) -> None:
+    storage = Beaten(None)
+    kms = open_with(kek, storage)
+    kms.create_dek("a")
+    document = json.loads(storage._records["a"].data) | {"created": "2999-12-31T23:59:59Z"}
+    again = StoredRecord(json.dumps(document).encode(), "another")
+    storage.rival = lambda: storage._records.update(a=again)
+    kms.delete_dek("a")
+    assert storage._records["a"] == again
 
 
 def test_rewrap_keeps_the_dek(kms: Kms, rotated: Kms) -> None:

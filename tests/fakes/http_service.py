@@ -8,13 +8,13 @@ import secrets
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from threading import RLock
-from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tests.fakes.thread import Handler
+from tests.fakes.thread import Handler, HttpServer
 
 PAGE_SIZE = 20
 
@@ -23,6 +23,14 @@ class RefusalError(Exception):
     def __init__(self, status: int, code: str) -> None:
         super().__init__(status, code)
         self.status, self.code = status, code
+
+
+class Answer(NamedTuple):
+    """What the service answers."""
+
+    status: int
+    body: bytes
+    etag: str = ""
 
 
 @dataclass
@@ -43,6 +51,35 @@ class HttpService:
     def renew_tokens(self) -> None:
         """Take no token that was given so far."""
         self.tokens = {client: secrets.token_urlsafe(24) for client in self.clients}
+
+    def answer(self, method: str, path: str, body: bytes, headers: Any) -> Answer:
+        """The answer to a request, whoever it comes through."""
+        try:
+            return Answer(200, *self._do(method, urlsplit(path), body, headers))
+        except RefusalError as error:
+            return Answer(error.status, _json({"code": error.code}))
+        except (KeyError, TypeError, ValueError):  # in what was altered on the way
+            return Answer(400, _json({"code": "BadRequest"}))
+
+    def _do(self, method: str, url: SplitResult, body: bytes, headers: Any) -> tuple[bytes, str]:
+        kind, *names = [unquote(piece) for piece in url.path.removeprefix("/").split("/", 2)]
+        if kind == "token":
+            return _json(self.give_token(json.loads(body))), ""
+        self.check_token(headers.get("Authorization", ""))
+        if kind == "keys":
+            name, action = [*names, ""][:2]
+            return _json(self.use_key(name, action, json.loads(body or "null"))), ""
+        folder, name = [*names, ""][:2]
+        if not name:
+            query = {key: values[0] for key, values in parse_qs(url.query).items()}
+            prefix, after = query.get("prefix", ""), query.get("after", "")
+            return _json(self.list_names(folder, prefix, after)), ""
+        if method == "PUT":
+            return b"", self.put(folder, name, body, headers)
+        if method == "DELETE":
+            self.delete(folder, name, headers)
+            return b"", ""
+        return self.load(folder, name)
 
     def give_token(self, login: Any) -> dict[str, Any]:
         if self.clients.get(login["id"]) != login["secret"]:
@@ -122,43 +159,19 @@ class HttpService:
 class ServiceHandler(Handler):
     """Finds the service's answer to each request."""
 
+    server: HttpServer
+
     def do_GET(self) -> None:  # noqa: N802 -- http.server's name
-        body = self.read_body()
-        try:
-            self._reply(200, *self._answer(self.server.subject, body))  # type: ignore[attr-defined] # an HttpServer
-        except RefusalError as error:
-            self._reply(error.status, _json({"code": error.code}))
+        service: HttpService = self.server.subject
+        answer = service.answer(self.command, self.path, self.read_body(), self.headers)
+        self.send_response(answer.status)
+        self.send_header("Content-Length", str(len(answer.body)))
+        if answer.etag:
+            self.send_header("ETag", answer.etag)
+        self.end_headers()
+        self.wfile.write(answer.body)
 
     do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 -- likewise
-
-    def _answer(self, service: HttpService, body: bytes) -> tuple[bytes, str]:
-        url = urlsplit(self.path)
-        kind, *names = [unquote(piece) for piece in url.path.removeprefix("/").split("/", 2)]
-        if kind == "token":
-            return _json(service.give_token(json.loads(body))), ""
-        service.check_token(self.headers.get("Authorization", ""))
-        if kind == "keys":
-            name, action = [*names, ""][:2]
-            return _json(service.use_key(name, action, json.loads(body or "null"))), ""
-        folder, name = [*names, ""][:2]
-        if not name:
-            query = {key: values[0] for key, values in parse_qs(url.query).items()}
-            prefix, after = query.get("prefix", ""), query.get("after", "")
-            return _json(service.list_names(folder, prefix, after)), ""
-        if self.command == "PUT":
-            return b"", service.put(folder, name, body, self.headers)
-        if self.command == "DELETE":
-            service.delete(folder, name, self.headers)
-            return b"", ""
-        return service.load(folder, name)
-
-    def _reply(self, status: int, body: bytes, etag: str = "") -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        if etag:
-            self.send_header("ETag", etag)
-        self.end_headers()
-        self.wfile.write(body)
 
 
 def _json(value: dict[str, Any] | dict[str, str]) -> bytes:

@@ -1,8 +1,8 @@
 """Over a wire that lies, cuts, repeats and loses answers, no DEK that was returned is lost.
 
-The short form has a few hundred faults, and `nox -s lies` 100,000. AWS KMS and Cloud KMS never give
-the answer to another Decrypt here: nothing in it says to which it belongs, so TLS alone tells them
-apart.
+The short form has a few hundred faults, and `nox -s torture` 100,000. AWS KMS and Cloud KMS never
+give the answer to another Decrypt here: nothing in it says to which it belongs, so TLS alone tells
+them apart.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ class Lifecycle(Facade):
         self._observers = observers
         self._cache = cache
         self._limit = TimeLimit(timeout)
+        self._era = object()  # of this Kms; a new one begins with each change
         resources.callback(self._limit.close)
 
     @without_locals
@@ -255,12 +256,18 @@ class Lifecycle(Facade):
 
     @contextmanager
     def _forgotten(self, dek_id: str) -> Iterator[None]:
-        """A block that may change the record: no DEK that was read before stays in the cache."""
+        """A block that may change the record."""
         try:
             yield
         finally:
-            if self._cache is not None:
-                self._cache.forget(dek_id)
+            self._forget(dek_id)
+
+    def _forget(self, dek_id: str) -> None:
+        """Give nobody who asks from now on what was read before."""
+        self._era = object()
+        self._deks.forget(dek_id)
+        if self._cache is not None:
+            self._cache.forget(dek_id)
 
     def _within(
         self, end: float | None, operation: str, dek_id: str | None, call: Callable[[], T]

@@ -128,8 +128,7 @@ class Reads(Moves):
             DekIdError: the dek_id is not one.
         """
         check_dek_id(dek_id)
-        if self._cache is not None:
-            self._cache.forget(dek_id)
+        self._forget(dek_id)
 
     def _missed(self) -> bool | None:
         """What is told of a DEK that has to be read."""

@@ -157,7 +157,8 @@ class DekCache:
                 return got if led else got.by_another_call()
 
     def forget(self, dek_id: str) -> None:
-        """Wipe the DEK, and keep none that is being read now."""
+        """Wipe the DEK; keep none that is being read now, and give it to no later caller."""
+        self._flights.forget(dek_id)
         with self._lock:
             self._reading.pop(dek_id, None)
             self._drop(dek_id)

@@ -30,6 +30,9 @@ class DerivedDeks:
             )
         return Got(dek, made=False, wrapped_by=None)
 
+    def forget(self, dek_id: str) -> None:
+        """Do nothing: a derived DEK never changes."""
+
     def create_dek(self, dek_id: str, size: int) -> NoReturn:  # noqa: ARG002 -- there is none to create
         """Refuse: every dek_id has a DEK."""
         raise ConfigError(f"{self.kek.backend} derives its DEKs: get_dek gives one of any dek_id")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from kms_core.errors import KmsError
 
 T = TypeVar("T")
 ErrorT = TypeVar("ErrorT", bound=KmsError)
+
+Key: TypeAlias = tuple[Hashable, ...]
+"""A dek_id, and what else makes two calls differ."""
 
 
 class _Flight(Generic[T]):
@@ -35,7 +38,13 @@ class SingleFlight(Generic[T]):
     def __init__(self) -> None:
         self._reset()
 
-    def run(self, key: Hashable, call: Callable[[], T]) -> tuple[T, bool]:
+    def forget(self, dek_id: str) -> None:
+        """Let later callers make a call of their own: what is under way may have read before."""
+        for key in list(self._flights):  # atomic
+            if key[0] == dek_id:
+                self._flights.pop(key, None)
+
+    def run(self, key: Key, call: Callable[[], T]) -> tuple[T, bool]:
         """Return what ``call`` returns, or what the call already under way for ``key`` does.
 
         The second value says whether it was this caller's own call.
@@ -56,7 +65,7 @@ class SingleFlight(Generic[T]):
             # Nobody called before, or what did was interrupted, which is no answer for others.
             return self._lead(key, flight, call), True
 
-    def _lead(self, key: Hashable, flight: _Flight[T], call: Callable[[], T]) -> T:
+    def _lead(self, key: Key, flight: _Flight[T], call: Callable[[], T]) -> T:
         try:
             result = call()
         except KmsError as error:
@@ -68,13 +77,13 @@ class SingleFlight(Generic[T]):
         flight.result = result
         return result
 
-    def _end(self, key: Hashable, flight: _Flight[T]) -> None:
+    def _end(self, key: Key, flight: _Flight[T]) -> None:
         """Let later callers make a new call. It comes first: an answer that stayed would be old."""
         if self._flights.get(key) is flight:
             del self._flights[key]
 
     def _reset(self) -> None:
-        self._flights: dict[Hashable, _Flight[T]] = {}
+        self._flights: dict[Key, _Flight[T]] = {}
         self._process = os.getpid()  # last: until then other threads of a fork reset as well
 
 

@@ -50,6 +50,10 @@ class StoredDeks:
         )
         return got if led else got.by_another_call()
 
+    def forget(self, dek_id: str) -> None:
+        """Let later callers read what is stored now, and wait for nobody who began before."""
+        self._flights.forget(dek_id)
+
     def create_dek(self, dek_id: str, size: int) -> Got:
         """Store a new DEK, of an id that has none."""
         check_dek_id(dek_id)

@@ -63,7 +63,10 @@ class Upkeep:
         look like the empty answer of a store, and somebody relies on it that the DEK is destroyed.
         """
         check_dek_id(dek_id)
-        seen, failure = revision or self._storage.load_record(dek_id).revision, None
+        seen, created, failure = revision, None, None
+        if seen is None:
+            stored = self._storage.load_record(dek_id)
+            seen, created = stored.revision, self._created(dek_id, stored.data)
         try:
             self._storage.delete_record(dek_id, seen)
         except DekNotFoundError:
@@ -72,7 +75,7 @@ class Upkeep:
             return  # it was there a moment ago: an SDK that lost the answer has asked again
         except UnavailableError as error:
             failure = error
-        if self._is_still_there(dek_id, seen, unless_told=failure is not None):
+        if self._is_still_there(dek_id, seen, created, unless_told=failure is not None):
             problem = UnavailableError(
                 "the store answered that it deleted the record, and still has it; try again, and "
                 "check endpoint and what stands before the store"
@@ -170,11 +173,26 @@ class Upkeep:
                 raise failure from failure.__cause__
         return True
 
-    def _is_still_there(self, dek_id: str, revision: str, *, unless_told: bool) -> bool:
-        """Whether the record is at the revision; ``unless_told`` where the store does not say."""
+    def _is_still_there(
+        self, dek_id: str, revision: str, created: str | None, *, unless_told: bool
+    ) -> bool:
+        """Whether the DEK may be there; ``unless_told`` where the store does not say.
+
+        At another revision it is another DEK, made since, or the same that was wrapped again.
+        """
         try:
-            return self._storage.load_record(dek_id).revision == revision
+            stored = self._storage.load_record(dek_id)
         except DekNotFoundError:
             return False
-        except AccessDeniedError:
-            return unless_told
+        except AccessDeniedError as error:
+            # Who could read it before, and may not now, was told so by a gateway, or lost a right.
+            return unless_told or (created is not None and not error.maybe_missing)
+        same = created is None or self._created(dek_id, stored.data) == created
+        return same or stored.revision == revision
+
+    def _created(self, dek_id: str, data: bytes) -> str:
+        """When the DEK was made, which a rewrap keeps; empty where the record does not tell."""
+        try:
+            return self._records.read(dek_id, data).created
+        except RecordError:
+            return ""

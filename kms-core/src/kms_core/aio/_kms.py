@@ -72,7 +72,8 @@ class Kms(Moves):
             return dek
         end = sync._limit.end(timeout)
         read = partial(_read, sync, dek_id, size, create=create, end=end)
-        future, own = await self._flights.run((dek_id, size, create, timeout), read)
+        key = (dek_id, size, create, timeout, sync._era)
+        future, own = await self._flights.run(key, read)
         if own:
             return future.result().dek
         if not sync._observers:
