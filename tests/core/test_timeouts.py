@@ -47,7 +47,10 @@ def test_a_read_that_hangs_ends_in_time(kms: Kms, storage: Any, gate: threading.
     with pytest.raises(kms_core.UnavailableError, match="give a longer timeout") as caught:
         kms.get_dek("a", timeout=SHORT)
     error = caught.value
-    assert (error.backend, error.operation, error.dek_id) == ("kms://local", "get_dek", "a")
+    # On a busy machine the time may be over before the first hook begins, which is told then.
+    located = {("kms://local", "get_dek"), ("storage://memory", "load_record")}
+    assert (error.backend, error.operation) in located
+    assert error.dek_id == "a"
     assert error.retryable
 
 
@@ -84,8 +87,10 @@ def test_an_impatient_caller_is_no_answer_for_others(
     dek, met = kms.create_dek("a"), threading.Event()
     storage.before_load = [meet_and_hang(met, gate)]
     with ThreadPoolExecutor(2) as pool:
-        impatient = pool.submit(kms.get_dek, "a", timeout=SHORT)
-        assert met.wait(LONG)
+        for seconds in (SHORT, 1, LONG):  # a busy machine may have no time to begin
+            impatient = pool.submit(kms.get_dek, "a", timeout=seconds)
+            if met.wait(seconds):
+                break
         patient = pool.submit(kms.get_dek, "a")
         with pytest.raises(kms_core.UnavailableError):
             impatient.result(LONG)
