@@ -201,6 +201,23 @@ def release(session: nox.Session) -> None:
     session.run("python", ".ci/release.py", "prepare", *session.posargs)
 
 
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure kms-core beside its peers, for the docs; `-- cache start` measures only these."""
+    node = () if shutil.which("npm") else ("node",)
+    _install(session, "bench", *node)
+    session.install("--no-deps", "./benchmarks/slow")
+    folder = Path(session.create_tmp())
+    peers = {name: _group(f"peer-{name}") for name in ("confluent", "esdk", "tink")}
+    for name, needed in {"kms-core": ("./kms-core",), **peers}.items():
+        python = str(folder / name / "bin" / "python")
+        # Compiled, as pip does: or what is imported would be compiled each time.
+        pinned = ("--python", python, "-c", CONSTRAINTS, "--compile-bytecode")
+        session.run("uv", "venv", "-q", "--clear", "--python", sys.executable, str(folder / name))
+        session.run("uv", "pip", "install", "-q", *pinned, *needed)
+    session.run("python", "-m", "benchmarks", str(folder), *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt again; `nox -s constraints -- --upgrade` takes newer versions."""

@@ -1,17 +1,8 @@
-"""What a rewrap of many DEKs costs: time against the ideal, refusals, CPU, memory.
-
-Usage: python -m benchmarks.bulk [time|quota|cpu|dask|memory], with the dependency groups `servers`
-and `test` installed. `memory` takes minutes: it rewraps a million DEKs.
-"""
+"""What a rewrap of many DEKs costs: time against the ideal, refusals, CPU, workers of Dask."""
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
-import sys
 import time
-import warnings
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,17 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
-from statistics import median
-from tempfile import TemporaryDirectory
 from threading import Lock
 
 from distributed import LocalCluster
+from kms_benchmarks_slow import LATENCY, SlowKek
 
 import kms_core
+from benchmarks.local import make_key_file
+from benchmarks.rounds import Costs, Row, compare
 from kms_core import Bulk, Kms, ThrottledError
 from kms_core._deks.record import decode_record
-from kms_core._deks.records import Records
 from kms_core._deks.stored import StoredDeks
 from kms_core._on_dask import rewrap_on_dask
 from kms_core._plugins.clients import KekClient, Keyset, StorageClient, bind
@@ -41,31 +33,15 @@ from kms_core.backend import (
     hookimpl,
 )
 from kms_core.builtin.local.kek import LocalKek
-from kms_core.builtin.local.key_file import new_key_file
 from kms_core.builtin.memory import MemoryStorage
 from tests.aws.cloud import Cloud
 from tests.fakes.aws.servers import start_moto
 
-LATENCY, CALLS = 0.02, 5  # seconds of each call; load, unwrap, wrap, unwrap, replace
+CALLS = 5  # load, unwrap, wrap, unwrap, replace
 OF_EACH = 40  # DEKs for each that is under way at once
-FEW, MANY = 10_000, 1_000_000
-ROUNDS = 200
-QUOTA_DEKS, SETTLED_AFTER = 6000, 500
-DASK_DEKS = 8000
-
-
-class SlowKek(LocalKek):
-    """Takes its time."""
-
-    @hookimpl
-    def wrap_dek(self, dek: bytes, context: Context) -> WrappedDek:
-        time.sleep(LATENCY)
-        return LocalKek.wrap_dek(self, dek, context)
-
-    @hookimpl
-    def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
-        time.sleep(LATENCY)
-        return LocalKek.unwrap_dek(self, wrapped, context)
+QUOTA_DEKS, SETTLED_AFTER = 2000, 500
+EACH, TIMES = 10, 9  # DEKs of a round, and rounds
+DASK_DEKS, DASK_CONCURRENCY = 1600, 8
 
 
 class Metered(LocalKek):
@@ -107,33 +83,11 @@ class SlowStorage(MemoryStorage):
         return MemoryStorage.replace_record(self, dek_id, data, revision)
 
 
-class Endless(MemoryStorage):
-    """Has as many records as it is told, each made when it is read and dropped when replaced."""
-
-    def __init__(self, count: int, make: Records) -> None:
-        super().__init__(MemoryStorage.Config())
-        self.count, self.make = count, make
-
-    @hookimpl
-    def list_dek_ids(self, prefix: str) -> Iterator[str]:
-        return (f"{prefix}{number}" for number in range(self.count))
-
-    @hookimpl
-    def load_record(self, dek_id: str) -> StoredRecord:
-        return StoredRecord(self.make.make(dek_id, bytes(32), "2026-01-31T23:59:59Z"), "1")
-
-    @hookimpl
-    def replace_record(self, dek_id: str, data: bytes, revision: str) -> str:  # noqa: ARG002 -- the hook's signature
-        return "2"
-
-
 def keyset(folder: Path, kind: type[LocalKek]) -> list[KekClient]:
     """Two KEKs, each with a client: a new one, and the old one that wrapped."""
     keks = []
     for name in ("new", "old"):
-        path = folder / f"{name}.toml"
-        path.touch(mode=0o600)
-        path.write_text(new_key_file())
+        path = make_key_file(folder / f"{name}.toml")
         client = bind("kms://local", kind(kind.Config(key_file=path)), "a benchmark")
         assert isinstance(client, KekClient)
         keks.append(client)
@@ -147,7 +101,14 @@ def join(keks: list[KekClient], storage: MemoryStorage) -> Kms:
     return Kms(StoredDeks(Keyset(keks), store), ExitStack())
 
 
-def measure_time(folder: Path) -> None:
+def measure(folder: Path) -> Iterator[Row]:
+    """All but memory, which takes minutes."""
+    for part in (measure_time, measure_quota, measure_cpu, measure_dask):
+        (within := folder / part.__name__).mkdir()
+        yield from part(within)
+
+
+def measure_time(folder: Path) -> Iterator[Row]:
     """How near a run comes to threads that only wait."""
     keks = keyset(folder, SlowKek)
     for concurrency in (1, 16, 64):
@@ -159,9 +120,9 @@ def measure_time(folder: Path) -> None:
         seconds = time.perf_counter() - started
         assert outcomes == {"done": count}, outcomes
         ideal = _only_waiting(count, concurrency)
-        print(
-            f"{concurrency:3} at once: {count / seconds:6.1f} DEKs/s, {ideal / seconds:.2f} ideal"
-        )
+        question = f"Rewrap, {LATENCY * 1000:g} ms a call, beside threads that only wait"
+        who, share = f"{concurrency} at once", ideal / seconds
+        yield Row(question, who, count / seconds, "DEKs/s", share, "only waiting", "≥ 0.9")
 
 
 def _only_waiting(count: int, concurrency: int) -> float:
@@ -177,7 +138,7 @@ def _only_waiting(count: int, concurrency: int) -> float:
     return time.perf_counter() - started
 
 
-def measure_quota(folder: Path) -> None:
+def measure_quota(folder: Path) -> Iterator[Row]:
     """How often a service with a quota that nobody told refuses, once a run has settled."""
     keks, storage = keyset(folder, LocalKek), MemoryStorage(MemoryStorage.Config())
     old = join(keks[1:], storage)
@@ -194,10 +155,12 @@ def measure_quota(folder: Path) -> None:
             settled = (metered.asked, metered.refused, time.perf_counter())
     asked, refused = metered.asked - settled[0], metered.refused - settled[1]
     reached = asked / (time.perf_counter() - settled[2])
-    print(f"quota: {refused / asked:.2%} refused, at {reached / Metered.rate:.0%} of the quota")
+    question = f"Rewrap at a KMS that admits {Metered.rate:g} wraps a second"
+    yield Row(question, "refused, once settled", refused / asked * 100, "%", aim="≤ 1")
+    yield Row(question, "of the quota used", reached / Metered.rate * 100, "%")
 
 
-def measure_cpu() -> None:
+def measure_cpu(_: Path) -> Iterator[Row]:
     """CPU of this process for each DEK, beside the same five calls of bare boto3."""
     with start_moto() as server:
         cloud = Cloud(server)
@@ -205,25 +168,30 @@ def measure_cpu() -> None:
         storage = {"backend": "aws", "bucket": bucket, **cloud.parameters}
         keks = [{"backend": "aws", "keyName": key, **cloud.parameters} for key in (new, old)]
         with kms_core.open_kms(keks[1], storage) as kms:
-            for number in range(ROUNDS * 2):
+            for number in range(EACH * TIMES * 2 + 2):
                 kms.create_dek(str(number))
-        ours, theirs = [], []
         with kms_core.open_kms(keks, storage) as kms:
-            bare = bare_rewrap(cloud, bucket, old, new)
-            kms.rewrap_dek("0")
-            bare("1")
-            for number in range(2, ROUNDS * 2, 20):
-                ids = [str(n) for n in range(number, number + 20) if n < ROUNDS * 2]
-                started = time.process_time()
-                for outcome in kms.rewrap_deks(dek_ids=ids[::2], bulk=Bulk(1)):
-                    assert outcome.outcome == "done", outcome
-                between = time.process_time()
-                for dek_id in ids[1::2]:
-                    bare(dek_id)
-                ours.append(between - started)
-                theirs.append(time.process_time() - between)
-    ratio = median(one / other for one, other in zip(ours, theirs, strict=True))
-    print(f"CPU for each DEK: {ratio:.3f} x bare boto3")
+            costs = _costs(kms, bare_rewrap(cloud, bucket, old, new))
+    question, aims = "Rewrap on AWS, CPU for each DEK", {"kms-core": "≤ 1.15"}
+    yield from compare(question, costs, "boto3", "ms", aims)
+
+
+def _costs(kms: Kms, bare: Callable[[str], None]) -> Costs:
+    """Each DEK is rewrapped by the one or by the other."""
+    kms.rewrap_dek("0")
+    bare("1")
+    found: dict[str, list[float]] = {"boto3": [], "kms-core": []}
+    numbers = iter(range(2, EACH * TIMES * 2 + 2))
+    for _ in range(TIMES):
+        started = time.process_time()
+        for dek_id in map(str, islice(numbers, EACH)):
+            bare(dek_id)
+        between = time.process_time()
+        for outcome in kms.rewrap_deks(dek_ids=map(str, islice(numbers, EACH)), bulk=Bulk(1)):
+            assert outcome.outcome == "done", outcome
+        found["boto3"].append((between - started) / EACH)
+        found["kms-core"].append((time.process_time() - between) / EACH)
+    return found
 
 
 def bare_rewrap(cloud: Cloud, bucket: str, old: str, new: str) -> Callable[[str], None]:
@@ -253,25 +221,25 @@ def bare_rewrap(cloud: Cloud, bucket: str, old: str, new: str) -> Callable[[str]
     return rewrap
 
 
-def measure_dask(folder: Path) -> None:
-    """How much faster two workers are than one, on files of this machine."""
+def measure_dask(folder: Path) -> Iterator[Row]:
+    """How much faster two workers are than one, where each call only waits."""
     keyset(folder, LocalKek)
-    new, old = (f"kms://local?keyFile={folder}/{name}.toml" for name in ("new", "old"))
-    storage = f"storage://file?path={folder}/deks&createFolder=true"
+    new, old = (f"kms://slow?keyFile={folder}/{name}.toml" for name in ("new", "old"))
+    storage = f"storage://slow?path={folder}/deks&createFolder=true"
     config = folder / "kms.toml"
     config.write_text(f'kek = ["{new}", "{old}"]\nstorage = "{storage}"\n')
     one, two = (_rewrap_on(workers, config, old, storage) for workers in (1, 2))
-    print(f"Dask: two workers are {one / two:.2f} x as fast as one")
+    question = f"Rewrap by Dask, {LATENCY * 1000:g} ms a call"
+    yield Row(question, "1 worker", DASK_DEKS / one, "DEKs/s", 1.0, "1 worker")
+    yield Row(question, "2 workers", DASK_DEKS / two, "DEKs/s", one / two, "1 worker", "≥ 1.8")
 
 
 def _rewrap_on(workers: int, config: Path, old: str, storage: str) -> float:
     """Make new DEKs, and rewrap them; return the seconds of the latter."""
-    dek_ids = [str(number) for number in range(DASK_DEKS)]
-    with kms_core.open_kms(old, storage) as kms:
-        for dek_id in list(kms.list_dek_ids()):
-            kms.delete_dek(dek_id)
-        for dek_id in dek_ids:
-            kms.create_dek(dek_id)
+    dek_ids, bulk = [str(number) for number in range(DASK_DEKS)], Bulk(DASK_CONCURRENCY)
+    with kms_core.open_kms(old, storage) as kms, ThreadPoolExecutor(64) as executor:
+        list(executor.map(kms.delete_dek, list(kms.list_dek_ids())))
+        list(executor.map(kms.create_dek, dek_ids))
     with LocalCluster(  # type: ignore[no-untyped-call] # it lacks types
         n_workers=workers,
         threads_per_worker=1,
@@ -279,56 +247,10 @@ def _rewrap_on(workers: int, config: Path, old: str, storage: str) -> float:
         dashboard_address=None,
         local_directory=str(config.parent),
     ) as cluster:
-        rewrap = partial(
-            rewrap_on_dask, cluster.scheduler_address, (str(config), None), bulk=Bulk(1)
-        )
+        named = (str(config), None)
+        rewrap = partial(rewrap_on_dask, cluster.scheduler_address, named, bulk=bulk)
         list(rewrap(dek_ids=[]))  # it has imported all
         started = time.perf_counter()
         outcomes = Counter(outcome.outcome for outcome in rewrap(dek_ids=dek_ids))
         assert outcomes == {"done": DASK_DEKS}, outcomes
         return time.perf_counter() - started
-
-
-def measure_memory() -> None:
-    """The most that a process held, after a few DEKs and after many."""
-    peaks = {}
-    for count in (FEW, MANY):
-        command = [sys.executable, "-m", "benchmarks.bulk", "rewrap", str(count)]
-        seen = subprocess.run(command, capture_output=True, check=True, text=True)
-        peaks[count] = int(seen.stdout)
-        print(f"{count:9,} DEKs: at most {peaks[count] / 1024:.1f} MiB")
-    print(f"memory: {peaks[MANY] / peaks[FEW]:.2f} x")
-
-
-def rewrap(folder: Path, count: int) -> None:
-    """Rewrap, and print the most memory that was held, in KiB."""
-    keks = keyset(folder, LocalKek)
-    nowhere = bind("storage://memory", MemoryStorage(MemoryStorage.Config()), "a benchmark")
-    assert isinstance(nowhere, StorageClient)
-    kms = join(keks, Endless(count, Records(Keyset(keks[1:]), nowhere)))
-    done = sum(outcome.outcome == "done" for outcome in kms.rewrap_deks(bulk=Bulk(4)))
-    assert done == count
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
-
-def main(what: str, *more: str) -> None:
-    """Measure and print."""
-    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    warnings.simplefilter("ignore")  # that memory loses its DEKs
-    with TemporaryDirectory() as folder:
-        if what == "rewrap":
-            rewrap(Path(folder), int(more[0]))
-        if what in {"time", "all"}:
-            measure_time(Path(folder))
-        if what in {"quota", "all"}:
-            measure_quota(Path(folder))
-        if what in {"cpu", "all"}:
-            measure_cpu()
-        if what in {"dask", "all"}:
-            measure_dask(Path(folder))
-        if what in {"memory", "all"}:
-            measure_memory()
-
-
-if __name__ == "__main__":
-    main(*(sys.argv[1:] or ["all"]))

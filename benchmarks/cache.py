@@ -1,119 +1,138 @@
-"""What a read out of the cache costs, and what is felt when entries expire, in one run.
-
-Usage: python benchmarks/cache.py
-
-Prints how a cached get_dek compares with bare HKDF of `cryptography` and with a copy out of a
-dict; and of readers while entries expire and while they do not, over a KEK that takes 10 ms: how
-many calls the KMS got, and the latency's median, 99.9th percentile and maximum.
-"""
+"""What is felt of a cache: hits beside a peer's, an expiry, and many who ask for a cold DEK."""
 
 from __future__ import annotations
 
-import tempfile
+import asyncio
 import threading
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from statistics import median
-from timeit import repeat
 from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-import kms_core
+import kms_core.aio
+from benchmarks.local import make_key_file
+from benchmarks.rounds import Row, compare, cpu_of, take_turns
+from benchmarks.servers import serve_aws
+from benchmarks.workers import Environments
 from kms_core.backend import Context, WrappedDek
 from kms_core.builtin.local.kek import LocalKek
-from kms_core.builtin.local.key_file import new_key_file
 
-SECRET = bytes(range(32))
+DEK_ID, CALLS = "volume-42", 200
 TTL, SECONDS, KMS_SECONDS = 0.5, 5.0, 0.010
+THREADS, TASKS = 64, 1000
+OURS, ESDK, CONFLUENT = "kms-core", "AWS Encryption SDK", "Confluent's client"
 
 
-def microseconds(call: Callable[[], object], number: int = 50_000) -> float:
-    """The median of several rounds."""
-    return median(repeat(call, number=number, repeat=7)) / number * 1e6
+@contextmanager
+def open_slow(folder: Path, **options: Any) -> Iterator[tuple[kms_core.Kms, list[int]]]:
+    """A KEK that takes its time and counts its unwraps, and a DEK in memory."""
+    path = folder / "cache.toml"
+    key_file = path if path.exists() else make_key_file(path)
+    calls: list[int] = []
+
+    def slow(kek: LocalKek, wrapped: WrappedDek, context: Context) -> bytes:
+        calls.append(1)
+        time.sleep(KMS_SECONDS)
+        return LocalKek.unwrap_dek(kek, wrapped, context)
+
+    with kms_core.open_kms(f"kms://local?keyFile={key_file}", "storage://memory", **options) as kms:
+        kms.create_dek(DEK_ID)
+        client: Any = kms._deks.kek  # noqa: SLF001 -- a hook below it is slowed down
+        hook = client._hooks.unwrap_dek.get_hookimpls()[0]  # noqa: SLF001 -- likewise
+        hook.function = partial(slow, hook.plugin)
+        yield kms, calls
 
 
-def open_cached(folder: str, ttl: float) -> kms_core.Kms:
-    """A local KEK and a store in memory, with a cache."""
-    key_file = Path(folder) / "kek.toml"
-    if not key_file.exists():
-        key_file.touch(mode=0o600)
-        key_file.write_text(new_key_file())
-    kek = f"kms://local?keyFile={key_file}"
-    return kms_core.open_kms(kek, "storage://memory", cache={"ttl": ttl})
+def measure(environments: Environments, folder: Path) -> Iterator[Row]:
+    """Hits, expiry, and cold reads."""
+    yield from _hits(environments, folder)
+    for threads in (1, THREADS):
+        yield from _expiry(folder, threads)
+    yield from _cold(folder)
 
 
-def compare(kms: kms_core.Kms) -> None:
-    """Print what a hit costs."""
-    dek = kms.get_dek("volume-42", create=True)
-    kept = {"volume-42": bytearray(dek)}
-    hkdf = microseconds(lambda: HKDF(SHA256(), 32, SECRET, b"volume-42").derive(SECRET))
-    copy = microseconds(lambda: bytes(kept["volume-42"]))
-    hit = microseconds(lambda: kms.get_dek("volume-42"))
-    print(f"cached get_dek        {hit:6.2f} µs  {hit / hkdf:5.2f} x bare HKDF")
-    print(f"bare HKDF             {hkdf:6.2f} µs")
-    print(f"dict lookup and copy  {copy:6.2f} µs")
+def _hits(environments: Environments, folder: Path) -> Iterator[Row]:
+    """The peers open 32 bytes with what their caches keep; we return the DEK, and open with it."""
+    with serve_aws(folder) as place, open_slow(folder, cache={"ttl": 3600}) as (kms, _):
+        start = partial(environments.start, settings=place.settings, variables=place.variables)
+        with start("esdk", "esdk") as esdk, start("confluent", "confluent") as confluent:
+            rounds = {
+                OURS: cpu_of(lambda: kms.get_dek(DEK_ID)),
+                f"{ESDK}, hierarchical keyring": esdk.round_of("cached"),
+                CONFLUENT: confluent.round_of("cached"),
+            }
+            costs = take_turns(rounds, CALLS)
+    yield from compare("A read from the cache", costs, OURS, "µs")
 
 
-def watch(kms: kms_core.Kms, threads: int, calls: list[int], what: str) -> None:
-    """Print what readers feel: one that only reads, or many that also do something else."""
-    kms.get_dek("volume-42", create=True)
-    calls.clear()
+def _expiry(folder: Path, threads: int) -> Iterator[Row]:
+    """The latency, and the calls of the KMS, while entries expire and while they do not."""
+    question = f"Expiry every {TTL:g} s; the KMS takes {KMS_SECONDS * 1000:g} ms"
+    for ttl, when in ((3600, "no expiry"), (TTL, "expiry")):
+        who, is_judged = f"{threads} thread{'s' * (threads > 1)}, {when}", ttl == TTL
+        with open_slow(folder, cache={"ttl": ttl}) as (kms, calls):
+            kms.get_dek(DEK_ID)
+            calls.clear()
+            latencies = _read_for_a_while(lambda: kms.get_dek(DEK_ID), threads)
+            count = len(calls)
+        middle, tail = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.999)]
+        aim = "≤ 3" if is_judged else ""
+        yield Row(question, f"{who}: median", middle * 1e6, "µs", 1.0, "its median")
+        yield Row(question, f"{who}: p99.9", tail * 1e6, "µs", tail / middle, "its median", aim)
+        if is_judged:
+            yield Row(
+                question, f"{who}: calls for each TTL", count * TTL / SECONDS, "calls", aim="≤ 1"
+            )
+
+
+def _read_for_a_while(read: Callable[[], object], threads: int) -> list[float]:
+    """The seconds of each read, sorted; of many threads each does also something else."""
     latencies: list[float] = []
     end = time.monotonic() + SECONDS
 
-    def read() -> None:
+    def run() -> None:
         while time.monotonic() < end:
             before = time.perf_counter()
-            kms.get_dek("volume-42")
+            read()
             latencies.append(time.perf_counter() - before)
             if threads > 1:
                 time.sleep(0.0005 * threads)
 
-    readers = [threading.Thread(target=read) for _ in range(threads)]
+    readers = [threading.Thread(target=run) for _ in range(threads)]
     for reader in readers:
         reader.start()
     for reader in readers:
         reader.join()
-    latencies.sort()
-    middle, tail = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.999)]
-    print(
-        f"{threads:2} threads, {what:10} {len(latencies):8} reads, {len(calls):2} of the KMS; "
-        f"median {middle * 1e6:4.1f} µs, p99.9 {tail * 1e6:6.1f} µs ({tail / middle:5.1f} x), "
-        f"at most {latencies[-1] * 1e3:.2f} ms"
-    )
+    return sorted(latencies)
 
 
-def main() -> None:
-    """Measure and print."""
-    warnings.simplefilter("ignore", UserWarning)
-    calls: list[int] = []
-    unwrap = LocalKek.unwrap_dek
-
-    def slow_unwrap(self: LocalKek, wrapped: WrappedDek, context: Context) -> bytes:
-        calls.append(1)
-        time.sleep(KMS_SECONDS)
-        return unwrap(self, wrapped, context)
-
-    print(
-        f"in {SECONDS:g} s, where entries expire after {TTL:g} s, or not; the KMS takes "
-        f"{KMS_SECONDS * 1000:g} ms"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        with open_cached(folder, 300) as kms:
-            compare(kms)
-        for threads in (1, 64):
-            for ttl, what in ((300.0, "no expiry"), (TTL, "expiry")):
-                with open_cached(folder, ttl) as kms:
-                    client: Any = kms._deks.kek  # noqa: SLF001 -- a hook below it is slowed down
-                    hook = client._hooks.unwrap_dek.get_hookimpls()[0]  # noqa: SLF001 -- likewise
-                    hook.function = partial(slow_unwrap, hook.plugin)
-                    watch(kms, threads, calls, what)
+def _cold(folder: Path) -> Iterator[Row]:
+    """Calls of the KMS and CPU when many ask at once for a DEK that is not there yet."""
+    for who, ask in ((f"{THREADS} threads", _in_threads), (f"{TASKS} tasks", _in_tasks)):
+        with open_slow(folder, cache={"ttl": 3600}) as (kms, calls):
+            kms.forget_dek(DEK_ID)
+            calls.clear()
+            started = time.process_time()
+            ask(kms)
+            cpu = time.process_time() - started
+        question = "Many ask at once for one cold DEK"
+        yield Row(question, f"{who}: calls of the KMS", len(calls), "calls", aim="≤ 1")
+        yield Row(question, f"{who}: CPU of all", cpu * 1000, "ms")
 
 
-if __name__ == "__main__":
-    main()
+def _in_threads(kms: kms_core.Kms) -> None:
+    threads = [threading.Thread(target=kms.get_dek, args=(DEK_ID,)) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _in_tasks(kms: kms_core.Kms) -> None:
+    async def run() -> None:
+        tasks = kms_core.aio.Kms(kms)
+        await asyncio.gather(*(tasks.get_dek(DEK_ID) for _ in range(TASKS)))
+
+    asyncio.run(run())

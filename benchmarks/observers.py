@@ -1,47 +1,31 @@
 """What observers cost: for each event beside a plain log line, and for each get_dek.
 
-Usage: python -m benchmarks.observers, with the dependency group `spans` installed. `observer://otel`
-is measured without an SDK, and with one that keeps every span and exports none.
+`observer://otel` is measured without an SDK, and with one that keeps every span and exports none.
 """
 
 from __future__ import annotations
 
 import logging
-import tempfile
-import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
-from benchmarks.get_dek import open_noop
+from benchmarks.local import open_noop
+from benchmarks.rounds import Costs, Row, compare, cpu_of, take_turns
 from kms_core._events import Observer
 from kms_core._plugins.clients import bind
 from kms_core.backend import CallStart, Event, ObserverSpec
 from kms_core.builtin.audit.observer import AuditObserver
-from kms_core.builtin.log import LogObserver
 from kms_core.builtin.otel.observer import OtelObserver
 
-ROUNDS, CALLS = 21, 500
+CALLS = 300
+PLAIN, NOBODY = "a line of `logging` into a file", "no observer"
 START = CallStart(1, "get_dek", "kms://noop", "volume-42")
 EVENT = Event(1, "get_dek", "kms://noop", "volume-42", "done", 0.0123, None, False, "noop", "1")  # noqa: FBT003 -- whether it was made
-
-
-def measure(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Microseconds of each; they take turns, so that a busy machine slows all alike."""
-    found: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            started = time.perf_counter()
-            for _ in range(CALLS):
-                call()
-            found[name].append((time.perf_counter() - started) / CALLS * 1e6)
-    return {name: median(each) for name, each in found.items()}
 
 
 def plain_log(path: Path) -> Callable[[], object]:
@@ -84,47 +68,36 @@ def of_get_dek(*observers: ObserverSpec) -> Callable[[], object]:
     return lambda: kms.get_dek("volume-42")
 
 
-def show(title: str, found: dict[str, float], beside: str) -> None:
-    """Print a table."""
-    print(title)
-    for name, cost in found.items():
-        print(f"  {name:<34} {cost:7.1f} µs   {cost / found[beside]:6.2f} x {beside}")
-
-
-def main() -> None:
-    """Measure and print."""
-    warnings.simplefilter("ignore", UserWarning)
+def measure(folder: Path) -> Iterator[Row]:
+    """One event, and one get_dek."""
     logging.getLogger("kms_core.audit").addHandler(logging.NullHandler())
     bare = OtelObserver(OtelObserver.Config())  # made while there is no SDK
-    with tempfile.TemporaryDirectory() as folder:
-        trail, durable = Path(folder, "audit.jsonl"), Path(folder, "durable.jsonl")
-        audit = AuditObserver(AuditObserver.Config(path=trail))
-        fsync = AuditObserver(AuditObserver.Config(path=durable, fsync=True))
-        log = LogObserver(LogObserver.Config())
-        events = {
-            "a plain log line": plain_log(Path(folder, "plain.log")),
-            "audit": of_event(audit),
-            "audit, fsync": of_event(fsync),
-            "otel, no SDK": of_event(bare),
+    audit = AuditObserver(AuditObserver.Config(path=folder / "audit.jsonl"))
+    fsync = AuditObserver(AuditObserver.Config(path=folder / "durable.jsonl", fsync=True))
+    plain, nobody = plain_log(folder / "plain.log"), of_get_dek()
+    found = _costs(
+        {
+            PLAIN: plain,
+            "`audit`": of_event(audit),
+            "`audit` with `fsync=true`": of_event(fsync),
+            "`otel` without an SDK": of_event(bare),
         }
-        asked = {
-            "no observer": of_get_dek(),
-            "log, to nowhere": of_get_dek(log),
-            "audit": of_get_dek(audit),
-            "otel, no SDK": of_get_dek(bare),
-        }
-        found, whole = measure(events), measure(asked)
-        trace.set_tracer_provider(TracerProvider())
-        metrics.set_meter_provider(MeterProvider())
-        otel = OtelObserver(OtelObserver.Config())
-        sdk = {"otel with an SDK": of_event(otel), "a plain log line": events["a plain log line"]}
-        found |= measure(sdk)
-        whole |= measure(
-            {"otel with an SDK": of_get_dek(otel), "no observer": asked["no observer"]}
-        )
-    show("one event", found, "a plain log line")
-    show("one get_dek", whole, "no observer")
+    )
+    whole = _costs({NOBODY: nobody, "`audit`": of_get_dek(audit)})
+    yield from compare("One event of an observer", found, PLAIN, "µs")
+    trace.set_tracer_provider(TracerProvider())
+    metrics.set_meter_provider(MeterProvider())
+    otel = OtelObserver(OtelObserver.Config())
+    name = "`otel` with an SDK that exports nothing"
+    [_, row] = compare(
+        "One event of an observer", _costs({PLAIN: plain, name: of_event(otel)}), PLAIN, "µs"
+    )
+    yield row
+    question = "`get_dek` with an observer, no KMS behind it"
+    yield from compare(question, whole, NOBODY, "µs")
+    [_, row] = compare(question, _costs({NOBODY: nobody, name: of_get_dek(otel)}), NOBODY, "µs")
+    yield row
 
 
-if __name__ == "__main__":
-    main()
+def _costs(calls: dict[str, Callable[[], object]]) -> Costs:
+    return take_turns({name: cpu_of(call) for name, call in calls.items()}, CALLS)

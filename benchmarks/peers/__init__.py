@@ -1,0 +1,1 @@
+"""A program for each library that is measured; `benchmarks.workers` runs them."""
