@@ -19,7 +19,9 @@ EXAMPLES = sorted(str(path.parent) for path in HERE.glob("examples/kms-*/pyproje
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Tests that have a session of their own, because they need more than the distributions.
-PROVIDERS = ("tests/aws", "tests/azure", "tests/gcp", "tests/leaks", "tests/pairs")
+PROVIDERS = (
+    *("tests/aws", "tests/azure", "tests/gcp", "tests/leaks", "tests/pairs", "tests/torture"),
+)
 ELSEWHERE = ("tests/packaging", "tests/typing", *PROVIDERS)
 # The proof of the kit is long and the same everywhere: only the newest interpreter runs it.
 WITHOUT_PROOF = "--ignore=tests/conformance/test_kit_catches.py"
