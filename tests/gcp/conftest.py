@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -71,10 +69,6 @@ def cloud(servers: Cloud) -> Iterator[Cloud]:
     yield servers
     servers.kms.spoil_nothing()
     servers.front.spoil_nothing()
-    with warnings.catch_warnings():
-        # The SDK leaves a refused download to the garbage collector, its socket open.
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
     assert servers.accounts.used <= PROMISED
     assert set(servers.kms.seen) <= {"Encrypt", "Decrypt", "GetCryptoKeyVersion"}
 
