@@ -33,7 +33,7 @@ ON_WHEELS = ("tests/core", "tests/cli", "tests/cluster", "tests/conformance")
 # Neighbours share fixtures, such as servers, so each process begins with a run of them; who is done
 # takes over from the others. Tests also wait, for programs and for calls that hang: processes
 # beyond the cores use that time.
-SHARED_OUT = ("-n", str(max(4, os.cpu_count() or 1)), "--dist=worksteal")
+SHARED_OUT = ("-n", str(max(6, os.cpu_count() or 1)), "--dist=worksteal")
 
 nox.needs_version = ">=2026.10"
 nox.options.default_venv_backend = "uv"
