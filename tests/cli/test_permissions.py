@@ -16,6 +16,13 @@ KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234"
 KEK = f"kms://aws?region=eu-central-1&keyName={KEY}"
 
 
+@pytest.fixture
+def _with_clouds() -> None:
+    for module in ("kms_aws", "kms_azure", "kms_gcp"):
+        pytest.importorskip(module)
+
+
+@pytest.mark.usefixtures("_with_clouds")
 def test_placeholders_where_nothing_is_configured(kms: Kms) -> None:
     done = kms("permissions", "aws")
     assert "KEY_ID" in done.output
@@ -24,17 +31,20 @@ def test_placeholders_where_nothing_is_configured(kms: Kms) -> None:
         assert kms("permissions", provider, "--for", "get").code == 0
 
 
+@pytest.mark.usefixtures("_with_clouds")
 def test_names_of_what_is_configured(kms: Kms) -> None:
     done = kms("--kek", KEK, "--storage", "storage://file?path=deks", "permissions", "aws")
     [statement] = json.loads(done.output)["Statement"]
     assert statement["Resource"] == KEY
 
 
+@pytest.mark.usefixtures("_with_clouds")
 def test_placeholders_where_another_provider_is_configured(kms: Kms) -> None:
     kms("init")
     assert kms("permissions", "aws").output == kms("permissions", "aws", KMS_CONFIG="").output
 
 
+@pytest.mark.usefixtures("_with_clouds")
 def test_config_that_cannot_be_read(kms: Kms, folder: Path) -> None:
     (folder / "kms.toml").write_text("[kek")
     assert "not TOML" in kms("permissions", "aws").error
