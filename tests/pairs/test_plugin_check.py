@@ -23,7 +23,8 @@ FAULTS = {
     "aws": {
         "Fails when any byte of the ciphertext was altered.",
         "Fails when the ciphertext was cut or extended.",
-        "No two contexts are one, whatever quotes and separators their values hold.",
+        "No two contexts are one, whatever quotes, separators and escapes their values hold, and "
+        "however long they are.",
     }
 }
 
