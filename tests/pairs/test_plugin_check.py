@@ -23,8 +23,10 @@ FAULTS = {
     "aws": {
         "Fails when any byte of the ciphertext was altered.",
         "Fails when the ciphertext was cut or extended.",
-        "No two contexts are one, whatever quotes, separators and escapes their values hold, and "
-        "however long they are.",
+        (
+            "No two contexts are one, whatever quotes, separators and escapes their values hold, "
+            "and however long they are."
+        ),
     }
 }
 
