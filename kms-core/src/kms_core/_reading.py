@@ -192,14 +192,9 @@ class Reads(Moves):
 
         def read() -> Outcome:
             try:
-                with observe(self._observers, "get_dek", self._described.backend, dek_id) as call:
-                    got = self._get(dek_id, size, create=False, end=None)
-                    call.made = got.made
-                    call.cached = self._missed()
-                    call.note_kek(got.wrapped_by)
+                return _done(dek_id, self._get_told(dek_id, size, create=False, end=None).dek)
             except DekNotFoundError as error:
                 return failed(dek_id, error)
-            return _done(dek_id, got.dek)
 
         return attempt(dek_id, read, pace)
 
