@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
 from contextlib import closing
 from secrets import token_hex
 from typing import Protocol, cast
@@ -33,12 +32,12 @@ class SetUp(Protocol):
         """Open it, as a program does."""
 
 
-def examine(set_up: SetUp, origin: Callable[[Choices], str], report: Report) -> None:
+def examine(set_up: SetUp, origin: str, report: Report) -> None:
     """Try whether ``get_dek`` would work, by real calls; what is written is removed again.
 
     Args:
         set_up: what is configured.
-        origin: says where that comes from.
+        origin: where that comes from, in words.
         report: gets what is found.
     """
     chosen = _choose(set_up, origin, report)
@@ -58,7 +57,7 @@ def examine(set_up: SetUp, origin: Callable[[Choices], str], report: Report) -> 
             _clean_up(_section(chosen.storage, report), store, ids)
 
 
-def check_quickly(set_up: SetUp, origin: Callable[[Choices], str], report: Report) -> None:
+def check_quickly(set_up: SetUp, origin: str, report: Report) -> None:
     """Ask each KMS and the store whether they would serve a call, as a probe of liveness does.
 
     Nothing is written; that is one call of each.
@@ -74,14 +73,14 @@ def check_quickly(set_up: SetUp, origin: Callable[[Choices], str], report: Repor
         _check(_section(chosen.storage, report), chosen.storage)
 
 
-def _choose(set_up: SetUp, origin: Callable[[Choices], str], report: Report) -> Choices | None:
+def _choose(set_up: SetUp, origin: str, report: Report) -> Choices | None:
     section = Section(report, "config", "CONFIG")
     try:
         chosen = set_up.choices()
     except KmsError as error:
         section.find("read", "WRONG", *split_message(error), fails=True)
         return None
-    section.ok("read", origin(chosen))
+    section.ok("read", origin)
     return chosen
 
 

@@ -12,7 +12,6 @@ import click
 from kms_core.cli.session import Session, Sources
 
 if TYPE_CHECKING:
-    from kms_core._config.choices import Choices
     from kms_core._doctor.report import Report, Row
 
 _WIDTH = 100
@@ -46,10 +45,7 @@ def doctor(context: click.Context, *, as_json: bool, quick: bool) -> None:
 
     sources: Sources = context.ensure_object(Session).sources()
     report = Report((lambda _: None) if as_json else _show)
-
-    def origin(_: Choices) -> str:
-        return f"the KEK: {sources.origin('kek')}; the storage: {sources.origin('storage')}"
-
+    origin = f"the KEK: {sources.origin('kek')}; the storage: {sources.origin('storage')}"
     (check_quickly if quick else examine)(sources, origin, report)
     click.echo(_as_json(report) if as_json else _summary(report))
     context.exit(0 if report.works else 1)
