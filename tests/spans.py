@@ -20,6 +20,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from kms_core import Kms
+
 SERIES = ("kms.operation", "kms.outcome")
 
 
@@ -63,6 +65,16 @@ class Telemetry:
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:
                     yield metric, [*metric.data.data_points]
+
+
+def tree_of_a_read(kms: Kms, telemetry: Telemetry) -> dict[str, str | None]:
+    """The spans of an application's request that gets a DEK."""
+    with kms:
+        kms.create_dek("volume-42")
+        telemetry.exporter.clear()
+        with trace.get_tracer("an application").start_as_current_span("GET /volumes"):
+            kms.get_dek("volume-42")
+        return telemetry.tree()
 
 
 def parents(spans: Sequence[ReadableSpan]) -> dict[str, str | None]:

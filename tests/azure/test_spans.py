@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from azure.core.settings import settings
-from opentelemetry import trace
 
 from kms_core import open_kms
 from tests.azure.cloud import Cloud
-from tests.spans import Telemetry, run_sdk
+from tests.spans import Telemetry, run_sdk, tree_of_a_read
 
 
 @pytest.fixture
@@ -24,13 +23,8 @@ def telemetry() -> Iterator[Telemetry]:
 def test_one_tree(cloud: Cloud, telemetry: Telemetry) -> None:
     key = cloud.vaults["vault.azure.net"].make_key("RSA")
     kek, storage = cloud.kek_parameters(key), cloud.storage_parameters(cloud.make_container())
-    with open_kms(kek, storage, observers=["otel"]) as kms:
-        kms.create_dek("volume-42")
-        telemetry.exporter.clear()
-        with trace.get_tracer("an application").start_as_current_span("GET /volumes"):
-            kms.get_dek("volume-42")
-        tree = telemetry.tree()
-    assert tree == {
+    kms = open_kms(kek, storage, observers=["otel"])
+    assert tree_of_a_read(kms, telemetry) == {
         "GET": "BlobClient.download_blob",
         "BlobClient.download_blob": "kms.load_record",
         "kms.load_record": "kms.get_dek",

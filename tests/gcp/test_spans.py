@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from google.cloud.storage import _opentelemetry_tracing
-from opentelemetry import trace
 from opentelemetry.instrumentation.grpc import GrpcInstrumentorClient
 
 from kms_core import open_kms
 from tests.gcp.cloud import Cloud
-from tests.spans import Telemetry, run_sdk
+from tests.spans import Telemetry, run_sdk, tree_of_a_read
 
 
 @pytest.fixture
@@ -28,13 +27,8 @@ def telemetry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Telemetry]:
 def test_one_tree(cloud: Cloud, name: str, bucket: str, telemetry: Telemetry) -> None:
     kek = {"backend": "gcp", **cloud.kek_parameters(name)}
     storage = {"backend": "gcp", **cloud.storage_parameters(bucket)}
-    with open_kms(kek, storage, observers=["otel"]) as kms:
-        kms.create_dek("volume-42")
-        telemetry.exporter.clear()
-        with trace.get_tracer("an application").start_as_current_span("GET /volumes"):
-            kms.get_dek("volume-42")
-        tree = telemetry.tree()
-    assert tree == {
+    kms = open_kms(kek, storage, observers=["otel"])
+    assert tree_of_a_read(kms, telemetry) == {
         "Storage.RawDownload/consume": "Storage.Blob.downloadToFile",
         "Storage.Blob.downloadToFile": "kms.load_record",
         "kms.load_record": "kms.get_dek",
