@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from threading import Thread
@@ -21,6 +21,19 @@ def read_settings() -> dict[str, Any]:
     """What the first line of standard input says."""
     settings: dict[str, Any] = json.loads(sys.stdin.readline())
     return settings
+
+
+def serve_asked(
+    measures: Sequence[Callable[[dict[str, Any]], Mapping[str, Callable[[], object]]]],
+    *distributions: str,
+) -> None:
+    """Answer for those of the functions that the settings name in ``who``."""
+    told = read_settings()
+    calls: dict[str, Callable[[], object]] = {}
+    for measure in measures:
+        if measure.__name__ in told["who"]:
+            calls |= measure(told)
+    serve(calls, *distributions)
 
 
 def serve(calls: Mapping[str, Callable[[], object]], *distributions: str) -> None:

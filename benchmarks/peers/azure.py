@@ -9,22 +9,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from benchmarks.serving import read_settings, serve
-
-DEK_ID = "volume-42"
-
-
-def ours(settings: dict[str, Any]) -> dict[str, Callable[[], object]]:
-    """Reads and creates through the façade."""
-    import kms_core
-
-    kms = kms_core.open_kms(settings["kek"], settings["storage"])
-    kms.get_dek(DEK_ID, create=True)
-    numbers = count()
-    return {
-        "kms-core read": lambda: kms.get_dek(DEK_ID),
-        "kms-core create": lambda: kms.create_dek(f"ours-{next(numbers)}"),
-    }
+from benchmarks.peers.ours import DEK_ID, ours
+from benchmarks.serving import serve_asked
 
 
 def by_hand(settings: dict[str, Any]) -> dict[str, Callable[[], object]]:
@@ -73,9 +59,4 @@ def by_hand(settings: dict[str, Any]) -> dict[str, Callable[[], object]]:
 
 
 if __name__ == "__main__":
-    told = read_settings()
-    calls: dict[str, Callable[[], object]] = {}
-    for measured in (ours, by_hand):
-        if measured.__name__ in told["who"]:
-            calls |= measured(told)
-    serve(calls, "azure-identity", "azure-keyvault-keys", "azure-storage-blob")
+    serve_asked((ours, by_hand), "azure-identity", "azure-keyvault-keys", "azure-storage-blob")

@@ -10,22 +10,10 @@ from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.serving import read_settings, serve
+from benchmarks.peers.ours import DEK_ID, ours
+from benchmarks.serving import serve_asked
 
-DEK_ID, SCOPE = "volume-42", "https://www.googleapis.com/auth/cloudkms"
-
-
-def ours(settings: dict[str, Any]) -> dict[str, Callable[[], object]]:
-    """Reads and creates through the façade."""
-    import kms_core
-
-    kms = kms_core.open_kms(settings["kek"], settings["storage"])
-    kms.get_dek(DEK_ID, create=True)
-    numbers = count()
-    return {
-        "kms-core read": lambda: kms.get_dek(DEK_ID),
-        "kms-core create": lambda: kms.create_dek(f"ours-{next(numbers)}"),
-    }
+SCOPE = "https://www.googleapis.com/auth/cloudkms"
 
 
 def by_hand(settings: dict[str, Any]) -> dict[str, Callable[[], object]]:
@@ -80,9 +68,4 @@ def by_hand(settings: dict[str, Any]) -> dict[str, Callable[[], object]]:
 
 
 if __name__ == "__main__":
-    told = read_settings()
-    calls: dict[str, Callable[[], object]] = {}
-    for measured in (ours, by_hand):
-        if measured.__name__ in told["who"]:
-            calls |= measured(told)
-    serve(calls, "google-cloud-kms", "google-cloud-storage")
+    serve_asked((ours, by_hand), "google-cloud-kms", "google-cloud-storage")
