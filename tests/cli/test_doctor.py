@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any
 
 import pytest
 
+import kms_core
 from kms_core import (
     AccessDeniedError,
     AuthenticationError,
@@ -284,3 +286,12 @@ def test_another_client_that_cannot_be_opened(kms: Kms, monkeypatch: pytest.Monk
     monkeypatch.setattr(PreparedBackend, "open", once)
     done = kms(*_JSON)
     assert (done.code, codes(done, "failed")) == (1, ["STORE-AWAY"])
+
+
+def test_one_id_with_two_deks(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a store that gives each client a record of its own."""
+    monkeypatch.setattr(kms_core.Kms, "get_dek", lambda *_, **__: token_bytes(32))
+    done = kms("doctor", "--json")
+    assert done.code == 1
+    [row] = [row for row in rows(done) if row["outcome"] == "failed"]
+    assert (row["step"], row["text"]) == ("get", "one id has two DEKs")

@@ -429,3 +429,22 @@ def test_memory_does_not_grow_with_the_trail(path: Path, *, long: bool) -> None:
     else:
         assert tracemalloc.get_traced_memory()[1] < 2**19
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("fsync", [True, False])
+def test_lines_are_synchronised_where_that_is_asked_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, fsync: bool
+) -> None:
+    seen, real = [], os.fsync
+
+    def record(file: int) -> None:
+        seen.append(str(Path(f"/proc/self/fd/{file}").readlink()))
+        real(file)
+
+    observer = AuditObserver(AuditObserver.Config(path=path, fsync=fsync))
+    monkeypatch.setattr(os, "fsync", record)
+    for _ in "12":
+        observer.observe(event())
+    observer.close()
+    assert seen.count(str(path)) == 2 * fsync
+    assert (str(path.parent) in seen) == fsync

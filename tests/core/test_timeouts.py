@@ -128,6 +128,18 @@ def test_calls_end_before_their_operation() -> None:
     limit.close()
 
 
+def test_an_operation_within_another_ends_with_that() -> None:
+    limit, outer = TimeLimit(None), time.monotonic() + LONG
+    token = OPERATION_END.set(outer)
+    try:
+        inner = limit.run(outer + LONG, OPERATION_END.get)
+    finally:
+        OPERATION_END.reset(token)
+    limit.close()
+    assert inner is not None
+    assert inner < outer
+
+
 def test_a_backend_with_less_time_tells_of_its_own(gate: threading.Event) -> None:
     workers = Workers(1, SHORT)
     token = OPERATION_END.set(time.monotonic() + LONG)
