@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -18,5 +19,5 @@ def ours(settings: dict[str, Any]) -> dict[str, Callable[[], object]]:
     numbers = count()
     return {
         "kms-core read": lambda: kms.get_dek(DEK_ID),
-        "kms-core create": lambda: kms.create_dek(f"ours-{next(numbers)}"),
+        "kms-core create": lambda: kms.create_dek(f"ours-{os.getpid()}-{next(numbers)}"),
     }
