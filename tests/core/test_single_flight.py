@@ -128,6 +128,18 @@ def test_who_comes_after_a_change_makes_a_call_of_its_own() -> None:
     land.set()
 
 
+def test_a_flight_is_forgotten_in_the_moment_in_which_it_ends() -> None:
+    class ForgottenWhenSeen(dict[Key, _Flight[bytes]]):
+        def get(self, key: Key, default: Any = None) -> Any:
+            found = super().get(key, default)
+            flights.forget("a")
+            return found
+
+    flights = SingleFlight[bytes]()
+    flights._flights = ForgottenWhenSeen()
+    assert flights.run(A, lambda: b"dek") == (b"dek", True)
+
+
 def test_a_fork_does_not_wait_for_its_parents_flights() -> None:
     flights: SingleFlight[bytes] = SingleFlight()
     land = start_flight(flights, b"parent")

@@ -80,7 +80,8 @@ class SingleFlight(Generic[T]):
     def _end(self, key: Key, flight: _Flight[T]) -> None:
         """Let later callers make a new call. It comes first: an answer that stayed would be old."""
         if self._flights.get(key) is flight:
-            del self._flights[key]
+            # Whoever forgets it may come between; then later callers join a later one no more.
+            self._flights.pop(key, None)
 
     def _reset(self) -> None:
         self._flights: dict[Key, _Flight[T]] = {}
