@@ -63,14 +63,7 @@ class StoredDeks:
                 "or in KMS_CREATE_DEKS if that says so"
             )
             raise self.records.locate(ConfigError(problem), "create_record", dek_id)
-        dek, data = self._make(dek_id, size)
-        try:
-            self.storage.create_record(dek_id, data)
-        except (DekExistsError, UnavailableError) as failure:
-            # An SDK that lost the answer and tried again meets our own record.
-            if self._load_after_lost_reply(dek_id, failure) != data:
-                raise self.records.locate(DekExistsError(), "create_record", dek_id) from failure
-        return self._made(dek_id, dek, data)
+        return self.records.in_one_thread(partial(self._create, dek_id, size))
 
     def list_dek_ids(self, prefix: str) -> Iterator[str]:
         """Yield the ids of the stored DEKs that start with ``prefix``."""
@@ -84,6 +77,16 @@ class StoredDeks:
         """Ask the KMS and the store whether they would serve a call now."""
         self.records.keks.check_health()
         self.storage.check_health()
+
+    def _create(self, dek_id: str, size: int) -> Got:
+        dek, data = self._make(dek_id, size)
+        try:
+            self.storage.create_record(dek_id, data)
+        except (DekExistsError, UnavailableError) as failure:
+            # An SDK that lost the answer and tried again meets our own record.
+            if self._load_after_lost_reply(dek_id, failure) != data:
+                raise self.records.locate(DekExistsError(), "create_record", dek_id) from failure
+        return self._made(dek_id, dek, data)
 
     def _get(self, dek_id: str, size: int | None) -> Got:
         return self._open(dek_id, self.storage.load_record(dek_id).data, size)

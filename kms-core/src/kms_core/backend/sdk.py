@@ -77,34 +77,30 @@ class mute_logging(AbstractContextManager[None]):  # noqa: N801 -- it is called 
         self._loggers, self._others = loggers, others
 
     def __enter__(self) -> None:
-        _add_filter(_is_not_muted, self._loggers)
+        known = len(logging.root.manager.loggerDict)
+        _add_filter(_is_not_muted, self._loggers, known)
         if self._others is not None:
-            _add_filter(_shows_no_secret, (self._others,))
+            _add_filter(_shows_no_secret, (self._others,), known)
         self._token = _muted.set(True)
 
     def __exit__(self, *_: object) -> None:
         _muted.reset(self._token)
 
 
-def _add_filter(condition: Callable[[logging.LogRecord], bool], names: tuple[str, ...]) -> None:
-    for logger in _find_loggers(names, len(logging.root.manager.loggerDict)):
-        if condition not in logger.filters:  # cheaper than to add it again, with its lock
-            logger.addFilter(condition)
-
-
 @lru_cache
-def _find_loggers(names: tuple[str, ...], _how_many: int) -> list[logging.Logger]:
-    """These and all below them: a parent's filter sees no record of a child.
+def _add_filter(
+    condition: Callable[[logging.LogRecord], bool], names: tuple[str, ...], _known: int
+) -> None:
+    """Filter these and all below them, once: a parent's filter sees no record of a child.
 
-    No logger ever goes, so how many there are tells whether one has come since.
+    No logger ever goes, so how many are known tells whether one has come since.
     """
     below = tuple(f"{name}." for name in names)
     known = [*logging.root.manager.loggerDict.items()]
     children = [one for name, one in known if name.startswith(below)]
-    return [
-        *map(logging.getLogger, names),
-        *(one for one in children if isinstance(one, logging.Logger)),  # else only part of a name
-    ]
+    for logger in (*map(logging.getLogger, names), *children):
+        if isinstance(logger, logging.Logger):  # else only part of a name
+            logger.addFilter(condition)  # which adds none twice
 
 
 def _is_not_muted(_record: logging.LogRecord) -> bool:
