@@ -6,11 +6,19 @@ import json
 import os
 import pty
 import re
+import sys
 from base64 import b64encode
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
+import kms_core
+from kms_core import Outcome
+from kms_core.cli.bulk import Report, with_progress
 from tests.cli.running import COMMAND, Kms, clean_environment
 
 
@@ -155,5 +163,58 @@ def test_a_terminal_is_asked() -> None:
 def test_a_terminal_has_a_bar() -> None:
     code, seen = on_a_terminal("dek", "rewrap")
     assert code == 0
-    assert "3/3" in seen
+    assert re.search("3/[3?]", seen), "they are counted meanwhile"
     assert "3 unchanged" in seen
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_run_does_not_wait_for_its_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To list a million DEKs takes minutes."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    done, counted = Event(), Event()
+
+    class Store:
+        def list_dek_ids(self, prefix: str) -> Iterator[str]:
+            assert done.wait(120)
+            yield prefix
+            counted.set()
+
+    def outcomes() -> Iterator[Outcome]:
+        yield Outcome("a", "done")
+        done.set()
+        assert counted.wait(120)
+
+    store: Any = Store()
+    assert [o.dek_id for o in with_progress(outcomes(), (store, ""), "auto")] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("done", "command"), [("rewrapped", "rewrap"), ("exported", "export deks.archive")]
+)
+def test_an_interrupt_says_what_is_done(
+    kms: Kms, folder: Path, monkeypatch: pytest.MonkeyPatch, done: str, command: str
+) -> None:
+    def interrupted(*_arguments: object, **_options: object) -> Iterator[Outcome]:
+        yield Outcome("a", "done")
+        raise KeyboardInterrupt
+
+    before = {*folder.iterdir()}
+    method, *_ = words = command.split()
+    monkeypatch.setattr(kms_core.Kms, f"{method}_deks", interrupted)
+    ran = kms("dek", *words, "--json")
+    assert (ran.code, ran.output) == (130, "")
+    assert ran.errors.strip() == f"kms: interrupted: 1 {done} until then; run it again"
+    assert {*folder.iterdir()} == before
+
+
+def test_failures_are_kept_only_for_the_report() -> None:
+    """Of a million that fail for one reason, nobody wants the memory to be full as well."""
+    error = kms_core.RecordError("no record")
+    for as_json in (False, True):
+        report = Report(as_json)
+        assert len([*report.take(iter([Outcome("a", "failed", error=error)]))]) == 1
+        assert (report.code, bool(report.failures)) == (1, as_json)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any
@@ -15,9 +16,10 @@ import pytest
 import kms_core
 from kms_core import Bulk, Kms, Outcome
 from kms_core._deks.stored import StoredDeks
+from kms_core._events import Observer
 from kms_core._plugins.clients import Keyset, bind
 from kms_core._tracebacks import error_chain
-from kms_core.backend import hookimpl
+from kms_core.backend import Event, hookimpl
 from kms_core.builtin.local.kek import LocalKek
 from kms_core.builtin.local.key_file import new_key_file
 from kms_core.builtin.memory import MemoryStorage
@@ -99,6 +101,33 @@ def test_a_migrated_dek_is_under_the_other_kek_alone(
 ) -> None:
     assert count(kms.migrate_deks(other)) == {"done": len(deks)}
     assert {other.describe_dek(i).kek_id for i in IDS} == {other.describe_kek().kek_id}
+
+
+def test_what_is_told_of_each_that_moves(
+    kek: FaultyKek, storage: FaultyStorage, other: Kms, tmp_path: Path, open_with: Open
+) -> None:
+    """Its outcome tells what its record said, and observers are told what wraps it now."""
+    events: list[Event] = []
+    kms = open_with(kek, storage, [Observer("test", events.append)])
+    kms.create_dek("a")
+    before, file = kms.describe_dek("a"), BytesIO()
+    ours, theirs = before.kek_id, other.describe_kek().kek_id
+
+    def tell(moved: Iterator[Outcome]) -> tuple[str, Any, list[Any]]:
+        events.clear()
+        [outcome] = moved
+        return outcome.outcome, outcome.dek, [e.kek_id for e in events if e.parent is None]
+
+    with kms_core.open_kek(f"kms://local?keyFile={tmp_path}/other.toml") as there:
+        assert tell(kms.migrate_deks(other, dry_run=True)) == ("done", before, [None])
+        assert tell(kms.migrate_deks(other)) == ("done", before, [theirs])
+        assert tell(kms.migrate_deks(other)) == ("unchanged", before, [theirs])
+        assert tell(kms.export_deks(BytesIO(), to=there)) == ("done", before, [theirs])
+    assert tell(kms.copy_deks(open_with(kek, FaultyStorage()))) == ("done", before, [ours])
+    assert tell(kms.export_deks(file)) == ("done", before, [ours])
+    file.seek(0)
+    archived = replace(before, revision="")
+    assert tell(kms.import_deks(file)) == ("unchanged", archived, [ours])
 
 
 def test_a_copy_is_byte_for_byte_and_asks_no_kms(

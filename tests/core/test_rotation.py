@@ -130,7 +130,7 @@ def test_it_is_synchronised_before_and_after_it_gets_its_name(
 ) -> None:
     calls = recorded(monkeypatch)
     rotate_key_file(key_file)
-    assert calls == ["fsync", "replace", "fsync"]
+    assert calls == ["unlink", "fsync", "replace", "fsync"]
 
 
 @pytest.mark.parametrize("call", ["fchown", "fsync", "utime"])
@@ -216,14 +216,15 @@ def test_a_kill_before_any_call_leaves_a_whole_key_file(key_file: Path) -> None:
         seen.add(found.newest)
         with kms_core.open_kek(uri) as kek:
             assert kek.unwrap(blob, CONTEXT) == b"data"
-        for path in key_file.parent.iterdir():
+        left = {*key_file.parent.iterdir()}
+        assert left <= {key_file, key_file.with_name(".tmp-kek.toml")}, "and not one a kill"
+        for path in left:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, "what a kill leaves is as private"
-            if path != key_file:
-                path.unlink()
         key_file.write_text(text)
     assert kills > 100
     assert seen == {"1", "2"}
     assert rotate_key_file(key_file).newest == "3", "no lock is left"
+    assert [*key_file.parent.iterdir()] == [key_file], "no key is left beside it"
 
 
 def test_an_open_kek_wraps_by_its_new_version(key_file: Path) -> None:

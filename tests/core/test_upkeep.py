@@ -6,6 +6,7 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +16,14 @@ import pytest
 
 import kms_core
 from kms_core import Kms
+from kms_core._deks.stored import StoredDeks
+from kms_core._plugins.clients import Keyset, bind
 from kms_core.backend import Context, StoredRecord, WrappedDek, hookimpl
 from kms_core.builtin.local.kek import LocalKek
-from kms_core.builtin.local.key_file import read_key_file
+from kms_core.builtin.local.key_file import new_key_file, read_key_file
 from kms_core.builtin.memory import MemoryStorage
 from tests.core.conftest import FaultyKek, FaultyStorage
+from tests.secret_files import write_private
 
 Open = Callable[..., Kms]
 
@@ -338,6 +342,22 @@ def test_rewrap_inside_the_kms(kms: Kms, key_file: Path, storage: Any, open_with
     assert inside.describe_dek("a") == before
     kek.alter_dek = lambda dek: dek
     assert inside.get_dek("a") == dek
+
+
+def test_inside_a_kms_only_the_first_kek_wraps_again(tmp_path: Path, key_file: Path) -> None:
+    """With one KEK the cure is to configure the other too: then that is no cure."""
+    other = write_private(tmp_path / "other.toml", new_key_file())
+    keks: list[Any] = [
+        bind("kms://local", Reencrypting(LocalKek.Config(key_file=path)), "kms-core test")
+        for path in (key_file, other)
+    ]
+    store: Any = bind("storage://memory", FaultyStorage(), "kms-core test")
+    Kms(StoredDeks(Keyset(keks[1:]), store), ExitStack()).create_dek("a")
+    with pytest.raises(kms_core.KekNotFoundError, match="rewrap it with verify=unwrap") as caught:
+        Kms(StoredDeks(Keyset(keks), store), ExitStack()).rewrap_dek("a", verify="kms")
+    assert caught.value.dek_id == "a"
+    with pytest.raises(kms_core.KekNotFoundError, match="configure the KEK that wrapped it"):
+        Kms(StoredDeks(Keyset(keks[:1]), store), ExitStack()).rewrap_dek("a", verify="kms")
 
 
 def test_rewrap_inside_a_kms_that_cannot(kms: Kms, rotated: Kms) -> None:

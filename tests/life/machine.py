@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from hypothesis import strategies as st
@@ -73,27 +74,42 @@ class Lossy(StorageSpec):
         return made
 
 
+@dataclass(frozen=True)
+class Place:
+    """A KEK and a storage.
+
+    Attributes:
+        open: opens a new client of both, as they are by now.
+        rotate: adds a version to the KEK.
+    """
+
+    open: Callable[[], tuple[Kms, Lossy]]
+    rotate: Callable[[], object]
+
+
 class Life(RuleBasedStateMachine):
     """Subclassed for each pair of a KEK and a storage.
 
     Attributes:
-        open: opens a new client of the KEK, as it is by now, and of the storage.
-        open_elsewhere: opens a new and empty store, under a KEK of its own.
-        rotate: adds a version to the KEK.
+        new_place: makes a new KEK and an empty storage: what earlier examples left would be in the
+            way, and each version of a KEK makes it slower.
+        new_place_elsewhere: the same, of another kind.
     """
 
-    open: ClassVar[Callable[[], tuple[Kms, Lossy]]]
-    open_elsewhere: ClassVar[Callable[[], tuple[Kms, Lossy]]]
-    rotate: ClassVar[Callable[[], object]]
+    new_place: ClassVar[Callable[[], Place]]
+    new_place_elsewhere: ClassVar[Callable[[], Place]]
 
     def __init__(self) -> None:
         super().__init__()
         self.returned: dict[str, bytes] = {}
         self.arrived: dict[str, bytes] = {}
-        self.kms, self.storage = type(self).open()
-        self.there, self.storage_there = type(self).open_elsewhere()
-        for dek_id in self.kms.list_dek_ids():
-            self.kms.delete_dek(dek_id)
+        self.place = type(self).new_place()
+        self.kms, self.storage = self.place.open()
+        self.there, self.storage_there = type(self).new_place_elsewhere().open()
+
+    def teardown(self) -> None:
+        self.kms.close()
+        self.there.close()
 
     @rule(dek_id=IDS, lost=LOST, create=st.booleans())
     def get(self, dek_id: str, lost: str, *, create: bool) -> None:
@@ -139,15 +155,23 @@ class Life(RuleBasedStateMachine):
                 dek = self.kms.get_dek(outcome.dek_id)
                 assert self.arrived.setdefault(outcome.dek_id, dek) == dek
 
+    @rule(lost=LOST, lost_there=LOST)
+    def migrate_back(self, lost: str, lost_there: str) -> None:
+        self.storage.lost, self.storage_there.lost = lost, lost_there
+        for outcome in self.there.migrate_deks(self.kms, bulk=Bulk(concurrency=2)):
+            if outcome.outcome != "failed":
+                self._returned(outcome.dek_id, self.there.get_dek(outcome.dek_id))
+
     @rule()
     def rotate_kek(self) -> None:
-        type(self).rotate()
+        self.place.rotate()
         self.crash()  # who has it open goes on with the version that it knows
 
     @rule()
     def crash(self) -> None:
         """Whatever the process knew is gone; what is stored is all there is."""
-        self.kms, self.storage = type(self).open()
+        self.kms.close()
+        self.kms, self.storage = self.place.open()
 
     @invariant()
     def every_dek_is_readable(self) -> None:
@@ -161,5 +185,6 @@ class Life(RuleBasedStateMachine):
         assert self.returned.setdefault(dek_id, dek) == dek
 
     def _rewrap_elsewhere(self) -> None:
-        kms, _ = type(self).open()
-        list(kms.rewrap_deks(bulk=Bulk(concurrency=1)))
+        kms, _ = self.place.open()
+        with kms:
+            list(kms.rewrap_deks(bulk=Bulk(concurrency=1)))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
@@ -21,55 +20,47 @@ from kms_core.builtin.local.kek import LocalKek
 from kms_core.builtin.local.key_file import new_key_file
 from kms_core.builtin.memory import MemoryStorage
 from tests.core.test_upkeep import rotate
-from tests.life.machine import Life, Lossy
+from tests.life.machine import Life, Lossy, Place
 from tests.secret_files import write_private
 
 
-def join(kek: KekSpec, name: str, storage: Lossy) -> tuple[Kms, Lossy]:
+def join(kek: KekSpec, name: str, storage: StorageSpec) -> tuple[Kms, Lossy]:
     """A façade over backends that a test has opened."""
-    bound, store = bind(name, kek, "a test"), bind("storage://lossy", storage, "a test")
+    lossy = Lossy(storage)
+    bound, store = bind(name, kek, "a test"), bind("storage://lossy", lossy, "a test")
     assert isinstance(bound, KekClient)
     assert isinstance(store, StorageClient)
-    return Kms(StoredDeks(Keyset([bound]), store), ExitStack()), storage
+    resources = ExitStack()
+    resources.callback(bound.close)
+    resources.callback(store.close)
+    return Kms(StoredDeks(Keyset([bound]), store), resources), lossy
 
 
-def elsewhere(folder: Path) -> tuple[Kms, Lossy]:
-    """A new store in memory, under a new KEK."""
-    key_file = write_private(folder / f"{token_hex(8)}.toml", new_key_file())
-    kek = LocalKek(LocalKek.Config(key_file=key_file))
-    return join(kek, "kms://local", Lossy(MemoryStorage(MemoryStorage.Config())))
+def new_place(folder: Path, kind: str = "memory") -> Place:
+    """A new KEK in a key file, and an empty store."""
+    name = token_hex(8)
+    key_file = write_private(folder / f"{name}.toml", new_key_file())
+    memory = MemoryStorage(MemoryStorage.Config())
 
+    def open_both() -> tuple[Kms, Lossy]:
+        kek = LocalKek(LocalKek.Config(key_file=key_file))
+        files = FileStorage.Config(path=folder / name, create_folder=True)
+        return join(kek, "kms://local", memory if kind == "memory" else FileStorage(files))
 
-@contextmanager
-def stores(kind: str) -> Iterator[Callable[[], StorageSpec]]:
-    """Opens clients of one store."""
-    if kind == "memory":
-        memory = MemoryStorage(MemoryStorage.Config())
-        yield lambda: memory
-        return
-    with TemporaryDirectory() as folder:
-        yield lambda: FileStorage(FileStorage.Config(path=Path(folder)))
+    return Place(open_both, partial(rotate, key_file))
 
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", ["memory", "file"])
 def test_every_dek_stays_readable(kind: str, tmp_path: Path, *, long: bool) -> None:
-    key_file = write_private(tmp_path / "kek.toml", new_key_file())
-    with stores(kind) as open_store:
+    class OnThisMachine(Life):
+        @staticmethod
+        def new_place() -> Place:
+            return new_place(tmp_path, kind)
 
-        class OnThisMachine(Life):
-            @staticmethod
-            def open() -> tuple[Kms, Lossy]:
-                kek = LocalKek(LocalKek.Config(key_file=key_file))
-                return join(kek, "kms://local", Lossy(open_store()))
+        @staticmethod
+        def new_place_elsewhere() -> Place:
+            return new_place(tmp_path)
 
-            @staticmethod
-            def open_elsewhere() -> tuple[Kms, Lossy]:
-                return elsewhere(tmp_path)
-
-            @staticmethod
-            def rotate() -> None:
-                rotate(key_file)
-
-        examples = settings(max_examples=2000 if long else 15, stateful_step_count=30)
-        run_state_machine_as_test(OnThisMachine, settings=examples)
+    examples = settings(max_examples=2000 if long else 15, stateful_step_count=30)
+    run_state_machine_as_test(OnThisMachine, settings=examples)

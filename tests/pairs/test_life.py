@@ -13,11 +13,10 @@ from hypothesis.stateful import run_state_machine_as_test
 from kms_core import Kms
 from kms_core._config.choices import ChosenBackend
 from kms_core._plugins.prepared import prepare
-from kms_core.backend import KekSpec, StorageSpec
 from tests.aws.cloud import Cloud as Aws
 from tests.aws.cloud import start_proxy
-from tests.life.machine import Life, Lossy
-from tests.life.test_life import elsewhere, join
+from tests.life.machine import Life, Lossy, Place
+from tests.life.test_life import join, new_place
 from tests.pairs.conftest import CLOUDS
 
 
@@ -52,32 +51,23 @@ def wired(moto: Aws) -> Iterator[Aws]:
 def test_every_dek_stays_readable(
     cloud: str, request: pytest.FixtureRequest, tmp_path: Path, *, long: bool
 ) -> None:
-    kek, storage, rotate = make(cloud, request)
-    opened: list[Any] = []
-
     def open_bare(scheme: str, parameters: dict[str, Any]) -> Any:
         others = {name: value for name, value in parameters.items() if name != "backend"}
         return prepare(ChosenBackend(scheme, cloud, others)).open_bare()
 
     class InTheCloud(Life):
         @staticmethod
-        def open() -> tuple[Kms, Lossy]:
-            key: KekSpec = open_bare("kms", kek)
-            store: StorageSpec = open_bare("storage", storage)
-            opened.extend((key, store))
-            return join(key, f"kms://{cloud}", Lossy(store))
+        def new_place() -> Place:
+            kek, storage, rotate = make(cloud, request)
+
+            def open_both() -> tuple[Kms, Lossy]:
+                return join(open_bare("kms", kek), f"kms://{cloud}", open_bare("storage", storage))
+
+            return Place(open_both, rotate)
 
         @staticmethod
-        def open_elsewhere() -> tuple[Kms, Lossy]:
-            return elsewhere(tmp_path)
+        def new_place_elsewhere() -> Place:
+            return new_place(tmp_path)
 
-        @staticmethod
-        def rotate() -> None:
-            rotate()
-
-    examples = settings(max_examples=100 if long else 2, stateful_step_count=20)
-    try:
-        run_state_machine_as_test(InTheCloud, settings=examples)
-    finally:
-        for client in opened:
-            client.close()
+    examples = settings(max_examples=200 if long else 2, stateful_step_count=20)
+    run_state_machine_as_test(InTheCloud, settings=examples)

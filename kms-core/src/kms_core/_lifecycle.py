@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from kms_core._events import Observers, observe
 from kms_core._facade import Facade
@@ -16,12 +16,16 @@ from kms_core.errors import ConfigError, UnavailableError
 if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
     from kms_core._deks.cache import DekCache
     from kms_core._deks.derived import DerivedDeks
+    from kms_core._deks.record import WrappedBy
     from kms_core._deks.records import Records
     from kms_core._deks.stored import StoredDeks
     from kms_core._deks.upkeep import Rewrap, Upkeep
 
 
 T = TypeVar("T")
+
+Done: TypeAlias = "tuple[bool, DekInfo | None, WrappedDek | WrappedBy | None]"
+"""Whether it changed anything; what the record said before; what names the KEK that wraps now."""
 
 AS_USUAL = Bulk()
 
@@ -143,11 +147,12 @@ class Lifecycle(Facade):
             ConfigError: the KEK derives its DEKs, so none is stored.
             OperationError: the store refused or failed to list.
         """
+        upkeep = self._upkeep()
 
-        def describe(upkeep: Upkeep, dek_id: str) -> tuple[bool, DekInfo, None]:
+        def describe(dek_id: str) -> Done:
             return True, upkeep.describe(dek_id, deep=deep), None
 
-        return self._run("describe_dek", describe, self._ids(prefix, dek_ids), bulk)
+        return self._run("describe_dek", self._ids(prefix, dek_ids), describe, bulk)
 
     @without_locals
     def rewrap_deks(  # noqa: PLR0913 -- each is a choice of its own
@@ -180,12 +185,13 @@ class Lifecycle(Facade):
             OperationError: the KMS refused or failed to describe the KEK, or the store to list.
         """
         before = None if older_than is None else datetime.now(UTC) - older_than
+        upkeep = self._upkeep()
         plan = self._plan(only_kek_version, before, dry_run=dry_run, verify=verify)
 
-        def rewrap(upkeep: Upkeep, dek_id: str) -> tuple[bool, DekInfo, WrappedDek]:
+        def rewrap(dek_id: str) -> Done:
             return self._rewrap(upkeep, dek_id, plan)
 
-        return self._run("rewrap_dek", rewrap, self._ids(prefix, dek_ids), bulk)
+        return self._run("rewrap_dek", self._ids(prefix, dek_ids), rewrap, bulk)
 
     @without_locals
     def count_old_records(self, prefix: str = "") -> int | None:
@@ -235,19 +241,18 @@ class Lifecycle(Facade):
     def _run(
         self,
         operation: str,
-        call: Callable[[Upkeep, str], tuple[bool, DekInfo, WrappedDek | None]],
-        dek_ids: Iterable[str],
+        items: Iterable[T],
+        call: Callable[[T], Done],
         bulk: Bulk,
+        name: Callable[[T], str] = str,
     ) -> Iterator[Outcome]:
-        upkeep = self._upkeep()
-
-        def observed(dek_id: str) -> tuple[bool, DekInfo]:
-            with observe(self._observers, operation, self._described.backend, dek_id) as told:
-                changed, dek, wrapped = call(upkeep, dek_id)
+        def observed(item: T) -> tuple[bool, DekInfo | None]:
+            with observe(self._observers, operation, self._described.backend, name(item)) as told:
+                changed, dek, wrapped = call(item)
                 told.note_kek(wrapped)
                 return changed, dek
 
-        return IteratorWithoutLocals(run_bulk(dek_ids, observed, bulk))
+        return IteratorWithoutLocals(run_bulk(items, observed, bulk, name))
 
     def _ids(self, prefix: str, dek_ids: Iterable[str] | None) -> Iterable[str]:
         if dek_ids is None:

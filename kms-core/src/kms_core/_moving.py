@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO
 
-from kms_core._events import observe
-from kms_core._lifecycle import AS_USUAL, Lifecycle, run_bulk
+from kms_core._lifecycle import AS_USUAL, Done, Lifecycle
 from kms_core._tracebacks import IteratorWithoutLocals, without_locals
-from kms_core._values import Bulk, DekInfo, Outcome
+from kms_core._values import Bulk, Outcome
 from kms_core.errors import ConfigError, DekNotFoundError
 
 if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
@@ -21,8 +20,6 @@ if TYPE_CHECKING:  # loaded when a backend is opened, not by `import kms_core`
     from kms_core._plugins.clients import Keyset
     from kms_core.kek import Kek
     from kms_core.kms import Kms
-
-T = TypeVar("T")
 
 
 class Moves(Lifecycle):
@@ -55,11 +52,12 @@ class Moves(Lifecycle):
         """
         source, arrivals = self._records(), _arrivals(to, dry_run=dry_run)
 
-        def migrate(dek_id: str) -> bool:
-            record = source.load(dek_id)
-            return arrivals.take_dek(dek_id, source.open(record), record.created)
+        def migrate(dek_id: str) -> Done:
+            record, dek = source.load(dek_id)
+            changed, kek = arrivals.take_dek(dek_id, source.open(record), record.created)
+            return changed, dek, kek
 
-        return self._move("migrate_dek", self._deks.list_dek_ids(prefix), migrate, bulk)
+        return self._run("migrate_dek", self._deks.list_dek_ids(prefix), migrate, bulk)
 
     @without_locals
     def copy_deks(
@@ -86,10 +84,12 @@ class Moves(Lifecycle):
             raise ConfigError("a copy stays under its KEK; migrate to bring it under another one")
         arrivals = Arrivals(there, dry_run=dry_run)
 
-        def copy(dek_id: str) -> bool:
-            return arrivals.take_record(source.load(dek_id))
+        def copy(dek_id: str) -> Done:
+            record, dek = source.load(dek_id)
+            changed, kek = arrivals.take_record(record)
+            return changed, dek, kek
 
-        return self._move("copy_dek", self._deks.list_dek_ids(prefix), copy, bulk)
+        return self._run("copy_dek", self._deks.list_dek_ids(prefix), copy, bulk)
 
     @without_locals
     def export_deks(
@@ -118,15 +118,16 @@ class Moves(Lifecycle):
         newest = None if other is None else other.kek.describe_kek()
         writer = ArchiveWriter(file, (other or source).keks)
 
-        def export(dek_id: str) -> bool:
-            record = source.load(dek_id)
+        def export(dek_id: str) -> Done:
+            record, dek = source.load(dek_id)
             if other is None:
                 writer.add(record.encode())
-            else:
-                writer.add(other.make(dek_id, source.open(record), record.created, newest))
-            return True
+                return True, dek, record.kek
+            data = other.make(dek_id, source.open(record), record.created, newest)
+            writer.add(data)
+            return True, dek, other.read(dek_id, data).kek
 
-        outcomes = self._move("export_dek", self._deks.list_dek_ids(prefix), export, bulk)
+        outcomes = self._run("export_dek", self._deks.list_dek_ids(prefix), export, bulk)
         return IteratorWithoutLocals(_finish(outcomes, writer))
 
     @without_locals
@@ -168,17 +169,20 @@ class Moves(Lifecycle):
         newest = None if source is None else here.kek.describe_kek()
         arrivals = Arrivals(here, newest, dry_run=dry_run)
 
-        def restore(record: Record) -> bool:
+        def restore(record: Record) -> Done:
+            dek = there.describe(record)
             if source is None:
-                return arrivals.take_record(record)
-            return arrivals.take_dek(record.dek_id, there.open(record), record.created)
+                changed, kek = arrivals.take_record(record)
+            else:
+                changed, kek = arrivals.take_dek(dek.dek_id, there.open(record), record.created)
+            return changed, dek, kek
 
         wanted = (
             record
             for record in archive.records()
             if record.dek_id.startswith(prefix) and (dek_ids is None or record.dek_id in dek_ids)
         )
-        outcomes = self._move("import_dek", wanted, restore, bulk, attrgetter("dek_id"))
+        outcomes = self._run("import_dek", wanted, restore, bulk, attrgetter("dek_id"))
         return IteratorWithoutLocals(chain(map(_not_there, sorted(missing)), outcomes))
 
     @without_locals
@@ -207,25 +211,14 @@ class Moves(Lifecycle):
         there, arrivals, created = _records(source), _arrivals(self, dry_run=dry_run), now()
         kept = Constellation(there.kek, there.storage)
 
-        def take(name: str) -> bool:
+        def take(name: str) -> Done:
             dek = kept.get_dek(name)
-            return dek is not None and arrivals.take_dek(name, dek, created)
+            if dek is None:
+                return False, None, None
+            changed, kek = arrivals.take_dek(name, dek, created)
+            return changed, None, kek
 
-        return self._move("import_dek", there.storage.list_objects(prefix), take, bulk)
-
-    def _move(
-        self,
-        operation: str,
-        items: Iterable[T],
-        call: Callable[[T], bool],
-        bulk: Bulk,
-        name: Callable[[T], str] = str,
-    ) -> Iterator[Outcome]:
-        def observed(item: T) -> tuple[bool, DekInfo | None]:
-            with observe(self._observers, operation, self._described.backend, name(item)):
-                return call(item), None
-
-        return IteratorWithoutLocals(run_bulk(items, observed, bulk, name))
+        return self._run("import_dek", there.storage.list_objects(prefix), take, bulk)
 
 
 def _records(kms: Moves) -> Records:

@@ -158,7 +158,8 @@ class Outcome:
         dek_id: the DEK's id.
         outcome: ``done``; ``unchanged`` if there was nothing to do; ``gone`` if the DEK was deleted
             since it was listed; or ``failed``, with an error.
-        dek: what its record said, if it could be read: of a rewrap, before it.
+        dek: what its record said, if it could be read: of a rewrap, before it; of a move, where it
+            came from. An archive has no revisions, and Constellation no records.
         error: what was raised, without its local variables.
         value: the DEK itself, if it was asked for and could be read; the repr does not show it.
     """

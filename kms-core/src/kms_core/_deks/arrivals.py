@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from typing import TypeAlias
 
-from kms_core._deks.record import Record
+from kms_core._deks.record import Record, WrappedBy
 from kms_core._deks.records import Records
 from kms_core._values import KekInfo, check_dek_id
 from kms_core.errors import (
@@ -15,6 +16,8 @@ from kms_core.errors import (
     DekNotFoundError,
     UnavailableError,
 )
+
+Arrived: TypeAlias = tuple[bool, WrappedBy | None]
 
 _ATTEMPTS = 5
 """How often one that met a conflict looks again before the conflict is the caller's."""
@@ -37,11 +40,11 @@ class Arrivals:
         self._newest = newest
         self._dry_run = dry_run
 
-    def take_dek(self, dek_id: str, dek: bytes, created: str) -> bool:
+    def take_dek(self, dek_id: str, dek: bytes, created: str) -> Arrived:
         """Wrap a DEK and store it, unless it is there already.
 
         Returns:
-            Whether it was stored, or would be.
+            Whether it was stored, or would be; and what names the KEK that wraps it there now.
 
         Raises:
             DekExistsError: another DEK of this id is there, and stays.
@@ -52,13 +55,13 @@ class Arrivals:
 
         return self._take(dek_id, make, lambda stored: self._opens_to(dek_id, stored, dek))
 
-    def take_record(self, record: Record) -> bool:
+    def take_record(self, record: Record) -> Arrived:
         """Store a record as it is, unless it or another of the same DEK is there already.
 
         The KMS is asked only about two records that differ.
 
         Returns:
-            Whether it was stored, or would be.
+            As :meth:`take_dek`.
 
         Raises:
             DekExistsError: a record of another DEK is there, and stays.
@@ -74,19 +77,20 @@ class Arrivals:
 
     def _take(
         self, dek_id: str, make: Callable[[], bytes], is_same: Callable[[bytes], bool]
-    ) -> bool:
+    ) -> Arrived:
         check_dek_id(dek_id)
         for _ in range(_ATTEMPTS):
             stored = self._find(dek_id)
             if stored is not None:
                 if is_same(stored):
-                    return False
+                    return False, self._records.read(dek_id, stored).kek
                 raise self._records.locate(_other(), "create_record", dek_id)
             if self._dry_run:
-                return True
-            if self._create(dek_id, make()):
+                return True, None
+            data = make()
+            if self._create(dek_id, data):
                 self._check_kept(dek_id, is_same)
-                return True
+                return True, self._records.read(dek_id, data).kek
         raise ConflictError(f"others changed DEK {dek_id!r} {_ATTEMPTS} times in a row; try again")
 
     def _find(self, dek_id: str) -> bytes | None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from kms_core._deks.record import CURE, Record, decode_record, record_context
 from kms_core._plugins.clients import Client, Keyset, StorageClient
 from kms_core._plugins.clients.workers import Workers
-from kms_core._values import KekInfo, WrappedDek
+from kms_core._values import DekInfo, KekInfo, WrappedDek, check_dek_id
 from kms_core.errors import (
     BackendContractError,
     DekSizeError,
@@ -76,18 +76,48 @@ class Records:
             UnwrapError: it was altered.
             OperationError: the KMS refused or failed.
         """
-        self.kek.check_provider(record.kek.provider)
-        wrapped = self.kek.rewrap(record.wrapped, record.context)
+        try:
+            self.kek.check_provider(record.kek.provider)
+            wrapped = self.kek.rewrap(record.wrapped, record.context)
+        except KekNotFoundError:
+            if len([*self.keks]) == 1:
+                raise
+            raise self.locate(_not_inside(), "rewrap_dek", record.dek_id) from None
         return self._encode(record.dek_id, record.size, record.created, wrapped)
 
-    def load(self, dek_id: str) -> Record:
+    def load(self, dek_id: str) -> tuple[Record, DekInfo]:
         """Read what is stored for the dek_id now, without the KMS.
 
         Raises:
             RecordError: it is not a record of this DEK.
             OperationError: the store refused or failed, or has none.
         """
-        return self.read(dek_id, self.storage.load_record(dek_id).data)
+        check_dek_id(dek_id)
+        stored = self.storage.load_record(dek_id)
+        record = self.read(dek_id, stored.data)
+        return record, self.describe(record, stored.revision)
+
+    def describe(self, record: Record, revision: str = "") -> DekInfo:
+        """What a record says; it has no revision outside of a store.
+
+        Raises:
+            RecordError: it names no time.
+        """
+        try:
+            created = parse_time(record.created)
+        except RecordError as error:
+            self.locate(error, "load_record", record.dek_id)
+            raise
+        return DekInfo(
+            dek_id=record.dek_id,
+            size=record.size,
+            created=created,
+            provider=record.kek.provider,
+            kek_id=record.kek.kek_id,
+            kek_version=record.kek.kek_version,
+            algorithm=record.algorithm,
+            revision=revision,
+        )
 
     def read(self, dek_id: str, data: bytes) -> Record:
         """Read what is stored for the dek_id, without the KMS.
@@ -152,6 +182,13 @@ def _crew(*clients: Client[Any]) -> list[Workers]:
     if len(crew) < 2 or len(crew) < len(found):  # noqa: PLR2004 -- one call needs no such thing
         return []
     return sorted(crew, key=lambda workers: workers.limit)
+
+
+def _not_inside() -> KekNotFoundError:
+    return KekNotFoundError(
+        "the first KEK did not wrap it, and inside the KMS only what that one wrapped is wrapped "
+        "again; rewrap it with verify=unwrap"
+    )
 
 
 def now() -> str:

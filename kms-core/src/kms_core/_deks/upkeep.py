@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 from kms_core._deks.record import Record
-from kms_core._deks.records import Records, parse_time
-from kms_core._values import DekInfo, KekInfo, StoredRecord, WrappedDek, check_dek_id
+from kms_core._deks.records import Records
+from kms_core._values import DekInfo, KekInfo, WrappedDek, check_dek_id
 from kms_core.errors import (
     AccessDeniedError,
     ConflictError,
@@ -52,9 +52,10 @@ class Upkeep:
 
     def describe(self, dek_id: str, *, deep: bool = False) -> DekInfo:
         """What the record says of the DEK; with ``deep`` also what only the KMS knows."""
-        stored, record = self._load(dek_id)
-        material = self._find_material(record) if deep and not record.kek.kek_version else ""
-        return self._info(stored, record, material)
+        record, info = self._records.load(dek_id)
+        if deep and not info.kek_version:
+            return replace(info, key_material=self._find_material(record))
+        return info
 
     def delete(self, dek_id: str, revision: str | None) -> None:
         """Delete the record at this revision, or as it is now, be it readable or not.
@@ -100,43 +101,19 @@ class Upkeep:
 
     def _rewrap(self, dek_id: str, how: Rewrap) -> tuple[bool, DekInfo, WrappedDek]:
         for _ in range(_ATTEMPTS):
-            stored, record = self._load(dek_id)
-            info = self._info(stored, record)
+            record, info = self._records.load(dek_id)
             if not self._is_due(record, info, how):
                 return False, info, record.wrapped
             if how.dry_run and how.verify == "unwrap":
                 return True, info, record.wrapped
             data = self._wrap_again(record, how)
-            if data == stored.data:  # only the KMS knew that its newest version had wrapped it
+            if data == record.encode():  # only the KMS knew that its newest version had wrapped it
                 return False, info, record.wrapped
             if how.dry_run:
                 return True, info, record.wrapped
-            if self._replace(dek_id, data, stored.revision):
+            if self._replace(dek_id, data, info.revision):
                 return True, info, self._records.read(dek_id, data).wrapped
         raise ConflictError(f"others changed DEK {dek_id!r} {_ATTEMPTS} times in a row; try again")
-
-    def _load(self, dek_id: str) -> tuple[StoredRecord, Record]:
-        check_dek_id(dek_id)
-        stored = self._storage.load_record(dek_id)
-        return stored, self._records.read(dek_id, stored.data)
-
-    def _info(self, stored: StoredRecord, record: Record, material: str = "") -> DekInfo:
-        try:
-            created = parse_time(record.created)
-        except RecordError as error:
-            raise self._records.locate(error, "load_record", record.dek_id) from None
-        kek = record.kek
-        return DekInfo(
-            dek_id=record.dek_id,
-            size=record.size,
-            created=created,
-            provider=kek.provider,
-            kek_id=kek.kek_id,
-            kek_version=kek.kek_version,
-            algorithm=record.algorithm,
-            revision=stored.revision,
-            key_material=material,
-        )
 
     def _is_due(self, record: Record, info: DekInfo, how: Rewrap) -> bool:
         if how.created_before is not None and info.created >= how.created_before:

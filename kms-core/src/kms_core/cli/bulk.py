@@ -7,12 +7,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
+from threading import Event, Thread
 from typing import Any, NoReturn
 
 import click
 
-from kms_core import Bulk, Kms, Outcome
+from kms_core import Bulk, Kms, KmsError, Outcome
 from kms_core.cli.failures import one_line
 
 _EVERY = 10.0
@@ -55,10 +58,12 @@ class Report:
     """How many DEKs had which outcome, and each failure.
 
     Attributes:
+        as_json: whether all of it is written as JSON at the end; then the failures are kept.
         counts: by outcome.
         failures: by dek_id, what is told of each.
     """
 
+    as_json: bool
     counts: Counter[str] = field(default_factory=Counter)
     failures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -68,44 +73,67 @@ class Report:
             self.counts[outcome.outcome] += 1
             if outcome.error is not None:
                 message = one_line(str(outcome.error))
-                kind, retryable = type(outcome.error).__name__, outcome.error.retryable
-                told = {"error": kind, "message": message, "retryable": retryable}
-                self.failures[outcome.dek_id] = told
+                if self.as_json:
+                    kind, retryable = type(outcome.error).__name__, outcome.error.retryable
+                    told = {"error": kind, "message": message, "retryable": retryable}
+                    self.failures[outcome.dek_id] = told
                 click.echo(f"kms: failed: DEK {outcome.dek_id!r}: {message}", err=True)
             yield outcome
 
-    def as_json(self, **more: Any) -> str:
+    def to_json(self, **more: Any) -> str:
         """One JSON object: the counts, and the failures by id."""
         counts = {name: self.counts[name] for name in _ORDER}
         return json.dumps({**more, **counts, "failures": self.failures}, ensure_ascii=False)
 
-    def as_line(self, done: str) -> str:
-        """The counts in words; ``done`` is the word for what was done."""
+    def to_words(self, done: str) -> str:
+        """The counts in words, empty where all are 0; ``done`` is the word for what was done."""
         words = {"done": done}
         named = [f"{self.counts[n]} {words.get(n, n)}" for n in _ORDER if self.counts[n]]
-        return ", ".join(named) or "no DEK is there"
+        return ", ".join(named)
 
     @property
     def code(self) -> int:
         """The exit code: 1 if anything failed."""
-        return 1 if self.failures else 0
+        return 1 if self.counts["failed"] else 0
 
 
-def run(
-    outcomes: Iterator[Outcome], progress: str, counted: tuple[Kms, str] | None = None
-) -> Report:
-    """Go through the outcomes, and report them."""
-    report = Report()
-    for _ in report.take(with_progress(outcomes, counted, progress)):
-        pass
-    return report
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run through many DEKs.
 
+    Attributes:
+        verb: what was done, as a participle.
+        progress: as the option says.
+        dry_run: whether it would only be done.
+        as_json: whether the report is JSON.
+    """
 
-def tell(report: Report, verb: str, *, dry_run: bool, as_json: bool) -> NoReturn:
-    """Write the report, and exit."""
-    done = f"would be {verb}" if dry_run else verb
-    click.echo(report.as_json(dry_run=dry_run) if as_json else report.as_line(done))
-    sys.exit(report.code)
+    verb: str
+    progress: str
+    dry_run: bool
+    as_json: bool
+
+    def go(self, outcomes: Iterator[Outcome], counted: tuple[Kms, str] | None = None) -> Report:
+        """Go through the outcomes."""
+        report = Report(self.as_json)
+        try:
+            for _ in report.take(with_progress(outcomes, counted, self.progress)):
+                pass
+        except KeyboardInterrupt:
+            words = report.to_words(self._done) or "nothing was done"
+            click.echo(f"kms: interrupted: {words} until then; run it again", err=True)
+            raise
+        return report
+
+    def tell(self, report: Report) -> NoReturn:
+        """Write the report, and exit."""
+        words = report.to_words(self._done) or "no DEK is there"
+        click.echo(report.to_json(dry_run=self.dry_run) if self.as_json else words)
+        sys.exit(report.code)
+
+    @property
+    def _done(self) -> str:
+        return f"would be {self.verb}" if self.dry_run else self.verb
 
 
 def with_progress(
@@ -157,11 +185,33 @@ def _with_bar(outcomes: Iterator[Outcome], counted: tuple[Kms, str] | None) -> I
         *(Rate(), TimeRemainingColumn()),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("counting", total=None)
-        if counted:
-            kms, prefix = counted
-            progress.update(task, total=sum(1 for _ in kms.list_dek_ids(prefix)))
-        progress.update(task, description="DEKs")
-        for outcome in outcomes:
-            progress.advance(task)
-            yield outcome
+        task = progress.add_task("DEKs", total=None)
+        with _counting(counted, lambda total: progress.update(task, total=total)):
+            for outcome in outcomes:
+                progress.advance(task)
+                yield outcome
+
+
+@contextmanager
+def _counting(counted: tuple[Kms, str] | None, tell: Callable[[int], object]) -> Iterator[None]:
+    """Count the DEKs meanwhile: to list a million of them takes minutes."""
+    if counted is None:
+        yield
+        return
+    kms, prefix = counted
+    ended = Event()
+
+    def count() -> None:
+        with suppress(KmsError):  # whoever goes through them meets it as well
+            total = sum(
+                1 for _ in takewhile(lambda _: not ended.is_set(), kms.list_dek_ids(prefix))
+            )
+            tell(total)
+
+    thread = Thread(target=count)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

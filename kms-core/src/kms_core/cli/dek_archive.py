@@ -9,7 +9,7 @@ from typing import BinaryIO
 import click
 
 from kms_core import Bulk, ConfigError, open_kek, open_kms
-from kms_core.cli.bulk import bulk_options, run, tell
+from kms_core.cli.bulk import Run, bulk_options
 from kms_core.cli.dek_move import dry_run_option
 from kms_core.cli.output import json_option
 from kms_core.cli.session import Session
@@ -53,13 +53,14 @@ def export(  # noqa: PLR0913 -- an argument for each option
 
     if file.exists():
         raise ConfigError(f"already there, and never overwritten: {file}; use another name")
+    run = Run("exported", progress, dry_run=False, as_json=as_json)
     with ExitStack() as opened:
         kms = opened.enter_context(session.sources().open())
         to = opened.enter_context(open_kek(to_kek)) if to_kek else None
         with translate_os_errors(), open_new(file) as archive:
             outcomes = kms.export_deks(archive, prefix, to=to, bulk=Bulk(concurrency, rate))
-            report = run(outcomes, progress, (kms, prefix))
-    tell(report, "exported", dry_run=False, as_json=as_json)
+            report = run.go(outcomes, (kms, prefix))
+    run.tell(report)
 
 
 _IMPORT_EXAMPLES = """\b
@@ -107,7 +108,7 @@ def import_(  # noqa: PLR0913 -- an argument for each option
     All of the archive is checked before the first DEK is stored. Nothing is overwritten: a DEK that
     is there already is compared. Exit code 1 if any DEK failed; the others are done.
     """
-    bulk = Bulk(concurrency, rate)
+    bulk, run = Bulk(concurrency, rate), Run("imported", progress, dry_run, as_json)
     with ExitStack() as opened:
         kms = opened.enter_context(session.sources().open())
         if source == _CONSTELLATION:
@@ -129,8 +130,8 @@ def import_(  # noqa: PLR0913 -- an argument for each option
                 dry_run=dry_run,
                 bulk=bulk,
             )
-        report = run(outcomes, progress)
-    tell(report, "imported", dry_run=dry_run, as_json=as_json)
+        report = run.go(outcomes)
+    run.tell(report)
 
 
 def _open(path: str) -> BinaryIO:

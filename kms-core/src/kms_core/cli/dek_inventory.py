@@ -117,7 +117,7 @@ def inventory(  # noqa: PLR0913 -- an argument for each option
 
     Exit code 1 if a record cannot be read: it is named on standard error.
     """
-    found, report = Inventory(), Report()
+    found, report = Inventory(), Report(as_json)
     with session.sources().open() as kms:
         outcomes: Iterator[Outcome] = kms.describe_deks(
             prefix, deep=deep, bulk=Bulk(concurrency, rate)
@@ -128,7 +128,7 @@ def inventory(  # noqa: PLR0913 -- an argument for each option
         old = _count_old(kms, prefix)
     if as_json:
         keks = [_as_json(*row) for row in found.rows()]
-        click.echo(report.as_json(keks=keks, old_records=old if isinstance(old, int) else None))
+        click.echo(report.to_json(keks=keks, old_records=old if isinstance(old, int) else None))
     _show(found, report, html, old, quiet=as_json)
     if needs_kek_version is not None:
         needing = found.needing(needs_kek_version)
@@ -159,8 +159,8 @@ def _show(
     width = None if sys.stdout.isatty() else _WIDTH
     console = Console(width=width, record=html is not None, quiet=quiet, highlight=False)
     console.print(_table(found))
-    unreadable = len(report.failures)
-    console.print(f"{report.counts['done']} DEKs, {unreadable} unreadable")
+    counts = report.counts
+    console.print(f"{counts['done']} DEKs, {counts['failed']} unreadable")
     console.print(f"older records that the store keeps: {old}")
     if html is not None:
         write_output(console.export_html().encode(), html)

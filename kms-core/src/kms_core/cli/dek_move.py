@@ -7,7 +7,7 @@ from collections.abc import Callable
 import click
 
 from kms_core import Bulk, open_kms
-from kms_core.cli.bulk import bulk_options, run, tell
+from kms_core.cli.bulk import Run, bulk_options
 from kms_core.cli.output import json_option
 from kms_core.cli.session import Session
 
@@ -70,14 +70,15 @@ def migrate(  # noqa: PLR0913 -- an argument for each option
     there = to_config or (sources.config if to_profile else None)
     if to_profile and not there:
         raise click.UsageError("--to-profile is one of a config file; give --to-config")
+    run = Run("migrated", progress, dry_run, as_json)
     with (
         sources.open() as kms,
         open_kms(to_kek, to_storage, config=there, profile=to_profile) as to,
     ):
         bulk = Bulk(concurrency, rate)
         outcomes = kms.migrate_deks(to, prefix, dry_run=dry_run, bulk=bulk)
-        report = run(outcomes, progress, (kms, prefix))
-    tell(report, "migrated", dry_run=dry_run, as_json=as_json)
+        report = run.go(outcomes, (kms, prefix))
+    run.tell(report)
 
 
 _COPY_EXAMPLES = """\b
@@ -109,7 +110,8 @@ def copy(  # noqa: PLR0913 -- an argument for each option
     The KMS is asked only where two records of one id differ. Otherwise as `kms dek migrate`.
     """
     sources = session.sources()
+    run = Run("copied", progress, dry_run, as_json)
     with sources.open() as kms, sources.open(storage=to_storage) as to:
         outcomes = kms.copy_deks(to, prefix, dry_run=dry_run, bulk=Bulk(concurrency, rate))
-        report = run(outcomes, progress, (kms, prefix))
-    tell(report, "copied", dry_run=dry_run, as_json=as_json)
+        report = run.go(outcomes, (kms, prefix))
+    run.tell(report)

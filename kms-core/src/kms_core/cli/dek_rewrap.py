@@ -12,7 +12,7 @@ from typing import Any, Literal
 import click
 
 from kms_core import Bulk, ConfigError, Kms, Outcome
-from kms_core.cli.bulk import bulk_options, run, tell
+from kms_core.cli.bulk import Run, bulk_options
 from kms_core.cli.output import json_option
 from kms_core.cli.session import Session, Sources
 
@@ -82,6 +82,7 @@ def rewrap(  # noqa: PLR0913 -- an argument for each option
     again: it goes on where it was. Exit code 1 if any DEK failed; the others are done.
     """
     sources = session.sources()
+    run = Run("rewrapped", progress, dry_run, as_json)
     how = partial(
         _on_dask(dask, sources) if dask else Kms.rewrap_deks,
         only_kek_version=only_kek_version,
@@ -91,8 +92,8 @@ def rewrap(  # noqa: PLR0913 -- an argument for each option
         bulk=Bulk(concurrency, rate),
     )
     with sources.open() as kms:
-        report = run(how(kms, prefix), progress, (kms, prefix))
-    tell(report, "rewrapped", dry_run=dry_run, as_json=as_json)
+        report = run.go(how(kms, prefix), (kms, prefix))
+    run.tell(report)
 
 
 def _on_dask(scheduler: str, sources: Sources) -> Callable[..., Iterator[Outcome]]:

@@ -95,9 +95,13 @@ def refuse_links(folder: Path, path: Path) -> None:
 def write_temporary(folder: Path, data: bytes, like: Path | None = None) -> Path:
     """Write a durable file under a name that nothing takes for a record.
 
-    It has mode 0600, or the owner, mode and access control list of the file that it is like.
+    It has mode 0600, or the owner, mode and access control list of the file that it is like. To
+    that belongs one name, and whoever holds a lock on it is alone: what was left there by somebody
+    who was killed is removed.
     """
-    path = folder / f"{TEMPORARY_PREFIX}{secrets.token_hex(16)}"
+    path = folder / f"{TEMPORARY_PREFIX}{like.name if like else secrets.token_hex(16)}"
+    if like is not None:
+        path.unlink(missing_ok=True)
     with open_file(path, _NEW_FILE) as descriptor:
         try:
             with open(descriptor, "wb", closefd=False) as file:
