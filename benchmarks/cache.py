@@ -16,8 +16,6 @@ from benchmarks.local import make_key_file
 from benchmarks.rounds import Row, compare, cpu_of, take_turns
 from benchmarks.servers import serve_aws
 from benchmarks.workers import Environments
-from kms_core.backend import Context, WrappedDek
-from kms_core.builtin.local.kek import LocalKek
 
 DEK_ID, CALLS = "volume-42", 200
 TTL, SECONDS, KMS_SECONDS = 0.5, 5.0, 0.010
@@ -32,16 +30,16 @@ def open_slow(folder: Path, **options: Any) -> Iterator[tuple[kms_core.Kms, list
     key_file = path if path.exists() else make_key_file(path)
     calls: list[int] = []
 
-    def slow(kek: LocalKek, wrapped: WrappedDek, context: Context) -> bytes:
+    def slow(unwrap: Callable[..., bytes], **arguments: object) -> bytes:
         calls.append(1)
         time.sleep(KMS_SECONDS)
-        return LocalKek.unwrap_dek(kek, wrapped, context)
+        return unwrap(**arguments)
 
     with kms_core.open_kms(f"kms://local?keyFile={key_file}", "storage://memory", **options) as kms:
         kms.create_dek(DEK_ID)
         client: Any = kms._deks.kek  # noqa: SLF001 -- a hook below it is slowed down
-        hook = client._hooks.unwrap_dek.get_hookimpls()[0]  # noqa: SLF001 -- likewise
-        hook.function = partial(slow, hook.plugin)
+        hooks = client._hooks  # noqa: SLF001 -- likewise
+        hooks.unwrap_dek = partial(slow, hooks.unwrap_dek)
         yield kms, calls
 
 

@@ -7,7 +7,8 @@ one answer, made from all the arguments, so the class is checked before it is us
 from __future__ import annotations
 
 from abc import ABCMeta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, TypeAlias
 
 import pluggy
 
@@ -19,6 +20,9 @@ from kms_core.backend.hookspecs import (
     StorageSpec,
 )
 from kms_core.errors import BackendContractError
+
+Hooks: TypeAlias = SimpleNamespace
+"""The methods of a backend that are hooks, by their names; an optional one may be missing."""
 
 
 class _Manager(pluggy.PluginManager):
@@ -69,11 +73,17 @@ def _is_overridden(backend: type, spec: ABCMeta, name: str) -> bool:
     return getattr(backend, name, None) not in {None, getattr(spec, name)}
 
 
-def register_object(manager: _Manager, opened: object) -> pluggy.HookRelay:
-    """Put an object in place of its class, and return what calls the object's hooks."""
+def register_object(manager: _Manager, opened: object) -> Hooks:
+    """Put an object in place of its class, and return its hooks: the one implementation of each.
+
+    pluggy's own call looks for others each time, and costs as much as to derive a DEK.
+    """
     manager.unregister(type(opened))
     manager.register(opened)
-    return manager.hook
+    callers: dict[str, pluggy.HookCaller] = vars(manager.hook)
+    return SimpleNamespace(
+        **{name: one.function for name, hook in callers.items() for one in hook.get_hookimpls()}
+    )
 
 
 def _hook_problem(backend: type, name: str, caller: pluggy.HookCaller) -> str | None:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import pluggy
-
 from kms_core._config.choices import RETIRED_VERSIONS, ChosenBackend
 from kms_core._events import Observers
 from kms_core._interrupts import find_interrupt
@@ -18,7 +16,7 @@ from kms_core._plugins.clients import CLIENTS, AnyClient
 from kms_core._plugins.clients.call import Opening
 from kms_core._plugins.clients.leaving import find_failure
 from kms_core._plugins.clients.workers import Workers
-from kms_core._plugins.contract import register_class, register_object, spec_of
+from kms_core._plugins.contract import Hooks, register_class, register_object, spec_of
 from kms_core._plugins.loader import load_backend
 from kms_core._plugins.parameters import find_wrong_parameters, read_parameters
 from kms_core._plugins.registry import FoundBackend
@@ -65,11 +63,11 @@ class PreparedBackend:
             Opening(partial(self._reopen_hooks, workers), workers),
         )
 
-    def _open_hooks(self, workers: Workers | None) -> pluggy.HookRelay:
+    def _open_hooks(self, workers: Workers | None) -> Hooks:
         manager = register_class(self.implementation, self.spec, self.found.distribution)
         return register_object(manager, self.open_bare(workers))
 
-    def _reopen_hooks(self, workers: Workers | None) -> pluggy.HookRelay:
+    def _reopen_hooks(self, workers: Workers | None) -> Hooks:
         """Files of secrets and the environment are read again: they may have been renewed."""
         config = _configure(self.implementation, self.chosen, self.found)
         manager = register_class(self.implementation, self.spec, self.found.distribution)

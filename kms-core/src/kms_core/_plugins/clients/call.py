@@ -10,11 +10,10 @@ from functools import partial
 from math import inf
 from typing import Generic, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar, cast
 
-import pluggy
-
 from kms_core._events import Observers, observe_hook
 from kms_core._plugins.clients.leaving import find_failure
 from kms_core._plugins.clients.workers import OPERATION_END, Workers, seconds_left
+from kms_core._plugins.contract import Hooks
 from kms_core._values import KekInfo, Risk, WrappedDek
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.errors import AuthenticationError, BackendContractError, ClosedError, KmsError
@@ -60,7 +59,7 @@ class Opening(NamedTuple):
         workers: make its calls, where these have a deadline.
     """
 
-    reopen: Callable[[], pluggy.HookRelay] | None
+    reopen: Callable[[], Hooks] | None
     workers: Workers | None
 
 
@@ -74,7 +73,7 @@ class Client(Generic[SpecT]):
     Args:
         backend: ``kms://NAME``, ``storage://NAME`` or ``observer://NAME``.
         distribution: name and version of the distribution that ships it.
-        hooks: what pluggy calls the backend's methods through.
+        hooks: the backend's methods, as pluggy has checked them.
         observers: who is told of each call.
         opening: how it was opened, where that is known.
     """
@@ -83,13 +82,13 @@ class Client(Generic[SpecT]):
         self,
         backend: str,
         distribution: str,
-        hooks: pluggy.HookRelay,
+        hooks: Hooks,
         observers: Observers = (),
         opening: Opening = NOT_KNOWN,
     ) -> None:
         self.backend = backend
         self.distribution = distribution
-        # pluggy's relay is untyped; it has the hooks of the spec, and nothing else.
+        # They have no types; a backend has the hooks of the spec, and core calls no others.
         self._hooks = cast("SpecT", hooks)
         self._observers = observers
         self._reopen, self._workers = opening
@@ -103,7 +102,7 @@ class Client(Generic[SpecT]):
 
     def offers(self, operation: Operation) -> bool:
         """Whether the backend has this hook, which is optional."""
-        return bool(getattr(self._hooks, operation).get_hookimpls())
+        return hasattr(self._hooks, operation)
 
     def renew(self, failed: Callable[..., object], operation: Operation) -> bool:
         """Open the backend again, with the credentials that are there now.
