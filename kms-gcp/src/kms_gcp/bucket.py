@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from google.api_core import exceptions as sdk
+from google.api_core.retry import Retry
 from google.cloud.storage import Bucket, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import Response
@@ -26,13 +27,15 @@ _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 def call_arguments(config: GcpStorageConfig) -> dict[str, Any]:
     """The arguments of one call of Cloud Storage.
 
-    They have the SDK's own retry, on purpose: every call here is a read, or carries a condition.
+    What the SDK itself tries again is tried again: every call here is a read, or has a condition.
     """
     is_transient = DEFAULT_RETRY._predicate  # noqa: SLF001 -- the SDK has no other name for it
-    retry = (
-        DEFAULT_RETRY.with_predicate(limit_attempts(is_transient, config.max_attempts))
-        .with_timeout(config.deadline)
-        .with_delay(0.2, 5.0, 2.0)
+    retry = Retry(
+        predicate=limit_attempts(is_transient, config.max_attempts),
+        initial=0.2,
+        multiplier=2.0,
+        maximum=5.0,
+        timeout=config.deadline,
     )
     return {"retry": retry, "timeout": (config.connect_timeout, config.read_timeout)}
 
