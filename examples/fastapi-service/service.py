@@ -5,6 +5,7 @@ Run it with ``uvicorn service:app``; ``KMS_CONFIG`` names its ``kms.toml``.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 
 import kms_core.aio
+
+log = logging.getLogger(__name__)
 
 NONCE_SIZE = 12
 """Bytes of a nonce of AES-GCM (NIST SP 800-38D, section 8.2)."""
@@ -34,6 +37,7 @@ app = FastAPI(lifespan=lifespan)
 @app.exception_handler(kms_core.OperationError)
 async def unavailable(_: Request, error: kms_core.OperationError) -> Response:
     """Let the client try again where that helps. The message is for the log, not for the client."""
+    log.error("%s", error)
     return Response(status_code=503 if error.retryable else 500)
 
 
@@ -60,9 +64,9 @@ async def encrypt(tenant: str, dek: Dek, request: Request) -> Response:
 @app.post("/tenants/{tenant}/decrypt")
 async def decrypt(tenant: str, dek: Dek, request: Request) -> Response:
     """Decrypt what was encrypted for the tenant."""
-    body = await request.body()
+    cipher, body = AESGCM(dek), await request.body()
     nonce, sealed = body[:NONCE_SIZE], body[NONCE_SIZE:]
     try:
-        return Response(AESGCM(dek).decrypt(nonce, sealed, tenant.encode()))
+        return Response(cipher.decrypt(nonce, sealed, tenant.encode()))
     except (InvalidTag, ValueError):
         raise HTTPException(400, "not encrypted for this tenant, or altered") from None

@@ -19,12 +19,13 @@ Test = Callable[[AsyncClient], Awaitable[None]]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `kms init` was run, and two tenants have a DEK."""
+    """Where `kms init` was run, and three tenants have a DEK, one of a size that AES has not."""
     folder = tmp_path_factory.mktemp("service")
     subprocess.run([sys.executable, "-m", "kms_core", "init"], cwd=folder, check=True)
     with kms_core.open_kms(config=folder / "kms.toml") as kms:
         kms.create_dek("tenant-a")
         kms.create_dek("tenant-b")
+        kms.create_dek("tenant-c", size=20)
     return folder
 
 
@@ -73,11 +74,11 @@ def test_no_request_makes_a_dek(call: Callable[[Test], None], folder: Path) -> N
 
     call(test)
     with kms_core.open_kms(config=folder / "kms.toml") as kms:
-        assert sorted(kms.list_dek_ids()) == ["tenant-a", "tenant-b"]
+        assert sorted(kms.list_dek_ids()) == ["tenant-a", "tenant-b", "tenant-c"]
 
 
-def test_an_outage_says_try_again_and_no_more(
-    call: Callable[[Test], None], monkeypatch: pytest.MonkeyPatch
+def test_an_outage_says_try_again_and_only_the_log_says_more(
+    call: Callable[[Test], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> bytes:
         raise kms_core.UnavailableError("the store at 10.0.0.7 is away")
@@ -86,5 +87,14 @@ def test_an_outage_says_try_again_and_no_more(
         monkeypatch.setattr(app.state.kms, "get_dek", fail)
         answer = await client.post("/tenants/a/encrypt", content=b"attack")
         assert (answer.status_code, answer.content) == (503, b"")
+        assert "the store at 10.0.0.7 is away" in caplog.text
+
+    call(test)
+
+
+def test_a_dek_of_another_size_is_no_mistake_of_the_client(call: Callable[[Test], None]) -> None:
+    async def test(client: AsyncClient) -> None:
+        with pytest.raises(ValueError, match="AESGCM key"):
+            await client.post("/tenants/c/decrypt", content=bytes(50))
 
     call(test)

@@ -44,7 +44,7 @@ ONLY_A_SERVICE_HAS: dict[str, set[str]] = {
         *("open_unreachable", "open_forbidden", "open_at", "expire_credentials"),
     },
     "storage": {
-        *("open_missing", "open_unreachable", "open_at", "plant_name", "expire_credentials"),
+        *("open_unreachable", "open_at", "plant_name", "expire_credentials"),
         "open_full",
     },
     "deriver": {"open_unreachable", "open_forbidden"},

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import click
 import pytest
 
+from kms_core.cli.main import kms as kms_group
 from tests.cli.running import Done, Kms, install, run_command
 from tests.secret_files import write_private
 
@@ -18,13 +21,40 @@ FORMS = [SECRET, SECRET[:20], quote(SECRET), PLAIN.decode(), PLAIN.hex()]
 
 COMMANDS = [
     ("config", "show"),
+    ("config", "check"),
+    ("config", "schema"),
     ("dek", "list"),
     ("dek", "get", "--create", "a\nb"),
     ("dek", "get", "--create", "a", "--size", "0"),
+    ("dek", "create", "a"),
+    ("dek", "show", "a", "--json"),
+    ("dek", "inventory", "--deep", "--json"),
+    ("dek", "rewrap", "--json"),
+    ("dek", "delete", "a", "--yes"),
+    ("dek", "migrate", "--to-kek", "kms://cluster-kms"),
+    ("dek", "copy", "--to-storage", "storage://memory"),
+    ("dek", "export", "archive"),
+    ("dek", "import", "archive"),
+    ("kek", "show", "--json"),
+    ("kek", "rotate"),
+    ("wrap",),
+    ("unwrap",),
+    ("auth-key",),
+    ("doctor", "--json"),
+    ("permissions", "aws"),
+    ("audit", "verify", "trail"),
+    ("init",),
+    ("init", "aws"),
+    ("init", "azure"),
+    ("init", "gcp"),
+    ("plugin", "new", "kms-acme", "--kind", "kek"),
     ("backends",),
     ("backends", "--check"),
+    ("completion", "bash"),
     ("--help",),
 ]
+SLOW = {("plugin", "check")}
+"""Which has tests of its own."""
 
 
 def assert_hidden(done: Done) -> None:
@@ -33,11 +63,23 @@ def assert_hidden(done: Done) -> None:
         assert form not in done.errors
 
 
-@pytest.mark.parametrize("arguments", COMMANDS)
+def _all_commands(group: click.Group, *names: str) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group) and not command.invoke_without_command:
+            yield from _all_commands(command, *names, name)
+        else:
+            yield (*names, name)
+
+
+def test_every_command_is_tried() -> None:
+    tried = {command[:2] for command in COMMANDS} | {command[:1] for command in COMMANDS} | SLOW
+    assert [command for command in _all_commands(kms_group) if command not in tried] == []
+
+
 @pytest.mark.parametrize("way", ["option", "uri variable", "variables", "files", "toml"])
-def test_each_way_to_give_a_secret(
-    kms: Kms, folder: Path, way: str, arguments: tuple[str, ...]
-) -> None:
+def test_each_way_to_give_a_secret(kms: Kms, folder: Path, way: str) -> None:
     write_private(folder / "secret", SECRET)
     options: list[str] = []
     environment: dict[str, str] = {}
@@ -56,7 +98,11 @@ def test_each_way_to_give_a_secret(
     assert (
         kms(*options, "dek", "get", "--create", "a", **environment).code == 0
     )  # the secret is in use
-    assert_hidden(kms(*options, "--debug", *arguments, **environment))
+    for arguments in COMMANDS:
+        assert_hidden(kms(*options, "--debug", *arguments, **environment))
+    typed = " ".join(["kms", *options, "dek", "get", "--"])
+    asked = {"_KMS_COMPLETE": "fish_complete", "COMP_WORDS": typed, "COMP_CWORD": "--"}
+    assert_hidden(kms(**asked, **environment))
 
 
 MISTAKES = [

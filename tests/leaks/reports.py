@@ -39,11 +39,11 @@ def reports_of(call: Callable[[], object]) -> tuple[BaseException, list[Text]]:
     return error, texts + [("a warning", str(warning.message)) for warning in warned]
 
 
-def _reported(call: Callable[[], object]) -> tuple[Exception, list[Text]]:
+def _reported(call: Callable[[], object]) -> tuple[BaseException, list[Text]]:
     """The frame of this function is the outermost one in the reports, as the caller's own."""
     try:
         call()
-    except Exception as error:  # noqa: BLE001 -- whatever it is
+    except (Exception, SystemExit) as error:  # noqa: BLE001 -- whatever it is
         return error, [*_reports()]
     raise AssertionError("it did not fail")
 

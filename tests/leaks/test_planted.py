@@ -24,6 +24,7 @@ from tests.leaks import places_aws, places_azure, places_gcp
 from tests.leaks.internet import Answer, Fail, Internet
 from tests.leaks.planted import Plants
 from tests.leaks.reports import reports_of
+from tests.leaks.ways import Use
 
 Place: TypeAlias = Callable[[Plants, pytest.MonkeyPatch, Internet], dict[str, Any]]
 """Plants secrets; returns the parameters that lead to them."""
@@ -82,17 +83,6 @@ def fail_over_grpc(internet: Internet, failure: str) -> Any:
         raise Refusal(CODES[failure], f"You sent: {context.invocation_metadata()} {request}")
 
     return fail
-
-
-class Use:
-    """Opens a KEK and a storage and asks for a DEK; nothing of it is shown as a caller's local."""
-
-    def __init__(self, kek: Any, storage: Any) -> None:
-        self._backends = kek, storage
-
-    def __call__(self) -> None:
-        with kms_core.open_kms(*self._backends) as kms:
-            kms.get_dek("id", create=True)
 
 
 def local(plants: Plants) -> str:

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.cloud.kms_v1.services.key_management_service.transports import (
+    KeyManagementServiceGrpcTransport,
+)
 
 import kms_core
 from kms_core.builtin.local.key_file import new_key_file
 from kms_core.testing._harness.wire import FaultyWire, at_port
+from tests.pairs.conftest import make_kek
 from tests.pairs.test_steps import KEK_STEPS, STORAGE_STEPS, Step, make_the_mistake
 
 STEPS = ["credentials", "call", "reply"]
@@ -78,6 +82,25 @@ def test_a_name_server_that_hangs(
     with kms_core.open_kms(local, storage) as kms:
         monkeypatch.setattr(socket, "getaddrinfo", hang)
         ends(kms, f"storage://{storage['backend']}")
+
+
+def test_a_name_server_that_hangs_for_grpc(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gRPC resolves outside of Python; its names may say which server to ask."""
+    kek = make_kek(request, "gcp") | PATIENT
+    create = KeyManagementServiceGrpcTransport.create_channel
+    with socket.socket(type=socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        name = f"dns://127.0.0.1:{mute.getsockname()[1]}/kms.example:443"
+        monkeypatch.setattr(
+            KeyManagementServiceGrpcTransport,
+            "create_channel",
+            lambda _host, *given, **options: create(name, *given, **options),
+        )
+        with kms_core.open_kms(kek, f"storage://file?path={tmp_path}") as kms:
+            ends(kms, "kms://gcp")
+        assert b"example" in mute.recv(512)
 
 
 @pytest.fixture

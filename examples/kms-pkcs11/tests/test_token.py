@@ -13,6 +13,7 @@ import pytest
 from kms_core import (
     AccessDeniedError,
     ConfigError,
+    DekSizeError,
     KekDisabledError,
     KekNotFoundError,
     Kms,
@@ -22,9 +23,12 @@ from kms_core import (
     open_kek,
     open_kms,
 )
+from kms_core.backend import translate_errors
 from pkcs11 import Attribute, Session, exceptions
 from pkcs11.types import DecryptMixin
 from softhsm import PIN, TWINS, SoftHsm
+
+from kms_pkcs11.errors import ERRORS
 
 pytestmark = pytest.mark.filterwarnings("ignore:storage.//memory loses every DEK:UserWarning")
 CONTEXT = {"dek_id": "volume-42"}
@@ -54,6 +58,15 @@ def test_the_error_says_what_to_correct(
     shown = "".join(traceback.format_exception(raised.value))
     assert PIN not in shown
     assert WRONG_PIN not in shown
+
+
+def test_a_dek_that_is_too_large_is_no_outage() -> None:
+    """SoftHSM wraps every size, so the module's answer is made here."""
+    with (
+        pytest.raises(DekSizeError, match="ask for a smaller one"),
+        translate_errors(ERRORS, "a session", "a token"),
+    ):
+        raise exceptions.DataLenRange
 
 
 def test_a_library_that_is_no_module_is_a_config_error(softhsm: SoftHsm, key: str) -> None:

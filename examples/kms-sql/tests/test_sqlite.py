@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from databases import Database, listening
-from kms_core import AccessDeniedError, OperationError, UnavailableError
+from kms_core import AccessDeniedError, ConfigError, OperationError, UnavailableError
 from sqlalchemy import Connection
 
 EXTRA = 3
@@ -52,6 +52,20 @@ def test_the_limit_of_the_url_wins(database: Database, path: Path) -> None:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(UnavailableError):
             storage.load_record("volume-42")
+
+
+def test_a_constraint_of_others_is_not_taken_for_an_existing_record(
+    database: Database, path: Path
+) -> None:
+    storage = database.open_storage()
+    storage.create_record("volume-42", b"data")
+    with closing(sqlite3.connect(path)) as other:
+        table = database.table
+        other.execute(
+            f"CREATE TRIGGER ours BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    with pytest.raises(ConfigError, match="a constraint of somebody else"):
+        storage.create_record("volume-43", b"data")
 
 
 def test_a_file_that_is_no_database_is_reported(database: Database, path: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from kms_core import (
     AccessDeniedError,
     ConfigError,
+    DekSizeError,
     KekNotFoundError,
     ThrottledError,
     UnavailableError,
@@ -48,6 +49,9 @@ _MEANINGS: dict[Clue, Meaning] = {
     pkcs11.MechanismInvalid: Meaning(ConfigError, _MECHANISM),
     pkcs11.MechanismParamInvalid: Meaning(ConfigError, _MECHANISM),
     pkcs11.FunctionNotSupported: Meaning(ConfigError, _MECHANISM),
+    pkcs11.DataLenRange: Meaning(
+        DekSizeError, "the token wraps no DEK of this size; ask for a smaller one"
+    ),
     pkcs11.RandomNoRNG: Meaning(
         ConfigError, "the token makes no random numbers; use another token"
     ),

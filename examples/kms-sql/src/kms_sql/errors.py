@@ -63,7 +63,7 @@ _MEANINGS: dict[Clue, Meaning] = {
     "57": Meaning(UnavailableError, _AWAY),
     "57014": Meaning(UnavailableError, _SLOW),
     "58": Meaning(UnavailableError, _AWAY),
-    # SQLite's primary result codes, sqlite.org/rescode.html
+    # SQLite's result codes, sqlite.org/rescode.html
     sqlite3.SQLITE_ERROR: Meaning(ConfigError, _TABLE),
     sqlite3.SQLITE_PERM: Meaning(AccessDeniedError, _FILE),
     sqlite3.SQLITE_BUSY: Meaning(UnavailableError, _LOCKED),
@@ -73,7 +73,9 @@ _MEANINGS: dict[Clue, Meaning] = {
     sqlite3.SQLITE_CORRUPT: Meaning(OperationError, _BROKEN),
     sqlite3.SQLITE_FULL: Meaning(ThrottledError, _FULL),
     sqlite3.SQLITE_CANTOPEN: Meaning(AccessDeniedError, f"{_FILE}, or correct url"),
-    sqlite3.SQLITE_CONSTRAINT: Meaning(DekExistsError, _EXISTS),
+    sqlite3.SQLITE_CONSTRAINT: Meaning(ConfigError, _CONSTRAINT),
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY: Meaning(DekExistsError, _EXISTS),
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE: Meaning(DekExistsError, _EXISTS),
     sqlite3.SQLITE_NOTADB: Meaning(OperationError, _BROKEN),
     # What any driver has to tell apart (PEP 249)
     sql.IntegrityError: Meaning(DekExistsError, _EXISTS),
@@ -95,7 +97,7 @@ def _find_clues(error: SQLAlchemyError) -> Iterator[Clue]:
     if state:
         yield from (state, state[:2])
     if (code := getattr(said, "sqlite_errorcode", None)) is not None:
-        yield code & 0xFF  # the primary code; the other bits say more than that
+        yield from (code, code & 0xFF)  # the primary code; the other bits say more than that
     if getattr(getattr(said, "pgconn", None), "used_password", False) and "FATAL" in str(said):
         # libpq has no SQLSTATE of a refused connection. Here the server asked for a password, and
         # refused it in words, which a connection that ends has none of.

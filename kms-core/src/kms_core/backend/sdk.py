@@ -78,7 +78,7 @@ class mute_logging(AbstractContextManager[None]):  # noqa: N801 -- it is called 
 
     def __enter__(self) -> None:
         known = len(logging.root.manager.loggerDict)
-        _add_filter(_is_not_muted, self._loggers, known)
+        _add_filter(is_not_muted, self._loggers, known)
         if self._others is not None:
             _add_filter(_shows_no_secret, (self._others,), known)
         self._token = _muted.set(True)
@@ -103,7 +103,8 @@ def _add_filter(
             logger.addFilter(condition)  # which adds none twice
 
 
-def _is_not_muted(_record: logging.LogRecord) -> bool:
+def is_not_muted(_record: logging.LogRecord) -> bool:
+    """Whether a log record is of no call of an SDK."""
     return not _muted.get()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -102,8 +103,17 @@ def kms(  # noqa: PLR0913 -- an argument for each option
     read.
     """
     session.debug = debug
+    if not debug and logging.lastResort is not None:
+        logging.lastResort.addFilter(_is_of_no_sdk)
     named = {"config": config_file, "profile": profile}
     session.options = {**named, "kek": kek or None, "storage": storage}
+
+
+def _is_of_no_sdk(record: logging.LogRecord) -> bool:
+    """An error is one line; what an SDK logs of it as well, Python would show besides."""
+    from kms_core.backend.sdk import is_not_muted
+
+    return is_not_muted(record)
 
 
 def main() -> None:
