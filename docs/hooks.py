@@ -70,6 +70,7 @@ GROUPS = {
     "Around a call of an SDK": (
         "backend.errors",
         "backend.replies",
+        "backend.route",
         "backend.sdk",
         "backend.transports",
     ),

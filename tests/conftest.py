@@ -26,6 +26,7 @@ settings.register_profile(
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the tests in their long forms")
+    parser.addoption("--write-pages", action="store_true", help="write docs/broken")
     parser.addoption("--faults", type=int, default=100, help="how many faults each cloud meets")
     parser.addoption("--seed", type=int, help="which faults these are; by default, new ones")
     parser.addoption("--built", type=Path, help="folder of the built distributions to test")

@@ -15,6 +15,7 @@ from kms_core._config.choices import Choices, load_choices
 from kms_core._doctor import stores
 from kms_core._doctor.examination import check_quickly, examine
 from kms_core._doctor.report import Report, Row
+from tests.broken import compare
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -63,17 +64,24 @@ class Setup:
 
 
 def tells_doctor(
-    setup: Setup, kind: type[KmsError], *words: str, unsaid: str | None = None
+    test: Any, setup: Setup, kind: type[KmsError], *words: str, unsaid: str | None = None
 ) -> None:
-    """Doctor has a row with these words, and is right about ``get_dek``."""
+    """Doctor has a row with these words, as the page has it, and is right about ``get_dek``."""
     report = setup.examined()
     told = [row for row in report.rows if row.code]
-    assert [row for row in told if _is_told(row, words)] != [], told
+    right = [row for row in told if _is_told(row, words)]
+    assert right != [], told
+    compare(test, right[0])
     assert all(row.text and row.cure for row in told), told
     with pytest.raises(KmsError) as caught, setup.open() as kms:
         kms.get_dek("volume-42", create=True)
     assert type(caught.value) is kind
     assert not report.works
+
+
+def tell_permissions(report: Report) -> dict[str, str]:
+    """What the credentials are said to be allowed."""
+    return {row.backend: row.text for row in report.rows if row.step == "permissions"}
 
 
 def _is_told(row: Row, words: tuple[str, ...]) -> bool:
@@ -84,7 +92,11 @@ def _is_told(row: Row, words: tuple[str, ...]) -> bool:
 def told_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who tells of a mistake: the error of ``get_dek``, or ``kms doctor``."""
     if request.param == "doctor":
-        monkeypatch.setattr(Setup, "tells", tells_doctor)
+
+        def tells(setup: Setup, *told: Any, **unsaid: Any) -> None:
+            tells_doctor(request.node, setup, *told, **unsaid)
+
+        monkeypatch.setattr(Setup, "tells", tells)
         monkeypatch.setattr(stores, "_ROUNDS", 0)
         monkeypatch.setattr(stores, "_CLIENTS", 2)
 

@@ -32,6 +32,8 @@ def use(purpose: str, setup: Setup, other: Setup) -> None:
 
 
 def _examine(setup: Setup) -> None:
-    denied = [row for row in setup.examined().rows if row.code.endswith(("-DENIED", "-LESS"))]
+    rows = setup.examined().rows
+    denied = [row for row in rows if row.code.endswith(("-DENIED", "-LESS"))]
+    denied += [row for row in rows if (row.step, row.outcome) == ("find_risks", "skipped")]
     if denied:
         raise AccessDeniedError(f"{denied[0].text}: {denied[0].cure}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -10,10 +12,15 @@ import pytest
 from kms_aws.config import AwsStorageConfig
 from kms_aws.risks import find_bucket_risks
 from kms_core._doctor import stores
+from kms_core._doctor.examination import examine
+from kms_core._doctor.report import Report
+from kms_core.cli.doctor import _show, _summary
 from tests.aws.cloud import Cloud, FaultProxy
 from tests.aws.test_mistakes import setup
+from tests.broken import compare
+from tests.captures import compare as compare_picture
 from tests.fakes.aws.faults import kms_error, s3_error
-from tests.mistakes import Setup
+from tests.mistakes import Setup, tell_permissions
 
 
 def codes(set_up: Setup) -> list[str]:
@@ -33,8 +40,42 @@ def test_what_works_has_no_finding_and_leaves_nothing(cloud: Cloud) -> None:
     report = aws.examined()
     assert report.works
     assert [row for row in report.rows if row.outcome != "ok"] == []
+    assert tell_permissions(report) == {
+        "kms://aws": "kms:DescribeKey, kms:Encrypt, kms:Decrypt",
+        "storage://aws": "s3:GetObject, s3:PutObject; beyond what get_dek needs: s3:ListBucket, "
+        "s3:DeleteObject",
+    }
     left = keys(cloud, bucket)
     assert [key for key in left if not key.startswith("kms-core.conditional-write-probe-")] == []
+
+
+def test_picture_of_doctor(
+    moto: Cloud,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:
+    """Of an alias, a bucket without versions, and who may do too much."""
+    monkeypatch.setattr(stores, "_ROUNDS", 1)
+    made = setup(moto)
+    key = str(made.kek["keyName"])
+    alias = f"alias/{token_hex(4)}"
+    moto.admin("kms").create_alias(AliasName=alias, TargetKeyId=key)
+    report = Report(_show)
+    examine(made.but(kek={"keyName": alias}), "/etc/kms.toml", report)
+    told = f"$ kms doctor\n{capsys.readouterr().out}{_summary(report)}"
+    names = {alias: "alias/deks", key: _KEY, str(made.storage["bucket"]): "my-deks"}
+    names |= {moto.endpoint: "http://127.0.0.1:5000", moto.endpoint.rpartition(":")[2]: "5000"}
+    for name, shown in names.items():
+        told = told.replace(name, shown)
+    told = re.sub(r"[0-9]+ s (ahead of|behind)", "0 s behind", told)
+    told = re.sub(r"version [0-9a-f]{64}", "version b5799d2e…", told)
+    told = re.sub(r"kms-aws \S+", "kms-aws 1.0.0", told)
+    compare_picture(request.config, "doctor", _TITLE, told)
+
+
+_KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd"
+_TITLE = "kms doctor: each step with what it saw, and a finding with its cause and cure"
 
 
 def test_risks(moto: Cloud) -> None:
@@ -49,11 +90,14 @@ def test_risks(moto: Cloud) -> None:
     assert risky.works
 
 
-def test_store_that_ignores_conditions(rclone: Cloud, moto: Cloud) -> None:
+def test_store_that_ignores_conditions(
+    rclone: Cloud, moto: Cloud, request: pytest.FixtureRequest
+) -> None:
     aws = setup(moto).but(storage=rclone.parameters | {"bucket": rclone.make_bucket()})
     [failed] = [row for row in aws.examined().rows if row.outcome == "failed"]
     assert failed.code == "STORE-CONFIG"
     assert "If-None-Match" in failed.text
+    compare(request.node, failed)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +130,10 @@ def test_store_that_is_known_to_race(versitygw: Cloud, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("call", ["Encrypt", "PUT"])
 def test_throttling_is_not_down(
-    proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, call: str
+    proxy: FaultProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    call: str,
 ) -> None:
     monkeypatch.setattr(stores, "_CLIENTS", 2)
     aws = setup(proxy.cloud)
@@ -95,7 +142,8 @@ def test_throttling_is_not_down(
     report = aws.examined()
     assert report.works
     assert not report.proves
-    assert [row for row in report.rows if row.code.endswith("-THROTTLED")] != []
+    throttled = [row for row in report.rows if row.code.endswith("-THROTTLED")]
+    compare(request.node, throttled[0])
 
 
 def test_quick_makes_one_call_of_each(moto: Cloud, calls: list[str]) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from kms_aws.config import AwsKekConfig, AwsStorageConfig
-from kms_aws.permissions import CALLS, PURPOSES, write_policy
-from kms_core import AccessDeniedError
+from kms_aws.permissions import CALLS, HOOKS, PURPOSES, write_policy
+from kms_core import AccessDeniedError, ConfigError
 from kms_core._doctor import stores
-from tests.aws.cloud import Cloud
+from tests.aws.cloud import Cloud, start_proxy
 from tests.docs.pages import DOCS, blocks
 from tests.docs.upkeep import PAGE
+from tests.fakes.proxy import Exchange, Reply
 from tests.mistakes import Setup
 from tests.purposes import use
 
@@ -117,5 +118,52 @@ def test_names_in_a_policy() -> None:
     assert alone["Action"] == ["kms:DescribeKey", "kms:Decrypt"]
 
 
+def test_policy_of_the_bucket_refuses_no_write_of_ours(moto: Cloud) -> None:
+    """As AWS has it: who writes a record says what it is to replace.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+    No server here knows these keys of a condition, so what is sent is compared with them.
+    """
+    place = {"region": "eu-central-1", "bucket": "my-deks", "prefix": "team"}
+    text = write_policy("create", [AwsStorageConfig.from_parameters(place)], "bucket-policy")
+    [refused] = json.loads(text)["Statement"]
+    assert (refused["Effect"], refused["Principal"]) == ("Deny", "*")
+    assert (refused["Action"], refused["Resource"]) == (
+        "s3:PutObject",
+        "arn:aws:s3:::my-deks/team/*",
+    )
+    [(operator, keys)] = refused["Condition"].items()
+    assert (operator, {*keys.values()}) == ("Null", {"true"})
+    headers = {key.removeprefix("s3:") for key in keys}
+    sent: list[set[str]] = []
+
+    def note(exchange: Exchange, reply: Reply) -> Reply:
+        if exchange.command == "PUT":
+            sent.append({*map(str.lower, exchange.headers)})
+        return reply
+
+    with start_proxy(moto) as proxy:
+        proxy.live = note
+        storage = proxy.cloud.open_storage(moto.make_bucket())
+        storage.replace_record("id", b"new", storage.create_record("id", b"data"))
+    assert len(sent) > 3  # with the probes
+    assert [one for one in sent if not one & headers] == []
+
+
+def test_forms_of_a_policy() -> None:
+    assert "arn:aws:s3:::BUCKET/*" in write_policy("create", [], "bucket-policy")
+    kek = AwsKekConfig.from_parameters({"region": "eu-central-1", "keyName": "alias/deks"})
+    for configs, form in (([kek], "bucket-policy"), ([], "access-policy")):
+        with pytest.raises(ConfigError):
+            write_policy("create", configs, form)
+
+
 def _actions(policy: str) -> list[list[str]]:
     return [sorted(statement["Action"]) for statement in json.loads(policy)["Statement"]]
+
+
+def test_hooks_take_what_the_policy_allows() -> None:
+    """Doctor names permissions by this table, and calls all of these hooks."""
+    assert {name for names in HOOKS.values() for name in names} == {
+        action for purpose in PURPOSES["doctor"] for action in CALLS[purpose]
+    }

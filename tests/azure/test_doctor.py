@@ -9,7 +9,7 @@ import pytest
 from tests.azure.cloud import Cloud
 from tests.azure.test_policies import make
 from tests.fakes.proxy import Exchange, Proxy, Reply
-from tests.mistakes import Setup
+from tests.mistakes import Setup, tell_permissions
 
 VAULT_TYPE = "vault.azure.net"
 
@@ -17,6 +17,14 @@ VAULT_TYPE = "vault.azure.net"
 @pytest.fixture
 def azure(cloud: Cloud) -> Setup:
     return make(cloud)
+
+
+def test_permissions_that_are_there(azure: Setup) -> None:
+    assert tell_permissions(azure.examined()) == {
+        "kms://azure": "keys/get, keys/wrapKey, keys/unwrapKey",
+        "storage://azure": "blobs/read, blobs/write, blobs/add/action; beyond what get_dek needs: "
+        "blobs/delete",
+    }
 
 
 def codes(azure: Setup) -> list[str]:

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from kms_azure.config import AzureKekConfig, AzureStorageConfig
-from kms_azure.permissions import CALLS, DATA_ACTIONS, PURPOSES, write_policy
+from kms_azure.permissions import CALLS, DATA_ACTIONS, HOOKS, PURPOSES, write_policy
+from kms_core import ConfigError
 from kms_core._doctor import stores
 from tests.azure.cloud import PATIENT, Cloud
 from tests.docs.pages import DOCS, blocks
@@ -67,3 +68,21 @@ def test_role_of_what_is_configured() -> None:
     assert "Managed HSM Crypto Service Encryption User" in of_hsm["Description"]
     of_vault = json.loads(write_policy("get", [AzureKekConfig.from_parameters(vault)]))
     assert of_vault["DataActions"] == [DATA_ACTIONS["keys/unwrapKey"]]
+
+
+def test_hooks_take_what_the_policy_allows() -> None:
+    """Doctor names permissions by this table, and calls all of these hooks."""
+    assert {name for names in HOOKS.values() for name in names} == {*PURPOSES["doctor"]}
+
+
+def test_access_policy() -> None:
+    """For a vault without roles; each purpose has its own key permissions."""
+    vault = AzureKekConfig.from_parameters({"vaultName": "our-vault", "keyName": "kek"})
+    store = AzureStorageConfig.from_parameters({"account": "ours", "container": "deks"})
+    words = write_policy("create", [vault, store], "access-policy").split()
+    assert words[:5] == ["az", "keyvault", "set-policy", "--name", "our-vault"]
+    assert words[-4:] == ["--key-permissions", "get", "wrapKey", "unwrapKey"]
+    assert write_policy("get", [], "access-policy").endswith("--key-permissions unwrapKey")
+    for configs, form in (([store], "access-policy"), ([], "bucket-policy")):
+        with pytest.raises(ConfigError):
+            write_policy("create", configs, form)

@@ -21,6 +21,8 @@ ASKED = {
         ("vaultName is no vault's name.*vault", "my-vault"),
         ("ends in .vault.azure.net", ""),
         ("name of the key", "deks"),
+        ("authentication key.*new", "it is none"),
+        ("authKey is not what `kms auth-key` wrote.*authentication key", "none"),
         ("account", "mydeks"),
         ("container", "records"),
     ],

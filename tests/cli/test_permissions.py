@@ -60,9 +60,9 @@ def test_provider_without_a_policy(kms: Kms, provider: str, words: str) -> None:
 
 
 def test_plugin_of_somebody_else(kms: Kms, monkeypatch: pytest.MonkeyPatch) -> None:
-    def write_policy(purpose: str, configs: Sequence[BackendConfig]) -> str:
-        return f"{purpose} for {len(configs)}"
+    def write_policy(purpose: str, configs: Sequence[BackendConfig], form: str) -> str:
+        return f"{form} to {purpose} for {len(configs)}"
 
     monkeypatch.setattr(FileStorage, "write_policy", staticmethod(write_policy), raising=False)
     kms("init")
-    assert kms("permissions", "file", "--for", "rewrap").output == "rewrap for 1\n"
+    assert kms("permissions", "file", "--for", "rewrap").output == "policy to rewrap for 1\n"

@@ -9,6 +9,7 @@ from tests.docs.pages import DOCS, ROOT
 
 PAGE = (DOCS / "cli-doctor.md").read_text("utf-8")
 TOLD_BY_CORE = re.compile(r'\.find\(\s*(?:"[^"]+"|step),\s*"([A-Z-]+)"')
+TOLD_BY_LAYERS = re.compile(r'(?:_holds\("\w+", |code=)"([A-Z]+)"')
 TOLD_BY_BACKENDS = re.compile(r'Risk\(\s*"([A-Z-]+)"')
 
 
@@ -20,6 +21,7 @@ def test_every_code_is_on_the_page() -> None:
     core = {
         *_SUFFIXES.values(),
         *TOLD_BY_CORE.findall(sources("kms-core/src/kms_core/_doctor/*.py")),
+        *TOLD_BY_LAYERS.findall(sources("kms-*/src/**/*.py")),
     }
     backends = {*TOLD_BY_BACKENDS.findall(sources("kms-*/src/**/*.py"))}
     assert len(backends) > 5

@@ -76,6 +76,13 @@ class Exchange(Handler):
         body = b"" if bare else reply.body
         self.wfile.write((_in_chunks(body) if chunked else body)[:only])
 
+    def tell_time(self) -> None:
+        """As every origin server does with every answer: RFC 9110, section 6.6.1."""
+        self.send_response(HTTPStatus.NOT_FOUND)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        self.wfile.flush()
+
     def hang(self) -> None:
         """Say nothing until the test is over."""
         self.proxy.over.wait()
@@ -88,6 +95,9 @@ class Exchange(Handler):
     def handle_any(self) -> None:
         """Spoil the call if it was chosen, pass it on otherwise."""
         self.body = self.read_body()
+        if (self.command, self.path) == ("HEAD", "/"):
+            self.tell_time()
+            return
         fault = self.proxy.take_fault(self.names())
         if self.proxy.over.is_set():
             self.drop()

@@ -19,7 +19,7 @@ from tests.fakes.gcp.token_server import TokenServer
 _ALL = sorted({permission for purpose in PURPOSES.values() for permission in purpose})
 KEK_PERMISSIONS = tuple(permission for permission in _ALL if permission.startswith("cloudkms."))
 RECORD_PERMISSIONS = ("storage.objects.create", "storage.objects.get")
-MORE_PERMISSIONS = ("storage.objects.delete", "storage.objects.list")
+MORE_PERMISSIONS = ("storage.objects.delete", "storage.objects.list", "storage.buckets.get")
 BUCKET_PERMISSIONS = TO_CREATE_THE_BUCKET
 PROMISED = {*KEK_PERMISSIONS, *RECORD_PERMISSIONS, *MORE_PERMISSIONS, *BUCKET_PERMISSIONS}
 """What an administrator has to allow, at most."""
@@ -59,10 +59,10 @@ class Cloud:
     def resource(name: str) -> str:
         return f"projects/{PROJECT}/locations/europe-west3/keyRings/deks/cryptoKeys/{name}"
 
-    def make_bucket(self) -> str:
+    def make_bucket(self, **settings: object) -> str:
         """The name of a new bucket."""
         name = f"deks-{token_hex(6)}"
-        self.front.make_bucket(name)
+        self.front.make_bucket(name, **settings)
         return name
 
     def kek_parameters(self, name: str, **more: object) -> dict[str, object]:

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from kms_core import AccessDeniedError
+from kms_core import AccessDeniedError, ConfigError
 from kms_core._doctor import stores
 from kms_gcp.config import GcpKekConfig
-from kms_gcp.permissions import PURPOSES, write_policy
+from kms_gcp.permissions import HOOKS, PURPOSES, write_policy
 from tests.docs.pages import DOCS
 from tests.docs.upkeep import PAGE
 from tests.gcp.cloud import PATIENT, Cloud
@@ -61,6 +61,11 @@ def test_printed_role(
         assert cloud.accounts.used == {*PURPOSES[purpose]}
 
 
+def test_other_forms_are_other_providers() -> None:
+    with pytest.raises(ConfigError, match="--as"):
+        write_policy("create", [], "bucket-policy")
+
+
 def test_role_of_what_is_configured() -> None:
     place = {"projectID": "p", "location": "europe-west3", "keyRing": "deks", "keyName": "kek"}
     text = write_policy("get", [GcpKekConfig.from_parameters(place)])
@@ -76,3 +81,10 @@ def test_pages_have_what_is_printed() -> None:
         roles = re.findall(r"--permissions=(\S+)", text)
         named = {permission for role in roles for permission in role.split(",")}
         assert named == {*PURPOSES[purpose]} | besides
+
+
+def test_hooks_take_what_the_policy_allows() -> None:
+    """Doctor names permissions by this table, and calls all of these hooks."""
+    assert {name for names in HOOKS.values() for name in names} == {*PURPOSES["doctor"]} - {
+        "storage.buckets.get"
+    }

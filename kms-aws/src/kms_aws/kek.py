@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsKekConfig
 from kms_aws.errors import BY_KEY_ID, CALL, UNWRAP
-from kms_aws.permissions import write_policy
+from kms_aws.permissions import HOOKS, write_policy
+from kms_aws.route import find_kms_route
 from kms_core import (
     ConfigError,
     DekSizeError,
@@ -53,7 +54,9 @@ class AwsKek(KekSpec):
     """
 
     Config = AwsKekConfig
+    permissions = HOOKS
     write_policy = staticmethod(write_policy)
+    find_route = staticmethod(find_kms_route)
 
     def __init__(self, config: AwsKekConfig) -> None:
         self._key_name = config.key_name

@@ -10,6 +10,7 @@ from botocore.exceptions import UnknownRegionError
 from botocore.session import Session
 
 from kms_aws.config import AwsKekConfig, AwsStorageConfig
+from kms_core import ConfigError
 from kms_core.backend import BackendConfig
 
 CALLS: Mapping[str, tuple[str, ...]] = {
@@ -25,6 +26,18 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "s3:CreateBucket": ("s3:CreateBucket",),
 }
 """Every call that this distribution makes → the actions that it has to be allowed."""
+
+HOOKS: Mapping[str, tuple[str, ...]] = {
+    "describe_kek": ("kms:DescribeKey",),
+    "wrap_dek": ("kms:Encrypt",),
+    "unwrap_dek": ("kms:Decrypt",),
+    "load_record": ("s3:GetObject",),
+    "create_record": ("s3:PutObject",),
+    "replace_record": ("s3:PutObject",),
+    "list_dek_ids": ("s3:ListBucket",),
+    "delete_record": ("s3:DeleteObject",),
+}
+"""Hook → the actions that it takes."""
 
 _GET = ("kms:DescribeKey", "kms:Decrypt", "s3:GetObject")
 _CREATE = ("kms:DescribeKey", "kms:Encrypt", "kms:Decrypt", "s3:GetObject", "s3:PutObject")
@@ -42,19 +55,45 @@ _KEY = "arn:aws:kms:REGION:ACCOUNT:key/KEY_ID"
 _BUCKET = "arn:aws:s3:::BUCKET"
 
 
-def write_policy(purpose: str, configs: Sequence[BackendConfig]) -> str:
+def write_policy(purpose: str, configs: Sequence[BackendConfig], form: str = "policy") -> str:
     """The IAM policy, as JSON, that allows what the purpose takes and nothing more.
 
     Args:
         purpose: ``get``, ``create``, ``rewrap``, ``migrate`` or ``doctor``.
         configs: of the KEKs and storages that it is for; without any, it has placeholders.
+        form: ``policy``; or ``bucket-policy``, which allows nobody anything, and refuses writes
+            that overwrite whatever is there.
+
+    Raises:
+        ConfigError: there is no such form, or nothing that it could be for.
     """
+    if form == "bucket-policy":
+        return _write_bucket_policy(configs)
+    if form != "policy":
+        raise ConfigError(f"AWS has no {form}; leave --as out, or say bucket-policy")
     keks = [config for config in configs if isinstance(config, AwsKekConfig)]
     stores = [config for config in configs if isinstance(config, AwsStorageConfig)]
     allowed = [action for call in PURPOSES[purpose] for action in CALLS[call]]
     statements = [*_of_keks(keks, allowed, placeholder=not configs)]
     statements += _of_stores(stores, allowed, placeholder=not configs)
     return json.dumps({"Version": "2012-10-17", "Statement": statements}, indent=2)
+
+
+def _write_bucket_policy(configs: Sequence[BackendConfig]) -> str:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html."""
+    stores = [config for config in configs if isinstance(config, AwsStorageConfig)]
+    places = [_objects(store) for store in stores] if configs else [f"{_BUCKET}/*"]
+    if not places:
+        raise ConfigError("no bucket of AWS is configured; configure storage://aws")
+    refused = {
+        "Sid": "RefuseUnconditionalWrites",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:PutObject",
+        "Resource": places[0],
+        "Condition": {"Null": {"s3:if-none-match": "true", "s3:if-match": "true"}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [refused]}, indent=2)
 
 
 def _allow(actions: Sequence[str], resources: Sequence[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ _RACING = {"VERSITYGW": "versitygw before 1.8.0"}
 def find_bucket_risks(config: AwsStorageConfig, reply: Mapping[str, Any]) -> Iterator[Risk]:
     """What the configuration and the answer tell.
 
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    https://docs.aws.amazon.com/AmazonS3/latest/API/RESTCommonResponseHeaders.html
     """
     if config.endpoint is None and config.expected_bucket_owner is None:
         yield Risk(

@@ -16,9 +16,10 @@ from kms_aws.bucket import create_bucket
 from kms_aws.client import AwsClient, muted
 from kms_aws.config import AwsStorageConfig
 from kms_aws.errors import CALL, LOAD, REPLACE, VERSIONS
-from kms_aws.permissions import write_policy
+from kms_aws.permissions import HOOKS, write_policy
 from kms_aws.probe import Probe
 from kms_aws.risks import find_bucket_risks
+from kms_aws.route import find_s3_route
 from kms_core import ConflictError, DekNotFoundError, StorageInfo, UnavailableError
 from kms_core.backend import (
     MAX_RECORD_SIZE,
@@ -65,7 +66,9 @@ class AwsStorage(StorageSpec):
     """
 
     Config = AwsStorageConfig
+    permissions = HOOKS
     write_policy = staticmethod(write_policy)
+    find_route = staticmethod(find_s3_route)
 
     def __init__(self, config: AwsStorageConfig) -> None:
         self._config = config

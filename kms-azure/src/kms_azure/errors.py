@@ -106,7 +106,7 @@ _ENTRA: Mapping[Clue, Meaning] = {
     "AADSTS700016": Meaning(AuthenticationError, cures.APPLICATION),
     "AADSTS7000215": Meaning(AuthenticationError, cures.WRONG_VALUE),
     "AADSTS7000222": Meaning(AuthenticationError, cures.VALUE_EXPIRED),
-    "AADSTS700024": Meaning(AuthenticationError, cures.CLOCK),
+    "AADSTS700024": Meaning(AuthenticationError, cures.CLOCK, code="CLOCK"),
     "AADSTS700027": Meaning(AuthenticationError, cures.CERTIFICATE),
     "AADSTS70021": Meaning(AuthenticationError, cures.FEDERATION),
     "AADSTS700211": Meaning(AuthenticationError, cures.FEDERATION),
@@ -129,11 +129,11 @@ _STATUS: Mapping[Clue, Meaning] = {
     DecodeError: Meaning(UnavailableError, cures.STRANGE),
     HttpResponseError: Meaning(OperationError, cures.REFUSED),
     AzureError: Meaning(UnavailableError, cures.NETWORK),
-    SSLCertVerificationError: Meaning(ConfigError, cures.UNTRUSTED),
-    SSLError: Meaning(UnavailableError, cures.TLS),
-    NameResolutionError: Meaning(UnavailableError, cures.NO_HOST),
-    ProxyError: Meaning(UnavailableError, cures.PROXY),
-    ConnectionRefusedError: Meaning(UnavailableError, cures.NOBODY_LISTENS),
+    SSLCertVerificationError: Meaning(ConfigError, cures.UNTRUSTED, code="TLS"),
+    SSLError: Meaning(UnavailableError, cures.TLS, code="TLS"),
+    NameResolutionError: Meaning(UnavailableError, cures.NO_HOST, code="DNS"),
+    ProxyError: Meaning(UnavailableError, cures.PROXY, code="PROXY"),
+    ConnectionRefusedError: Meaning(UnavailableError, cures.NOBODY_LISTENS, code="TCP"),
     DeserializationError: Meaning(UnavailableError, cures.STRANGE),
 }
 """For codes that the table does not know: the HTTP status, or else the SDK's class."""
@@ -151,7 +151,7 @@ def call_table(role: str, names: str) -> ErrorTable:
         clue: replace(meaning, cure=meaning.cure.replace(cures.DENIED, denied))
         for clue, meaning in _CALL.meanings.items()
     }
-    no_host = Meaning(UnavailableError, cures.NO_HOST.replace("authority", names))
+    no_host = Meaning(UnavailableError, cures.NO_HOST.replace("authority", names), code="DNS")
     return _CALL.but({**named, NameResolutionError: no_host})
 
 

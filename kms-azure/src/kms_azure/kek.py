@@ -25,8 +25,9 @@ from azure.keyvault.keys._shared import HttpChallengeCache
 from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureKekConfig
 from kms_azure.errors import call_table, strange_reply
-from kms_azure.permissions import write_policy
+from kms_azure.permissions import HOOKS, write_policy
 from kms_azure.risks import find_key_risks
+from kms_azure.route import find_route
 from kms_core import (
     AccessDeniedError,
     ConfigError,
@@ -73,7 +74,9 @@ class AzureKek(KekSpec):
     """
 
     Config = AzureKekConfig
+    permissions = HOOKS
     write_policy = staticmethod(write_policy)
+    find_route = staticmethod(find_route)
 
     def __init__(self, config: AzureKekConfig) -> None:
         self._config = config

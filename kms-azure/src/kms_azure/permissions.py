@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from kms_azure.config import AzureKekConfig, AzureStorageConfig
+from kms_core import ConfigError
 from kms_core.backend import BackendConfig
 
 _KEYS, _CONTAINERS = (
@@ -41,6 +42,18 @@ CALLS: Mapping[str, tuple[str, ...]] = {
 """Every call that this distribution makes → the permissions that it takes; to replace a blob takes
 no ``blobs/add/action``."""
 
+HOOKS: Mapping[str, tuple[str, ...]] = {
+    "describe_kek": ("keys/get",),
+    "wrap_dek": ("keys/wrapKey",),
+    "unwrap_dek": ("keys/unwrapKey",),
+    "load_record": ("blobs/read",),
+    "create_record": ("blobs/write", "blobs/add/action"),
+    "replace_record": ("blobs/write",),
+    "list_dek_ids": ("blobs/read",),
+    "delete_record": ("blobs/delete",),
+}
+"""Hook → the permissions that it takes."""
+
 _CREATE = (
     *("keys/get", "keys/wrapKey", "keys/unwrapKey"),
     *("blobs/read", "blobs/write", "blobs/add/action"),
@@ -55,13 +68,22 @@ PURPOSES: Mapping[str, tuple[str, ...]] = {
 """Purpose → the permissions that it takes."""
 
 
-def write_policy(purpose: str, configs: Sequence[BackendConfig]) -> str:
+def write_policy(purpose: str, configs: Sequence[BackendConfig], form: str = "policy") -> str:
     """A role's definition, as JSON, that allows what the purpose takes and nothing more.
 
     Args:
         purpose: ``get``, ``create``, ``rewrap``, ``migrate`` or ``doctor``.
         configs: of the KEKs and storages that it is for; without any, it is for both.
+        form: ``policy``; or ``access-policy``, the command that adds one to a vault that goes by
+            them, and says nothing of the store.
+
+    Raises:
+        ConfigError: there is no such form, or nothing that it could be for.
     """
+    if form == "access-policy":
+        return _write_access_policy(purpose, configs)
+    if form != "policy":
+        raise ConfigError(f"Azure has no {form}; leave --as out, or say access-policy")
     keks = [config for config in configs if isinstance(config, AzureKekConfig)]
     in_vault = not configs or any(not kek.is_hsm for kek in keks)
     in_store = not configs or any(isinstance(config, AzureStorageConfig) for config in configs)
@@ -75,6 +97,17 @@ def write_policy(purpose: str, configs: Sequence[BackendConfig]) -> str:
         "DataActions": [DATA_ACTIONS[name] for name in allowed],
     }
     return json.dumps(role, indent=2)
+
+
+def _write_access_policy(purpose: str, configs: Sequence[BackendConfig]) -> str:
+    """https://learn.microsoft.com/cli/azure/keyvault#az-keyvault-set-policy."""
+    keks = [config for config in configs if isinstance(config, AzureKekConfig)]
+    vaults = [kek.vault_name for kek in keks if not kek.is_hsm] if configs else ["VAULT"]
+    if not vaults:
+        raise ConfigError("no key vault is configured, and nothing else has access policies")
+    names = (name.removeprefix("keys/") for name in PURPOSES[purpose] if name.startswith("keys/"))
+    allowed = f"--object-id PRINCIPAL_ID --key-permissions {' '.join(names)}"
+    return "\n".join(f"az keyvault set-policy --name {vault} {allowed}" for vault in vaults)
 
 
 def _describe(purpose: str, *, is_hsm: bool) -> str:

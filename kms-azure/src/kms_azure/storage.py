@@ -15,8 +15,9 @@ from azure.storage.blob import BlobClient, BlobProperties, ContainerClient, Cont
 from kms_azure.client import Credential, client_options
 from kms_azure.config import AzureStorageConfig
 from kms_azure.errors import call_table, strange_reply
-from kms_azure.permissions import write_policy
+from kms_azure.permissions import HOOKS, write_policy
 from kms_azure.risks import UNVERSIONED
+from kms_azure.route import find_route
 from kms_core import ConflictError, StorageInfo, UnavailableError
 from kms_core.backend import (
     MAX_RECORD_SIZE,
@@ -49,7 +50,9 @@ class AzureStorage(StorageSpec):
     """Creates with ``If-None-Match: *``, replaces with ``If-Match``; the ETag is the revision."""
 
     Config = AzureStorageConfig
+    permissions = HOOKS
     write_policy = staticmethod(write_policy)
+    find_route = staticmethod(find_route)
 
     def __init__(self, config: AzureStorageConfig) -> None:
         self._config = config

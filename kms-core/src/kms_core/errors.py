@@ -25,6 +25,7 @@ class KmsError(Exception):
         other_kek: whether it says that another KEK wrapped, so that core asks the others that are
             configured.
         cure: the end of the message that says what to do, where that is known apart from the rest.
+        code: what ``kms doctor`` calls the cause, such as ``DNS``, where the class says less.
     """
 
     retryable: bool = False
@@ -33,6 +34,7 @@ class KmsError(Exception):
     operation: str | None = None
     dek_id: str | None = None
     cure: str = ""
+    code: str = ""
 
     def locate(self, *, backend: str, operation: str, dek_id: str | None) -> None:
         """Fill in where the error happened; what is already known stays."""

@@ -38,6 +38,7 @@ BUCKET_DENIED = (
     DENIED + "roles/storage.admin on the project; or create the bucket yourself, and leave out "
     "createBucket"
 )
+BUCKET_HIDDEN = DENIED + "roles/storage.legacyBucketReader on the bucket"
 NO_API = (
     "the API is disabled; run `gcloud services enable {}.googleapis.com --project=PROJECT` for the "
     "project of the credentials (or quotaProject), and wait some minutes"

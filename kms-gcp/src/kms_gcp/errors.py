@@ -39,6 +39,8 @@ _REFUSED = "remote host: connection refused"
 
 _MISSING = ("no such object", ": not found")  # the second without a page around it: emulators
 _NOT_GOOGLE = Meaning(UnavailableError, "the answer is not Cloud Storage's; " + cures.WHERE)
+_NO_HOST = Meaning(UnavailableError, cures.GRPC_NO_HOST, code="DNS")
+_CLOCK = Meaning(AuthenticationError, cures.CLOCK, code="CLOCK")
 _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
     (sdk.InvalidArgument, "checksum in field", Meaning(UnavailableError, cures.DAMAGED)),
     (sdk.BadRequest, "crc32c", Meaning(UnavailableError, cures.DAMAGED)),
@@ -53,14 +55,26 @@ _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
         Meaning(KekDisabledError, cures.SCHEDULED),
     ),
     *((kind, "<html", _NOT_GOOGLE) for kind in (sdk.Conflict, sdk.PreconditionFailed)),
-    (sdk.ServiceUnavailable, "certificate", Meaning(ConfigError, cures.GRPC_TLS)),
-    (sdk.ServiceUnavailable, "errors resolving", Meaning(UnavailableError, cures.GRPC_NO_HOST)),
-    (sdk.ServiceUnavailable, "resolution failed", Meaning(UnavailableError, cures.GRPC_NO_HOST)),
-    (sdk.ServiceUnavailable, _REFUSED, Meaning(UnavailableError, cures.NOBODY_LISTENS)),
+    (sdk.ServiceUnavailable, "certificate", Meaning(ConfigError, cures.GRPC_TLS, code="TLS")),
+    (
+        sdk.ServiceUnavailable,
+        "errors resolving",
+        Meaning(UnavailableError, cures.GRPC_NO_HOST, code="DNS"),
+    ),
+    (
+        sdk.ServiceUnavailable,
+        "resolution failed",
+        Meaning(UnavailableError, cures.GRPC_NO_HOST, code="DNS"),
+    ),
+    (sdk.ServiceUnavailable, _REFUSED, Meaning(UnavailableError, cures.NOBODY_LISTENS, code="TCP")),
     (sdk.ServiceUnavailable, "failed to connect", Meaning(UnavailableError, cures.GRPC_NETWORK)),
     (sdk.BadRequest, "requester pays", Meaning(ConfigError, cures.PAYS)),
     (sdk.Forbidden, "cloud kms key", Meaning(AccessDeniedError, cures.BUCKETS_KEY)),
-    (auth.RefreshError, "short-lived token", Meaning(AuthenticationError, cures.CLOCK)),
+    (
+        auth.RefreshError,
+        "short-lived token",
+        Meaning(AuthenticationError, cures.CLOCK, code="CLOCK"),
+    ),
     (auth.RefreshError, "invalid jwt signature", Meaning(AuthenticationError, cures.NO_KEY)),
     (auth.RefreshError, "account not found", Meaning(AuthenticationError, cures.NO_ACCOUNT)),
     (auth.RefreshError, "expired or revoked", Meaning(AuthenticationError, cures.LOGIN)),
@@ -90,11 +104,11 @@ _TOKENS: Mapping[Clue, Meaning] = {
     _LATER: Meaning(UnavailableError, cures.AWAY),
     auth.GoogleAuthError: Meaning(AuthenticationError, cures.CREDENTIALS),
     auth.TransportError: Meaning(UnavailableError, cures.NETWORK),
-    SSLCertVerificationError: Meaning(ConfigError, cures.HTTP_TLS),
-    NameResolutionError: Meaning(UnavailableError, cures.NO_HOST),
-    ProxyError: Meaning(UnavailableError, cures.PROXY),
-    _PROXY: Meaning(UnavailableError, cures.GRPC_PROXY),
-    ConnectionRefusedError: Meaning(UnavailableError, cures.NOBODY_LISTENS),
+    SSLCertVerificationError: Meaning(ConfigError, cures.HTTP_TLS, code="TLS"),
+    NameResolutionError: Meaning(UnavailableError, cures.NO_HOST, code="DNS"),
+    ProxyError: Meaning(UnavailableError, cures.PROXY, code="PROXY"),
+    _PROXY: Meaning(UnavailableError, cures.GRPC_PROXY, code="PROXY"),
+    ConnectionRefusedError: Meaning(UnavailableError, cures.NOBODY_LISTENS, code="TCP"),
     **{phrase: meaning for _, phrase, meaning in _PHRASES},
 }
 """The SDK may also renew a token in the middle of a call."""
@@ -117,7 +131,7 @@ _SHARED: Mapping[Clue, Meaning] = {
 _REASON = re.compile(r"""['"]reason['"]: ?['"](\w+)['"]""")
 _NAMED = re.compile(r"cryptoKeyVersions/\d+|constraints/[\w.]+")
 _ADDRESS = re.compile(r"(?:ipv[46]:|errors resolving |resolution failed for )([\w.:%\[\]-]+[\w\]])")
-_PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
+PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 """https://github.com/grpc/grpc/blob/master/doc/environment_variables.md"""
 _REQUEST_TIMEOUT = 408
 
@@ -180,7 +194,7 @@ def _host_of_grpc(error: BaseException) -> str | None:
 
 def _is_proxy(address: str | None) -> bool:
     """Whether gRPC was on its way to a proxy: it tells the address, and not whose that is."""
-    proxy = next(filter(None, map(os.environ.get, _PROXIES)), "")
+    proxy = next(filter(None, map(os.environ.get, PROXIES)), "")
     return (
         address is not None and address.rpartition(":")[2] == proxy.rstrip("/").rpartition(":")[2]
     )
@@ -217,7 +231,7 @@ UNWRAP = KEK.but(
 
 _HTTP: Mapping[Clue, Meaning] = {
     requests.RequestException: Meaning(UnavailableError, cures.NETWORK),
-    requests.exceptions.SSLError: Meaning(UnavailableError, cures.BAD_TLS),
+    requests.exceptions.SSLError: Meaning(UnavailableError, cures.BAD_TLS, code="TLS"),
     urllib3.exceptions.HTTPError: Meaning(UnavailableError, cures.NETWORK),
     ConnectionError: Meaning(UnavailableError, cures.NETWORK),
     Exception: Meaning(UnavailableError, cures.AWAY),  # the cause of a RetryError may be anything
@@ -247,6 +261,9 @@ BUCKET = STORAGE.but(
     }
 )
 """Looking for the bucket, or creating it: no precondition but those of the organization."""
+
+DESCRIBE = STORAGE.but({sdk.Forbidden: Meaning(AccessDeniedError, cures.BUCKET_HIDDEN)})
+"""Asking for the bucket's own settings, which no record needs."""
 
 _NO_RECORD = Meaning(DekNotFoundError, "no record of this dek_id is stored")
 _NOT_FOUND: Mapping[Clue, Meaning] = {

@@ -50,7 +50,8 @@ from kms_gcp.client import GcpClient, kms_arguments, muted
 from kms_gcp.config import GcpKekConfig
 from kms_gcp.credentials import Token
 from kms_gcp.errors import KEK, UNWRAP
-from kms_gcp.permissions import write_policy
+from kms_gcp.permissions import HOOKS, write_policy
+from kms_gcp.route import find_kms_route
 
 _SCOPE = "https://www.googleapis.com/auth/cloudkms"
 _INSIDE, _OUTSIDE = "GOOGLE_SYMMETRIC_ENCRYPTION", "EXTERNAL_SYMMETRIC_ENCRYPTION"
@@ -75,7 +76,9 @@ class GcpKek(KekSpec):
     """
 
     Config = GcpKekConfig
+    permissions = HOOKS
     write_policy = staticmethod(write_policy)
+    find_route = staticmethod(find_kms_route)
 
     def __init__(self, config: GcpKekConfig) -> None:
         self._key = config.resource_name

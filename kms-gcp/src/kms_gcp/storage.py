@@ -17,6 +17,7 @@ from kms_core import ConflictError, StorageInfo, UnavailableError
 from kms_core.backend import (
     MAX_RECORD_SIZE,
     ErrorTable,
+    Risk,
     StorageSpec,
     StoredRecord,
     decode_object_name,
@@ -28,8 +29,10 @@ from kms_core.backend import (
 from kms_gcp.bucket import call_arguments, check_bucket, find_bucket, open_storage
 from kms_gcp.client import muted
 from kms_gcp.config import GcpStorageConfig
-from kms_gcp.errors import DELETE, METADATA, RECORD, REPLACE, STORAGE
-from kms_gcp.permissions import write_policy
+from kms_gcp.errors import DELETE, DESCRIBE, METADATA, RECORD, REPLACE, STORAGE
+from kms_gcp.permissions import HOOKS, write_policy
+from kms_gcp.risks import find_bucket_risks
+from kms_gcp.route import find_storage_route
 
 _MISSING = "0"  # the generation of an object that is not there
 _NO_SOFT_DELETE = "Soft delete policy is required"  # what a bucket without one answers to a listing
@@ -41,7 +44,9 @@ class GcpStorage(StorageSpec):
     """
 
     Config = GcpStorageConfig
+    permissions = HOOKS
     write_policy = staticmethod(write_policy)
+    find_route = staticmethod(find_storage_route)
 
     def __init__(self, config: GcpStorageConfig) -> None:
         self._config = config
@@ -88,6 +93,14 @@ class GcpStorage(StorageSpec):
     @hookimpl
     def load_object(self, name: str) -> bytes:
         return self._load(name).data
+
+    @hookimpl
+    def find_risks(self, dek_id: str) -> list[Risk]:  # noqa: ARG002 -- the hook has it
+        client, place = self._client.get(), f"gs://{self._config.bucket}"
+        with muted(), translate_errors(DESCRIBE, "storage.buckets.get", place):
+            bucket = find_bucket(client, self._config)
+            bucket.reload(**call_arguments(self._config))
+        return [*find_bucket_risks(bucket)]
 
     @hookimpl
     def describe_storage(self) -> StorageInfo:

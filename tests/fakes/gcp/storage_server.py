@@ -130,9 +130,9 @@ class Front(Proxy):
         body, headers = b'{"versioning": {"enabled": true}}', {"Content-Type": "application/json"}
         assert self.send("PATCH", f"/storage/v1/b/{bucket}", body, headers).status == 200
 
-    def make_bucket(self, name: str) -> None:
+    def make_bucket(self, name: str, **settings: object) -> None:
         """As its admin does."""
-        body = json.dumps({"name": name}).encode()
+        body = json.dumps({"name": name, **settings}).encode()
         headers = {"Content-Type": "application/json"}
         reply = self.send("POST", f"/storage/v1/b?project={PROJECT}", body, headers)
         assert reply.status == 200

@@ -8,6 +8,7 @@ from functools import partial
 from secrets import token_bytes
 from typing import cast
 
+from kms_core._doctor.network import examine_network
 from kms_core._doctor.report import Section, lacks_permission
 from kms_core._plugins.clients import AnyClient, DeriverClient, KekClient
 from kms_core._plugins.prepared import PreparedBackend
@@ -25,6 +26,8 @@ def examine_kek(section: Section, kek: PreparedBackend, *, wraps: bool) -> None:
         kek: the KEK.
         wraps: whether ``get_dek`` has it wrap; else it only unwraps what is stored already.
     """
+    since = len(section.report.rows)
+    examine_network(section, kek.implementation, kek.config)
     with ExitStack() as stack:
         client = open_client(section, kek, stack)
         if isinstance(client, DeriverClient):
@@ -33,6 +36,8 @@ def examine_kek(section: Section, kek: PreparedBackend, *, wraps: bool) -> None:
             client.retired = kek.chosen.retired_versions
             _describe(section, client)
             _examine_wrapping(section, client, kek, wraps=wraps)
+            needed = {"describe_kek", "unwrap_dek", *["wrap_dek"] * wraps}
+            section.tell_permissions(kek.implementation.permissions, needed, since)
             find_risks(section, client.find_risks)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
 
@@ -118,12 +118,30 @@ class Section:
             row = Row(self.backend, "find_risks", "finding", risk.problem, risk.code, risk.cure)
             self.report.add(row)
 
+    def tell_permissions(
+        self, of_hooks: Mapping[str, tuple[str, ...]], needed: Container[str], since: int
+    ) -> None:
+        """Note which permissions these credentials have, as far as hooks have shown.
+
+        Args:
+            of_hooks: what each hook takes; nothing is noted where that is not known.
+            needed: the hooks that ``get_dek`` calls.
+            since: how many rows there were before those of this backend.
+        """
+        passed = {row.step for row in self.report.rows[since:] if row.outcome == "ok"}
+        shown = {hook: names for hook, names in of_hooks.items() if hook in passed}
+        used = dict.fromkeys(n for hook, names in shown.items() if hook in needed for n in names)
+        beyond = dict.fromkeys(n for names in shown.values() for n in names if n not in used)
+        parts = [", ".join(used), f"beyond what get_dek needs: {', '.join(beyond)}" * bool(beyond)]
+        if shown:
+            self.ok("permissions", "; ".join(filter(None, parts)))
+
     def fail(self, step: str, error: KmsError, *, needed: bool = True) -> None:
         """Note an error. A service that asks to slow down is not down."""
         cause, cure = split_message(error)
-        suffix = next(text for kind, text in _SUFFIXES.items() if isinstance(error, kind))
+        of_class = next(text for kind, text in _SUFFIXES.items() if isinstance(error, kind))
         fails = needed and not isinstance(error, ThrottledError)
-        self.find(step, suffix, cause, cure, fails=fails)
+        self.find(step, error.code or of_class, cause, cure, fails=fails)
 
     def attempt(
         self, step: str, call: Callable[[], T], show: Callable[[T], str] = lambda _: ""

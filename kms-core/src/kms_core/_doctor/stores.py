@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar, cast
 
 from kms_core._doctor.keks import find_risks, open_client
+from kms_core._doctor.network import examine_network
 from kms_core._doctor.report import Section, lacks_permission, split_message
 from kms_core._plugins.clients import StorageClient
 from kms_core._plugins.prepared import PreparedBackend
@@ -27,6 +28,8 @@ _ROUNDS = 5
 _ROUNDS_THAT_STAY = 2
 """Races where no record may be deleted."""
 _DATA = [bytes([number]) * 1024 for number in range(_CLIENTS)]
+_NEEDED = ("load_record", "create_record")
+"""What ``get_dek`` calls."""
 _NEVER_DELETED = "get_dek never deletes"
 _OTHER_STORE = "use a store that honours conditional writes in one step with the write"
 
@@ -60,6 +63,8 @@ def examine_store(
         ids: those of the records that are made.
         may_create: whether the configuration lets a DEK be made; else nothing is written.
     """
+    since = len(section.report.rows)
+    examine_network(section, store.implementation, store.config)
     with ExitStack() as stack:
         client = open_client(section, store, stack)
         if isinstance(client, StorageClient):
@@ -69,6 +74,7 @@ def examine_store(
                     _Writing(section, client, store, ids).examine()
                 except KmsError as error:  # of another client that was to be opened
                     section.fail(error.operation or "open", error)
+            section.tell_permissions(store.implementation.permissions, _NEEDED, since)
 
 
 def _examine_reading(section: Section, client: StorageClient, ids: OwnIds) -> bool:

@@ -48,6 +48,7 @@ from kms_core.backend.parameters import (
     ServiceConfig,
 )
 from kms_core.backend.replies import parse_json, read_part
+from kms_core.backend.route import Route
 from kms_core.backend.sdk import PerProcess, mute_logging
 from kms_core.backend.sealing import SEALING_KEY_SIZE, seal_dek, unseal_dek
 from kms_core.backend.secret_file import read_secret_file
@@ -74,6 +75,7 @@ __all__ = [
     "PerProcess",
     "RecordPrefix",
     "Risk",
+    "Route",
     "Sealer",
     "Seconds",
     "SecretBytes",

@@ -35,11 +35,13 @@ class Meaning:
         kind: the error to raise.
         cure: what the user is to do; it may name parameters, and holds nothing secret.
         maybe_missing: with AccessDeniedError: the service says the same of a missing record.
+        code: what ``kms doctor`` calls it, such as ``DNS``, where the kind says less.
     """
 
     kind: type[KmsError]
     cure: str = ""
     maybe_missing: bool = False
+    code: str = ""
 
     @property
     def retryable(self) -> bool:
@@ -53,7 +55,7 @@ class Meaning:
         message = f"{happening}: {self.cure}"
         denied = AccessDeniedError(message, maybe_missing=True)
         error = denied if self.maybe_missing else self.kind(message)
-        error.cure = self.cure
+        error.cure, error.code = self.cure, self.code
         return error
 
 

@@ -19,7 +19,8 @@ another thread raised meanwhile, such as a time limit, passes as it is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import pluggy
@@ -37,6 +38,7 @@ from kms_core._values import (
 
 if TYPE_CHECKING:  # the contract does not need to know how parameters are read
     from kms_core.backend.parameters import BackendConfig
+    from kms_core.backend.route import Route
 
 PROJECT = "kms_core"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -49,19 +51,36 @@ class BackendSpec(ABC):
     ``__init__`` opens a client of the service; the KEK or the store need not be reached yet. If it
     raises, it has freed what it had opened, because core then has nothing to close.
 
-    A static method ``write_policy`` may give ``kms permissions`` what to print; it is no hook.
+    Static methods, which are no hooks, may give ``kms permissions`` what to print, and tell
+    ``kms doctor`` which way calls go.
     """
 
     Config: ClassVar[type["BackendConfig"]]
+    permissions: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    """For ``kms doctor``: hook → the permissions that it takes, as the service calls them."""
 
     @staticmethod
-    def write_policy(purpose: str, configs: Sequence["BackendConfig"]) -> str:
+    def write_policy(purpose: str, configs: Sequence["BackendConfig"], form: str) -> str:
         """Write the least policy for a purpose, ready to paste. Optional.
 
         Args:
             purpose: ``get``, ``create``, ``rewrap``, ``migrate`` or ``doctor``.
             configs: of the provider's KEKs and storages that are to be allowed; none for a policy
                 with placeholders.
+            form: ``policy``, or another form that the provider has: ``bucket-policy`` or
+                ``access-policy``.
+
+        Raises:
+            ConfigError: there is no such form.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def find_route(config: "BackendConfig") -> "Route":
+        """Find which way calls go, so that ``kms doctor`` can try it layer by layer. Optional.
+
+        Args:
+            config: of the backend, which is not opened yet.
         """
         raise NotImplementedError
 
@@ -582,10 +601,11 @@ class StorageSpec(BackendSpec):
             dek_id: of a record that is there, whose answer may tell more.
 
         Returns:
-            What is known from the configuration, and from what ``load_record`` asks for.
+            What is known from the configuration, and from what ``load_record`` asks for; or from
+            a description of the store, if these credentials may ask for it.
 
         Guarantees:
-            Nothing is changed, and no permission is needed but that of ``load_record``.
+            Nothing is changed.
 
         Raises:
             OperationError: the store refused or failed.

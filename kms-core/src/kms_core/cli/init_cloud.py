@@ -31,6 +31,8 @@ class _Question:
         kek: the parameter of the KEK that it gives, if any.
         storage: likewise of the storage.
         guess: what it may be, from the answers before it.
+        is_optional: whether it may be left out where nothing is asked.
+        applies: whether it is asked at all, from the answers before it.
     """
 
     option: str
@@ -38,6 +40,8 @@ class _Question:
     kek: str = ""
     storage: str = ""
     guess: Callable[[Answers], str | None] = lambda _: None
+    is_optional: bool = False
+    applies: Callable[[Answers], bool] = lambda _: True
 
     def parameters(self) -> Iterator[tuple[str, str]]:
         """Scheme and parameter of each."""
@@ -50,6 +54,7 @@ def _region_of_key(answers: Answers) -> str | None:
     return found[1] if found else None
 
 
+_AUTH_KEY, _NEW, _NONE = "auth-key", "new", "none"
 _QUESTIONS = {
     "aws": [
         _Question("key-name", "The KMS key: its ARN, its id or alias/NAME", "keyName"),
@@ -62,6 +67,15 @@ _QUESTIONS = {
             "vault-type", "What its host ends in", "vaultType", guess=lambda _: "vault.azure.net"
         ),
         _Question("key-name", "The name of the key in it", "keyName"),
+        _Question(
+            _AUTH_KEY,
+            f"Its authentication key, which an RSA key needs: {_NEW} has the key wrap one now, "
+            f"{_NONE} goes without",
+            "authKey",
+            guess=lambda _: _NEW,
+            is_optional=True,
+            applies=lambda answers: not answers["vault-type"].startswith("managedhsm."),
+        ),
         _Question("account", "The storage account for the records", storage="account"),
         _Question("container", "The container in it", storage="container"),
     ],
@@ -107,6 +121,8 @@ def _run(context: click.Context, *, cloud: str, doctor: bool | None, **given: st
         raise ConfigError(already_there(str(config)))  # before anything is asked
     named = {name.replace("_", "-"): value for name, value in given.items() if value is not None}
     answers, asked = _answer(cloud, named)
+    if answers.get(_AUTH_KEY) == _NEW:
+        answers[_AUTH_KEY] = _make_auth_key(_parameters(cloud, "kms", answers))
     tables = {scheme: _parameters(cloud, scheme, answers) for scheme in ("kms", "storage")}
     for scheme, parameters in tables.items():
         prepare(ChosenBackend(scheme, cloud, parameters))
@@ -127,17 +143,20 @@ def _answer(cloud: str, named: Answers) -> tuple[Answers, bool]:
     """All answers, and whether any was asked for."""
     answers: Answers = {}
     for question in _QUESTIONS[cloud]:
-        answer = named.get(question.option) or question.guess(answers)
+        answer = named.get(question.option)
+        if not question.is_optional:
+            answer = answer or question.guess(answers)
         if answer:
             answers[question.option] = answer
-    missing = [f"--{q.option}" for q in _QUESTIONS[cloud] if q.option not in answers]
+    needed = (q.option for q in _QUESTIONS[cloud] if not q.is_optional)
+    missing = [f"--{option}" for option in needed if option not in answers]
     if missing and not sys.stdin.isatty():
         raise click.UsageError(
             f"give {', '.join(missing)}, or run it on a terminal, where it asks; nothing is written"
         )
     if missing:
         for question in _QUESTIONS[cloud]:
-            if question.option not in named:
+            if question.option not in named and question.applies(answers):
                 answers[question.option] = _ask(question, cloud, answers)
     return answers, bool(missing)
 
@@ -153,11 +172,22 @@ def _ask(question: _Question, cloud: str, answers: Answers) -> str:
         click.echo(f"kms: {problem}", err=True)
 
 
+def _make_auth_key(parameters: Answers) -> str:
+    """Have the key wrap an authentication key."""
+    from kms_core import open_kek
+    from kms_core.backend.auth_key import make_auth_key
+
+    with open_kek({"backend": "azure", **parameters}) as kek:
+        return make_auth_key(kek.wrap)
+
+
 def _problems(question: _Question, cloud: str, answer: str) -> Iterator[str]:
     from kms_core._config.choices import ChosenBackend
     from kms_core._plugins.prepared import find_mistakes
 
     for scheme, name in question.parameters():
+        if question.is_optional and answer in {_NEW, _NONE}:
+            return
         for wrong, problem in find_mistakes(ChosenBackend(scheme, cloud, {name: answer})):
             if wrong == name:
                 yield problem
@@ -168,7 +198,7 @@ def _parameters(cloud: str, scheme: str, answers: Answers) -> Answers:
         name: answers[question.option]
         for question in _QUESTIONS[cloud]
         for asked, name in question.parameters()
-        if asked == scheme
+        if asked == scheme and answers.get(question.option, _NONE) not in {_NEW, _NONE}
     }
 
 

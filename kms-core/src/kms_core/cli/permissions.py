@@ -12,10 +12,12 @@ from kms_core import BackendNotFoundError
 from kms_core.cli.session import Session, Sources
 
 _PURPOSES = ("get", "create", "rewrap", "migrate", "doctor")
+_FORMS = ("policy", "bucket-policy", "access-policy")
 _EXAMPLES = """\b
 Examples:
   kms permissions aws >policy.json
   kms --config /etc/kms.toml permissions azure --for rewrap
+  kms permissions aws --as bucket-policy
 """
 
 
@@ -29,8 +31,17 @@ Examples:
     show_default=True,
     help="What is to be allowed; to create includes to get.",
 )
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(_FORMS),
+    default="policy",
+    show_default=True,
+    help="bucket-policy (aws): refuses who writes to the bucket without a condition. access-policy "
+    "(azure): for a vault without roles.",
+)
 @click.pass_obj
-def permissions(session: Session, provider: str, purpose: str) -> None:
+def permissions(session: Session, provider: str, purpose: str, form: str) -> None:
     """Print the least policy that allows a program what it does, and nothing more.
 
     It is for the KEK and the storage of this provider that are configured. Where none is, what you
@@ -39,7 +50,7 @@ def permissions(session: Session, provider: str, purpose: str) -> None:
     Plugins that have a policy may be named too.
     """
     write = _find_writer(provider)
-    click.echo(write(purpose, [*_configs(session.sources(), provider)]))
+    click.echo(write(purpose, [*_configs(session.sources(), provider)], form))
 
 
 def _find_writer(provider: str) -> Any:
