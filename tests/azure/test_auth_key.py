@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import hmac
 import logging
+import tomllib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from secrets import token_bytes
 from typing import Any
 
@@ -14,11 +16,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256
 
+import kms_core
 from kms_azure.kek import AzureKek
 from kms_core import ConfigError, KekDisabledError, UnwrapError, open_kek, open_kms
 from kms_core._deks.record import Record, decode_record, record_context
 from kms_core.backend import AuthKey, WrappedDek, seal_dek
 from kms_core.backend.auth_key import make_auth_key
+from kms_core.cli.main import kms
+from kms_core.cli.session import Session
 from tests.azure.cloud import VAULT, Cloud
 from tests.fakes.azure.key_vault import Version
 
@@ -289,3 +294,26 @@ def test_it_is_unwrapped_once(cloud: Cloud, key: str, pinned: str) -> None:
         patch.setattr(AzureKek, "_convert", count)
         kek.unwrap_dek(wrapped, CONTEXT)
     assert opened == ["unwrapKey"]
+
+
+def test_init_has_the_key_wrap_one(
+    cloud: Cloud, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What init writes names no endpoint, as that of our vault: it is opened where it is."""
+    asked: list[Any] = []
+
+    def open_here(kek: Any) -> Any:
+        asked.append(kek)
+        return open_kek(cloud.kek_parameters(key))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(kms_core, "open_kek", open_here)
+    place = {"vault-name": VAULT, "key-name": key, "account": "mydeks", "container": "records"}
+    words = [word for name, value in place.items() for word in (f"--{name}", value)]
+    with pytest.raises(SystemExit) as end:
+        kms.main(["init", "azure", *words, "--auth-key", "new"], obj=Session())
+    assert not end.value.code
+    assert [one["keyName"] for one in asked] == [key]
+    written = tomllib.loads((tmp_path / "kms.toml").read_text())["kek"]["authKey"]
+    with open_kek(cloud.kek_parameters(key) | {"authKey": written}) as kek:
+        assert kek.unwrap(kek.wrap(b"data", {"a": "b"}), {"a": "b"}) == b"data"
