@@ -188,6 +188,12 @@ def test_what_an_import_needs(kms: Kms, arguments: tuple[str, ...]) -> None:
     assert "see `kms dek import --help`" in done.error
 
 
+def test_an_archive_that_is_not_there(kms: Kms) -> None:
+    done = kms("dek", "import", "none")
+    assert done.code == 2
+    assert done.error == "there is no file 'none'; give the path of an archive"
+
+
 def test_constellation_keeps_no_files(kms: Kms) -> None:
     done = kms(
         *("dek", "import", "constellation", "--from", "storage://file?path=deks"),

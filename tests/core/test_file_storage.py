@@ -7,6 +7,7 @@ import os
 import stat
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 import kms_core
 from kms_core.builtin.file import disk
+from kms_core.builtin.file.disk import lock_file
 from kms_core.builtin.file.names import encode_name
 from kms_core.builtin.file.storage import FileStorage
 
@@ -93,7 +95,29 @@ def test_no_temporary_file_is_left(storage: FileStorage, folder: Path) -> None:
     storage.replace_record("a", b"3", revision)
     with pytest.raises(kms_core.ConflictError):
         storage.replace_record("a", b"4", revision)
-    assert sorted(p.name for p in folder.iterdir()) == [".lock", "dek-a.json"]
+    assert sorted(p.name for p in folder.iterdir()) == ["dek-a.json"]
+
+
+def test_a_record_is_locked_and_no_other(storage: FileStorage, folder: Path) -> None:
+    """With one lock for all, each of a rewrap's threads waited for the disk of all others."""
+    revisions = {dek_id: storage.create_record(dek_id, b"1") for dek_id in ("a", "b")}
+    with lock_file(folder / "dek-a.json", os.O_RDONLY):
+        storage.replace_record("b", b"2", revisions["b"])
+        waiting = Thread(target=storage.replace_record, args=["a", b"2", revisions["a"]])
+        waiting.start()
+        waiting.join(0.1)
+        assert waiting.is_alive()
+    waiting.join()
+    assert [storage.load_record(dek_id).data for dek_id in ("a", "b")] == [b"2", b"2"]
+
+
+def test_a_record_that_its_owner_may_only_read(storage: FileStorage, folder: Path) -> None:
+    """As some backups bring it back."""
+    revision = storage.create_record("a", b"1")
+    (folder / "dek-a.json").chmod(0o400)
+    storage.delete_record("a", storage.replace_record("a", b"2", revision))
+    with pytest.raises(kms_core.DekNotFoundError):
+        storage.delete_record("a", revision)
 
 
 def recorded(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -138,4 +138,7 @@ def _open(path: str) -> BinaryIO:
     from kms_core.builtin.file.disk import translate_os_errors
 
     with translate_os_errors():
-        return Path(path).open("rb")
+        try:
+            return Path(path).open("rb")
+        except FileNotFoundError:
+            raise ConfigError(f"there is no file {path!r}; give the path of an archive") from None

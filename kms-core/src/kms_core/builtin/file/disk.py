@@ -182,6 +182,18 @@ def lock_file(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
 
 
 @contextmanager
+def lock_named(path: Path) -> Iterator[None]:
+    """Hold a lock on the file that has this name, and not on one that was replaced meanwhile."""
+    access = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY  # NFS locks what it may write
+    locked = False
+    while not locked:
+        with lock_file(path, access) as descriptor:
+            locked = os.path.samestat(os.fstat(descriptor), path.stat())
+            if locked:
+                yield
+
+
+@contextmanager
 def open_file(path: Path, flags: int) -> Iterator[int]:
     """Open a file of mode 0600, or a folder, without following a link; yield its descriptor.
 

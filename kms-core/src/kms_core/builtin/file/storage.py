@@ -19,7 +19,7 @@ from kms_core.backend import (
     hookimpl,
 )
 from kms_core.builtin.file.disk import (
-    lock_file,
+    lock_named,
     make_folder,
     publish_new,
     publish_over,
@@ -107,8 +107,8 @@ class FileStorage(StorageSpec):
 
     @contextmanager
     def _checked(self, dek_id: str, revision: str) -> Iterator[Path]:
-        """The record's path, while nobody else may replace or delete and it is at ``revision``."""
-        with translate_os_errors(), lock_file(self._folder / ".lock"):
+        """Its path, while it is at ``revision`` and nobody else may replace or delete it."""
+        with translate_os_errors(), self._finding(), lock_named(self._path(dek_id)):
             if self._load(dek_id).revision != revision:
                 raise ConflictError
             yield self._path(dek_id)
@@ -126,13 +126,17 @@ class FileStorage(StorageSpec):
             sync_folder(folder.parent)
 
     def _load(self, dek_id: str) -> StoredRecord:
-        path = self._path(dek_id)
+        with self._finding():
+            data = read_published(self._path(dek_id), MAX_RECORD_SIZE + 1, self._durable)
+        return StoredRecord(data, _revision(data))
+
+    @contextmanager
+    def _finding(self) -> Iterator[None]:
         try:
-            data = read_published(path, MAX_RECORD_SIZE + 1, self._durable)
+            yield
         except FileNotFoundError:
             self._folder.stat()  # a folder that is gone is not a folder without the record
             raise DekNotFoundError from None
-        return StoredRecord(data, _revision(data))
 
 
 def _revision(data: bytes) -> str:

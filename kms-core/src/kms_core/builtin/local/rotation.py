@@ -7,13 +7,11 @@ import re
 import secrets
 import tomllib
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from kms_core import AccessDeniedError, ConfigError
 from kms_core.builtin.file.disk import (
-    lock_file,
+    lock_named,
     publish_over,
     translate_os_errors,
     write_temporary,
@@ -38,7 +36,7 @@ def rotate_key_file(path: Path) -> KeyFile:
     """
     read_key_file(path)  # says best what is wrong with it
     path = path.resolve()  # a link to it stays one
-    with translate_os_errors(), _locked(path):
+    with translate_os_errors(), lock_named(path):
         _check_owner(path)
         before = read_key_file(path)
         version, key = str(int(before.newest) + 1), secrets.token_bytes(KEY_SIZE)
@@ -52,18 +50,6 @@ def rotate_key_file(path: Path) -> KeyFile:
             temporary.unlink(missing_ok=True)
             raise
     return after
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock on the file that has this name, and not on one that was replaced meanwhile."""
-    access = os.O_RDWR if os.access(path, os.W_OK) else os.O_RDONLY  # NFS locks what it may write
-    locked = False
-    while not locked:
-        with lock_file(path, access) as descriptor:
-            locked = os.path.samestat(os.fstat(descriptor), path.stat())
-            if locked:
-                yield
 
 
 def _check_owner(path: Path) -> None:
