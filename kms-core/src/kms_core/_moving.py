@@ -27,7 +27,8 @@ class Moves(Lifecycle):
 
     What has arrived is read back before it counts as done. A run that was interrupted is begun
     again: what is there already is compared, and is ``unchanged`` if it is the same DEK.
-    ``createDeks=false`` does not forbid it, because no DEK is made.
+    ``createDeks=false`` does not forbid it, because no DEK is made. One pace serves both places:
+    each DEK is read at one and compared or stored at the other, so the slower says how fast.
     """
 
     @without_locals
