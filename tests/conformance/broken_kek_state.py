@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from typing import ClassVar
 
-from kms_core import KekInfo
+from kms_core import KekInfo, UnwrapError
 from kms_core.backend import Context, WrappedDek, hookimpl
 from tests.conformance.small_kms import SmallKek
 
@@ -26,6 +27,36 @@ class TakesFromTheContext(SmallKek):
         encoded = super().aad(context)
         context.pop("size", None)  # type: ignore[attr-defined] # the defect
         return encoded
+
+
+DEKS: dict[bytes, bytes] = {}
+
+
+class KeepsDeksInItsModule(SmallKek):
+    breaks = ("test_no_dek_is_kept",)
+
+    @hookimpl
+    def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
+        DEKS[wrapped.ciphertext] = super().unwrap_dek(wrapped, context)
+        return bytes(bytearray(DEKS[wrapped.ciphertext]))
+
+
+class KeepsDeksInItsClass(SmallKek):
+    breaks = ("test_no_dek_is_kept",)
+    deks: ClassVar[list[bytes]] = []
+
+    @hookimpl
+    def unwrap_dek(self, wrapped: WrappedDek, context: Context) -> bytes:
+        self.deks.append(super().unwrap_dek(wrapped, context))
+        return bytes(bytearray(self.deks[-1]))
+
+
+class TellsAVersionThatIsGoneAsAltered(SmallKek):
+    breaks = ("test_version_that_is_gone",)
+
+    def refuse_destroyed(self, wrapped: WrappedDek) -> None:
+        if wrapped.kek_version in self.service.destroyed:
+            raise UnwrapError
 
 
 class DescribesWhatItSawFirst(SmallKek):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import warnings
 from tempfile import TemporaryFile
+from threading import Event, Thread
 from typing import IO, Any
 
 from kms_core import AccessDeniedError, ConfigError, KmsError, UnavailableError
@@ -56,6 +57,16 @@ class LeavesItsFileOpen(SmallBackend):
     def reach(self) -> None:
         super().reach()
         self.file = self.file or TemporaryFile()  # noqa: SIM115 -- the defect
+
+
+class LeavesItsThreadRunning(SmallBackend):
+    """Such as one that sends what is left."""
+
+    breaks = ("test_close_ends_threads",)
+
+    @hookimpl
+    def close(self) -> None:
+        Thread(target=Event().wait, daemon=True).start()
 
 
 class HoldsItsCredentialAsText(SmallBackend):

@@ -132,6 +132,7 @@ class SmallKms(Service):
         super().__init__()
         self.keks = {name: [os.urandom(32)] for name in ("one", "two")}
         self.disabled = False
+        self.destroyed: set[str] = set()
 
     def wrap_foreign(self, key: bytes) -> tuple[bytes, str]:
         """Wrap as another program does, under the KEK ``one``."""
@@ -161,6 +162,7 @@ class SmallKek(SmallBackend, KekSpec):
         self.reach()
         self.check_enabled()
         self.refuse_other(wrapped)
+        self.refuse_destroyed(wrapped)
         if self.is_mine(wrapped):
             nonce, sealed = wrapped.ciphertext[:12], wrapped.ciphertext[12:]
             with suppress(InvalidTag, ValueError):
@@ -243,6 +245,10 @@ class SmallKek(SmallBackend, KekSpec):
             check_kek(wrapped, self.kek_id)
         except KekNotFoundError as error:
             raise self.error(self.refusal(error)) from None
+
+    def refuse_destroyed(self, wrapped: WrappedDek) -> None:
+        if wrapped.kek_version in self.service.destroyed:
+            raise self.error(KekNotFoundError("there is no such version"))
 
     def refusal(self, error: KmsError) -> KmsError:
         return error

@@ -86,6 +86,7 @@ class KekSuite(WithEcho, KekConformance):
             open_at=lambda url: backend(behind(request, service, url), "one"),
             attempts=1,
             rotate=lambda: service.keks["one"].append(os.urandom(32)),
+            destroy=service.destroyed.add,
             disable=lambda: setattr(service, "disabled", True),
             wrap_foreign=service.wrap_foreign,
             secrets=[service.credential, *service.keks["one"]],
@@ -164,8 +165,13 @@ def suites(kind: str) -> dict[str, type]:
     """A test class for the correct backend, and one for each broken one."""
     suite, small = SUITES[kind]
     backends = [small, *(defect.backend for defect in table(kind))]
-    names = [f"Test{backend.__name__}" for backend in backends]
     return {
-        name: type(name, (suite,), {"backend": backend})
-        for name, backend in zip(names, backends, strict=True)
+        f"Test{backend.__name__}": type(f"Test{backend.__name__}", (suite,), _of(backend))
+        for backend in backends
     }
+
+
+def _of(backend: type[SmallBackend]) -> dict[str, object]:
+    """What a broken one leaves stays, however long one waits."""
+    patience = {"close_patience": 0.2} if backend.breaks else {}
+    return {"backend": backend, **patience}

@@ -61,6 +61,7 @@ class TestHttpKek(KekConformance):
             open_at=lambda url: opener(HttpKek, service, url, keyName="one", readTimeout=timeout)(),
             attempts=1,
             rotate=lambda: service.keys["one"].append(os.urandom(32)),
+            destroy=lambda version: service.keys["one"].__setitem__(int(version) - 1, b""),
             disable=lambda: service.disabled.add("one"),
             secrets=[*service.clients.values(), *service.tokens.values(), *service.keys["one"]],
         )

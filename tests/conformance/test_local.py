@@ -22,6 +22,11 @@ def rotate(key_file: Path) -> None:
     key_file.write_text(f"{key_file.read_text()}{second_key}\n")
 
 
+def destroy(key_file: Path, version: str) -> None:
+    lines = key_file.read_text().splitlines(keepends=True)
+    key_file.write_text("".join(line for line in lines if not line.startswith(f"{version} ")))
+
+
 class TestLocalKek(KekConformance):
     @pytest.fixture
     def harness(self, tmp_path: Path) -> KekHarness:
@@ -31,5 +36,6 @@ class TestLocalKek(KekConformance):
             open_other=lambda: open_with(two),
             open_missing=lambda: open_with(tmp_path / "missing.toml"),
             rotate=lambda: rotate(one),
+            destroy=lambda version: destroy(one, version),
             secrets=one.read_text().split('"')[3::2],
         )

@@ -107,7 +107,7 @@ class HttpService:
             nonce, dek = os.urandom(12), b64decode(request["plaintext"])
             sealed = nonce + AESGCM(versions[-1]).encrypt(nonce, dek, aad)
             return {"ciphertext": b64encode(sealed).decode(), "version": newest}
-        known = {str(number): key for number, key in enumerate(versions, 1)}
+        known = {str(number): key for number, key in enumerate(versions, 1) if key}
         if request["version"] not in known:
             raise RefusalError(404, "NoSuchKey")
         sealed = b64decode(request["ciphertext"])

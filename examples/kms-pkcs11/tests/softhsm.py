@@ -43,6 +43,12 @@ class SoftHsm:
             session.generate_key(KeyType.AES, bits, id_, label, store=True, template=template)
         return label
 
+    def destroy_key(self, label: str, id_: bytes) -> None:
+        """Destroy the key of this label that has this CKA_ID."""
+        with self._log_in() as session:
+            [key] = session.get_objects({Attribute.LABEL: label, Attribute.ID: id_})
+            key.destroy()
+
     def set_attribute(self, label: str, attribute: Attribute, *, value: bool) -> None:
         """Change an attribute of the only key of this label."""
         with self._log_in() as session:

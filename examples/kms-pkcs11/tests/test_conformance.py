@@ -18,6 +18,7 @@ class TestPkcs11Kek(KekConformance):
             open_missing=lambda: softhsm.open_kek("missing"),
             open_forbidden=lambda: softhsm.open_kek(key, pin="another-pin-of-nobody"),
             rotate=lambda: softhsm.make_key(key, b"\2"),
+            destroy=lambda version: softhsm.destroy_key(key, bytes.fromhex(version)),
             disable=lambda: softhsm.set_attribute(key, Attribute.DECRYPT, value=False),
             secrets=[PIN, SO_PIN],
         )

@@ -38,6 +38,8 @@ class KekHarness:
             wire; give it time limits as short as the service allows, and few attempts.
         attempts: says how often a client of open_at makes a call at most, as maxAttempts does.
         rotate: adds a new version to the KEK, as its admin would.
+        destroy: destroys the version of the KEK that has this name, as its admin would, so that the
+            KMS has it no more; the others stay.
         disable: disables the KEK with all its versions, as its admin would.
         wrap_foreign: has the KMS wrap these bytes without any context, as another program does, and
             returns the ciphertext and the version; the version is empty where that program gets
@@ -55,6 +57,7 @@ class KekHarness:
     open_at: OpenAt | None = None
     attempts: int | None = None
     rotate: Callable[[], object] | None = None
+    destroy: Callable[[str], object] | None = None
     disable: Callable[[], object] | None = None
     wrap_foreign: Callable[[bytes], tuple[bytes, str]] | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -36,6 +37,17 @@ def held_by(root: object, name: str) -> Iterator[Found]:
             yield where, value
         elif isinstance(value, (bytes, bytearray)):
             yield where, bytes(value).decode("latin-1")
+
+
+def held_by_code(kind: type) -> Iterator[Found]:
+    """The same of a class, of those that it derives from and of the modules beside it."""
+    for base in kind.__mro__[:-1]:
+        yield from held_by(dict(vars(base)), f"the class {base.__qualname__}")
+    package = kind.__module__.rpartition(".")[0] or kind.__module__
+    for name, module in list(sys.modules.items()):
+        if f"{name}.".startswith(f"{package}.") and isinstance(module, ModuleType):
+            names = {k: part for k, part in vars(module).items() if not k.startswith("__")}
+            yield from held_by(names, f"the module {name}")
 
 
 def walk(root: object, name: str) -> Iterator[tuple[str, object]]:

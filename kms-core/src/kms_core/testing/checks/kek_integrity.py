@@ -22,7 +22,15 @@ from kms_core.builtin.memory import MemoryStorage
 from kms_core.errors import KekNotFoundError, KmsError, UnwrapError
 from kms_core.kms import Kms
 from kms_core.testing._harness.clauses import clause
-from kms_core.testing._harness.client import Client, ErrorKind, Fresh, answered, refused
+from kms_core.testing._harness.client import (
+    Client,
+    ErrorKind,
+    Fresh,
+    answered,
+    refused,
+    skip_without,
+)
+from kms_core.testing._harness.harness import KekHarness
 
 CONTEXT = dict(record_context("volume/\u00e9", 32, "2026-01-31T23:59:59Z"))
 """What core wraps a DEK under."""
@@ -146,6 +154,24 @@ class KekIntegrityChecks:
             fields: dict[str, Any] = {field: altered}
             when = f"with {field}={altered!r}"
             _refuses(client, replace(wrapped, **fields), when, _OF_FIELD[field])
+
+    @clause(KekSpec.unwrap_dek)
+    def test_version_that_is_gone(self, fresh: Fresh, harness: KekHarness) -> None:
+        """Raises KekNotFoundError where the KMS has the version no more.
+
+        Were it an UnwrapError, somebody would restore records that are as they were, and not the
+        version.
+
+        Cure: name the answer of your KMS that there is no such version as KekNotFoundError in an
+        ErrorTable, or hand those that it has to ``check_kek``.
+        """
+        destroy, rotate = skip_without(harness, "destroy"), skip_without(harness, "rotate")
+        old = _wrap(fresh())
+        rotate()
+        new = _wrap(fresh())
+        destroy(old.kek_version)
+        _refuses(fresh(), old, "of a version that was destroyed", KekNotFoundError)
+        fresh().answer("unwrap_dek", "of another version", wrapped=new, context=CONTEXT)
 
     @clause(KekSpec.unwrap_dek)
     def test_name_of_the_other_kek(self, fresh: Fresh, other: Fresh) -> None:

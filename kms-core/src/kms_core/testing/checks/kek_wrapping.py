@@ -17,7 +17,7 @@ from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, clients, expect, refused, skip_without
 from kms_core.testing._harness.harness import KekHarness
 from kms_core.testing._harness.leaks import search
-from kms_core.testing._harness.object_graph import held_by
+from kms_core.testing._harness.object_graph import held_by, held_by_code
 from kms_core.testing.checks.kek_integrity import CONTEXT
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
 
@@ -116,7 +116,7 @@ class KekWrappingChecks:
     @clause(BackendSpec)
     def test_no_dek_is_kept(self, fresh: Fresh) -> None:
         """A backend keeps no cache: it unwraps each time, hands out no object again, and has none
-        left in its client.
+        left in its client, its classes and the modules of its package.
 
         Cure: keep no cache of DEKs, and no last request or response; core decides how long one is
         kept.
@@ -128,6 +128,7 @@ class KekWrappingChecks:
         seen = [dek, unwrap(), unwrap()]
         expect("unwrap_dek: how many objects, when no DEK is kept", 3, len({*map(id, seen)}))
         search("unwrap_dek", held_by(client.plugin, "the client"), [dek])
+        search("unwrap_dek", held_by_code(type(client.plugin)), [dek])
 
     @clause(BackendSpec)
     def test_threads(self, fresh: Fresh) -> None:

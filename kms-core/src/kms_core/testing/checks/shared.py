@@ -22,11 +22,10 @@ from kms_core.testing._harness.clauses import clause
 from kms_core.testing._harness.client import Client, Fresh, Scheme, answered, clients, expect
 from kms_core.testing._harness.leaks import Secret, search
 from kms_core.testing._harness.object_graph import walk
+from kms_core.testing._harness.threads import threads_begun
 from kms_core.testing._harness.traces import traces
 
 _DESCRIPTORS = Path("/dev/fd")
-_LONG = 10
-"""Seconds after which a connection that was closed is so on a busy machine too."""
 
 
 class Provoked(NamedTuple):
@@ -44,6 +43,9 @@ class BackendChecks(ABC):
 
     harness_type: ClassVar[type]
     """What the fixture ``harness`` returns."""
+
+    close_patience: ClassVar[float] = 10
+    """After how many seconds what a client has closed is so, on a busy machine too."""
 
     harmless: ClassVar[tuple[str, Mapping[str, Any]]]
     """A hook that changes nothing in the service, and its arguments."""
@@ -124,10 +126,28 @@ class BackendChecks(ABC):
                 another.submit(self.use, client).result()
                 client.close()
             gc.collect()  # the traceback of an error, in a cycle with it, may hold a connection
-            until = monotonic() + _LONG
+            until = monotonic() + self.close_patience
             while (left := len(_open_descriptors() - before)) and monotonic() < until:
                 sleep(0.01)
         expect("close: how many connections and files stay open", 0, left)
+
+    @clause(BackendSpec.close)
+    def test_close_ends_threads(self, fresh: Fresh) -> None:
+        """Ends the threads that the client began: core closes and opens a client again whose login
+        is over.
+
+        Cure: tell each thread of yours to end, and wait for it; what a library keeps for the whole
+        process it begins once.
+        """
+        for _ in range(2):  # with the first one begins what an SDK keeps once for all of them
+            with threads_begun() as begun:
+                client = fresh()
+                self.use(client)
+                client.close()
+        until = monotonic() + self.close_patience
+        while (left := [t.name for t in begun if t.is_alive()]) and monotonic() < until:
+            sleep(0.01)
+        expect("close: the threads that run on", [], left)
 
     @clause(BackendSpec.close)
     def test_close_leaves_others_open(self, fresh: Fresh) -> None:
