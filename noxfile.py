@@ -29,7 +29,9 @@ TORTURE = [
     *("tests/torture", "tests/life", "tests/races"),
     *(f"tests/pairs/test_{name}.py" for name in ("lies", "kills", "life")),
 ]
-ON_WHEELS = ("tests/core", "tests/cli", "tests/cluster", "tests/conformance")
+ON_WHEELS = ("tests/core", "tests/cli", "tests/cluster", "tests/conformance", "tests/races")
+# All tests on the wheels, and of those about packages what is marked so.
+ALSO_REST = ("-m", "", "-k", "rest or not packaging", *ON_WHEELS, "tests/packaging")
 # Neighbours share fixtures, such as servers, so each process begins with a run of them; who is done
 # takes over from the others. Tests also wait, for programs and for calls that hang: processes
 # beyond the cores use that time.
@@ -91,12 +93,12 @@ def tests(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def rest(session: nox.Session) -> None:
     """Run what the default sessions leave out: other interpreters, wheels, older dependencies."""
-    # The one that runs nox runs most of the tests on the wheels.
+    # The one that runs nox runs most of the tests on the wheels, there with those marked `rest`.
     others = [f"tests-{version}" for version in OTHERS if version != CURRENT]
     for name in others:
         session.notify(name, (WITHOUT_PROOF,))
     session.notify("lowest")
-    session.notify("packaging", (WITHOUT_PROOF, *ON_WHEELS))
+    session.notify("packaging", (WITHOUT_PROOF, *ALSO_REST))
     session.notify(f"providers-{NEWEST}", ("-m", "rest"))
 
 
@@ -169,16 +171,18 @@ def typing(session: nox.Session) -> None:
 def packaging(session: nox.Session) -> None:
     """Build wheels and sdists, install the wheels, and test them with src/ out of reach."""
     dist = Path(session.create_tmp(), "dist")
+    session.install("-c", CONSTRAINTS, *_group("packaging"), "hatchling")
+    # By that hatchling: an environment for each build takes longer than the build.
+    options = ("--no-build-isolation", f"--python={session.bin}/python", f"--out-dir={dist}")
     for folder in (*DISTRIBUTIONS, *EXAMPLES):
         # The wheel from the sdist: where the one is whole, so is the other.
-        options = ("--out-dir", str(dist), "--build-constraint", CONSTRAINTS)
         session.run("uv", "build", "-q", *options, folder)
     wheels = [
         str(wheel)
         for name in DISTRIBUTIONS
         for wheel in dist.glob(f"{name.replace('-', '_')}-*.whl")
     ]
-    session.install("-c", CONSTRAINTS, *_group("packaging"), *wheels)
+    session.install("-c", CONSTRAINTS, *wheels)
     what = session.posargs or ["tests/packaging"]
     # Not in a folder of this project: ruff would obey its .gitignore, and check nothing.
     outside = {"TMPDIR": gettempdir()}

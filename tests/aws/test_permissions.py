@@ -72,6 +72,7 @@ def test_least_policy_is_enough(enforced: Cloud, key: str, bucket: str, calls: l
     assert set(calls) == {f"kms:{a[4:]}" for a in KMS_ACTIONS} | set(S3_ACTIONS)
 
 
+@pytest.mark.rest
 def test_plugin_check_shows_that_the_least_policy_is_enough(enforced: Cloud, bucket: str) -> None:
     user = enforced.make_user(allow(bucket))
     parameters = user.parameters | {"bucket": bucket}

@@ -18,6 +18,7 @@ def config(moto: Cloud) -> dict[str, Any]:
     return {"kek": more | kek, "storage": more | storage}
 
 
+@pytest.mark.rest
 def test_one_winner_among_processes(config: dict[str, Any], *, long: bool) -> None:
     processes = 64 if long else 16
     around = "tests.fakes.aws.recording:record_calls"

@@ -40,6 +40,7 @@ def test_the_documentation_lists_the_calls(moto: Cloud, calls: list[str]) -> Non
     assert {f"{row['service']}:{row['call']}" for row in rows} == PROMISED == set(calls)
 
 
+@pytest.mark.rest
 def test_servers_end_with_ctrl_c(tmp_path: Path) -> None:
     (tmp_path / "test_waiting.py").write_text(
         textwrap.dedent(

@@ -19,8 +19,8 @@ from tests.fakes.process import Server
 VAULT = "our-vault"
 PATIENT: dict[str, Any] = {"connectTimeout": 60, "readTimeout": 60, "maxAttempts": 1}
 """For calls that are answered, or end by themselves, however busy this machine is."""
-HANGING = PATIENT | {"readTimeout": 0.3}
-"""For calls that hang, each of which takes so long."""
+HANGING = PATIENT | {"connectTimeout": 2, "readTimeout": 0.3}
+"""For calls that hang, each of which takes so long, be it amid the handshake of TLS."""
 
 
 @dataclass(frozen=True)

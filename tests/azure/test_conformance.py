@@ -70,11 +70,11 @@ class TestKeyVaultRsaWithAuthKey(AzureKekConformance):
 @pytest.mark.rest
 class TestManagedHsmRsa(AzureKekConformance):
     vault_type, kty = "managedhsm.azure.net", "RSA-HSM"
+    wired = True
 
 
 class TestManagedHsmAes(AzureKekConformance):
     vault_type, kty = "managedhsm.azure.net", "oct-HSM"
-    wired = True
 
 
 class TestBlobStorage(StorageConformance):

@@ -203,6 +203,7 @@ def test_a_kek(two_keks: tuple[str, str]) -> None:
     assert "--other" not in done.output
 
 
+@pytest.mark.rest
 def test_a_kek_alone(two_keks: tuple[str, str]) -> None:
     done = run_command("plugin", "check", two_keks[0])
     assert done.code == 0
@@ -218,6 +219,7 @@ def test_a_deriver_with_its_secret_in_the_environment() -> None:
     assert secret not in done.output + done.errors
 
 
+@pytest.mark.rest
 def test_two_derivers(folder: Path) -> None:
     for name in ("one", "two", "salt"):
         write_private(folder / name, urlsafe_b64encode(name.encode() * 16).decode())
@@ -248,6 +250,7 @@ def test_an_observer() -> None:
     assert (done.code, row(done, "observe", "Takes every dek_id.")) == (0, "passed")
 
 
+@pytest.mark.rest
 def test_a_store_in_use_is_left_as_it_was(kms: Kms, folder: Path) -> None:
     kms("init")
     dek = kms("dek", "get", "--create", "id").output
@@ -267,6 +270,7 @@ def test_a_store_is_not_flooded_unasked() -> None:
     assert skipped.startswith("skipped\ngive --pages")
 
 
+@pytest.mark.rest
 def test_an_interrupted_check_ends_first_and_removes_what_it_created(
     tmp_path: Path, folder: Path
 ) -> None:
@@ -320,6 +324,7 @@ def test_a_broken_clause_is_told_with_what_was_seen(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.rest
 def test_a_store_that_looks_first_and_then_writes_is_seen(tmp_path: Path) -> None:
     done = check(tmp_path, LOOKS_THEN_WRITES, "?path=.")
     assert done.code == 1
@@ -358,6 +363,7 @@ def test_all_clients_are_closed(tmp_path: Path, folder: Path) -> None:
     assert noted.count("opened") == noted.count("closed") > 30
 
 
+@pytest.mark.rest
 def test_what_is_missing_may_be_hidden(tmp_path: Path) -> None:
     done = check(tmp_path, HIDES_WHAT_IS_MISSING)
     assert (done.code, done.errors) == (0, "checking storage://stranger\n"), done.output
@@ -383,6 +389,7 @@ def test_credentials_that_may_not_wrap_are_one_line(
     assert line.endswith("wrap_dek of DEK 'kms-check': allow kms:Wrap")
 
 
+@pytest.mark.rest
 def test_what_get_dek_needs_must_be_allowed(tmp_path: Path) -> None:
     done = check(tmp_path, WITHOUT_CREATE)
     assert done.code == 1

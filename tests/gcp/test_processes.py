@@ -62,6 +62,7 @@ def test_backends_are_listed() -> None:
     ]
 
 
+@pytest.mark.rest
 def test_all_processes_get_the_winners_dek(uris: tuple[str, str], *, long: bool) -> None:
     processes, ids = (64, 20) if long else (8, 3)
     assert_one_winner(*uris, processes=processes, ids=ids)

@@ -21,6 +21,20 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert rest == ".venv/bin/nox -s rest"
 
 
+def test_rest_runs_each_test_that_is_marked_so() -> None:
+    text = (ROOT / "noxfile.py").read_text()
+    [providers] = re.findall(r"^PROVIDERS = \(\n(.*?)^\)$", text, re.MULTILINE | re.DOTALL)
+    [wheels] = re.findall(r"^ON_WHEELS = \((.*)\)$", text, re.MULTILINE)
+    run_by_rest = {*re.findall(r'"tests/(\w+)"', providers + wheels), "packaging"}
+    marked = {
+        path.relative_to(ROOT / "tests").parts[0]
+        for path in ROOT.glob("tests/*/**/test_*.py")
+        if "pytest.mark.rest" in path.read_text("utf-8")
+    }
+    assert marked
+    assert marked <= run_by_rest
+
+
 def test_constraints_pin_everything_and_name_no_index() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]

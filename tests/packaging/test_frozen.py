@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.cluster.test_cluster import VECTORS, uri
 from tests.packaging.conftest import Install, run
 
@@ -15,6 +17,7 @@ with kms_core.open_kms(sys.argv[1], "storage://memory", observers=["log"]) as km
 """
 
 
+@pytest.mark.rest
 def test_a_frozen_program_finds_its_backends(install: Install, tmp_path: Path) -> None:
     programs = install("kms-core[cluster]", "pyinstaller")
     (tmp_path / "program.py").write_text(PROGRAM)

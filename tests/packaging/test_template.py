@@ -12,6 +12,7 @@ import pytest
 from tests.packaging.conftest import ROOT, run
 
 SCHEMES = {"kek": "kms", "storage": "storage", "deriver": "kms", "observer": "observer"}
+LATER = ("deriver", "observer")
 CHECKS = [
     "pip install -e '.[test]'",
     "ruff check",
@@ -45,7 +46,10 @@ class Author:
         return done.stdout
 
 
-@pytest.fixture(scope="module", params=SCHEMES)
+@pytest.fixture(
+    scope="module",
+    params=["kek", "storage", *(pytest.param(k, marks=pytest.mark.rest) for k in LATER)],
+)
 def author(
     request: pytest.FixtureRequest, built: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Author:

@@ -63,6 +63,7 @@ def rewrap(cluster: LocalCluster, config: Path) -> dict[str, object]:
     return report
 
 
+@pytest.mark.rest
 def test_all_are_rewrapped(cluster: LocalCluster, config: Path, deks: dict[str, bytes]) -> None:
     report = rewrap(cluster, config)
     assert (report["done"], report["unchanged"]) == (COUNT, 0)

@@ -131,6 +131,7 @@ def test_local(shell: Shell) -> None:
         check(kms, shell, "## kms://local")
 
 
+@pytest.mark.rest
 def test_aws(shell: Shell, request: pytest.FixtureRequest) -> None:
     moto = request.getfixturevalue("moto")
     key = moto.make_key()
@@ -161,6 +162,7 @@ def admin(shell: Shell) -> Iterator[Callable[[str, Admin], None]]:
         yield stand_in
 
 
+@pytest.mark.rest
 def test_azure(
     shell: Shell, request: pytest.FixtureRequest, admin: Callable[[str, Admin], None]
 ) -> None:

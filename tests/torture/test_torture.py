@@ -65,7 +65,7 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.mark.timeout(7 * 24 * 3600)
-@pytest.mark.parametrize("store", ["http", "file"])
+@pytest.mark.parametrize("store", ["http", pytest.param("file", marks=pytest.mark.rest)])
 def test_killed_callers(
     store: str, request: pytest.FixtureRequest, seed: int, tmp_path: Path, *, long: bool
 ) -> None:
