@@ -260,7 +260,7 @@ def test_a_store_in_use_is_left_as_it_was(kms: Kms, folder: Path) -> None:
     assert kms("dek", "list").output == "id\n"
     assert kms("dek", "get", "id").output == dek
     files = {path.name for path in (folder / "deks").rglob("*") if path.is_file()}
-    assert files == {".lock", "dek-id.json"}
+    assert files == {"dek-id.json"}
 
 
 def test_a_store_is_not_flooded_unasked() -> None:
