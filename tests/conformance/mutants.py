@@ -92,7 +92,7 @@ _OF_STORAGE = (
     _file("hashlib.sha256(data).hexdigest()", "str(len(data))"),
     _file("hashlib.sha256(data).hexdigest()", "'1'"),
     _file("hashlib.sha256(data).hexdigest()", "str(id(data))"),
-    _file("with translate_os_errors(), lock_file", "with lock_file"),
+    _file("with translate_os_errors(), self._finding()", "with self._finding()"),
     _file(", lock_named(self._path(dek_id))", ""),
     _file("MAX_RECORD_SIZE + 1", "MAX_RECORD_SIZE"),
     _file("MAX_RECORD_SIZE + 1", "10 * MAX_RECORD_SIZE"),
