@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -86,6 +88,12 @@ def test_name() -> None:
     assert "DNS" in row.cure
 
 
+def test_name_that_is_none() -> None:
+    [row] = examine(Route(f"https://{'a' * 64}.example"))
+    assert row.code == "KEK-DNS"
+    assert "too long" in row.text
+
+
 def test_nobody_listens(closed_port: int) -> None:
     rows = examine(Route(f"https://127.0.0.1:{closed_port}"))
     assert found(rows) == [("resolve", "ok"), ("connect", "TCP")]
@@ -95,6 +103,21 @@ def test_nobody_listens(closed_port: int) -> None:
 def test_proxy_that_is_away(closed_port: int) -> None:
     rows = examine(Route("https://127.0.0.1:9", f"http://127.0.0.1:{closed_port}"))
     assert found(rows) == [("resolve", "ok"), ("connect", "PROXY")]
+
+
+def test_proxy_that_is_something_else() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        threading.Thread(target=greet, args=[other], daemon=True).start()
+        rows = examine(Route("https://127.0.0.1:9", f"http://127.0.0.1:{other.getsockname()[1]}"))
+    assert found(rows) == [("resolve", "ok"), ("connect", "PROXY")]
+    assert "220 mail" in rows[1].text
+
+
+def greet(other: socket.socket) -> None:
+    connection, _ = other.accept()
+    with connection:
+        connection.sendall(b"220 mail\r\n")
+        connection.recv(1000)
 
 
 def test_proxy_that_wants_another_password() -> None:
@@ -116,6 +139,12 @@ def test_file_of_authorities_that_is_not_there(tls: str, tmp_path: Path) -> None
     rows = examine(Route(tls, ca_file=str(tmp_path / "none.pem")))
     assert rows[2].code == "KEK-TLS"
     assert "No such file" in rows[2].text
+
+
+def test_folder_of_authorities(tls: str, tmp_path: Path) -> None:
+    rows = examine(Route(tls, ca_file=str(tmp_path)))
+    assert rows[2].code == "KEK-TLS"
+    assert "certificate" in rows[2].text
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -89,7 +90,7 @@ class _Way:
         return self._holds("tls", "TLS", self._service.netloc, cure, self._shake_hands)
 
     def _shake_hands(self) -> str:
-        trusted = ssl.create_default_context(cafile=self._route.ca_file)
+        trusted = _trusting(self._route.ca_file)
         name = self._service.hostname
         encrypted = trusted.wrap_socket(self._connection.sock, server_hostname=name)
         self._connection.sock = encrypted
@@ -116,12 +117,19 @@ class _Way:
     ) -> bool:
         try:
             shown = attempt()
-        except OSError as error:
-            why = getattr(error, "verify_message", "") or error.strerror or str(error)
-            self._section.find(step, code, f"{what}: {why or type(error).__name__}", cure)
+        except (OSError, HTTPException, ValueError) as error:  # a name's, a proxy's or TLS's
+            known = getattr(error, "verify_message", "") or getattr(error, "strerror", "")
+            why = known or str(error) or type(error).__name__
+            self._section.find(step, code, f"{what}: {why}", cure)
             return False
         self._section.ok(step, shown)
         return True
+
+
+def _trusting(authorities: str | None) -> ssl.SSLContext:
+    if authorities is not None and Path(authorities).is_dir():
+        return ssl.create_default_context(capath=authorities)
+    return ssl.create_default_context(cafile=authorities)
 
 
 def _place(url: SplitResult) -> tuple[str, int]:
