@@ -74,7 +74,7 @@ class StorageRaceChecks:
         revision = …
         """
         racers = _warm(fresh)
-        for dek_id in _ids(self.race_rounds // 4):
+        for dek_id in _ids(max(1, self.race_rounds // 4)):
             first = racers[0].answer("create_record", dek_id=dek_id, data=b"first")
             replace = partial(_replace, dek_id=dek_id, revision=first)
             seen = race([partial(replace, c, data=d) for c, d in zip(racers, _DATA, strict=True)])
@@ -146,7 +146,7 @@ class StorageRaceChecks:
         revision = …
         """
         racers = _warm(fresh)
-        for dek_id in _ids(self.race_rounds // 4):
+        for dek_id in _ids(max(1, self.race_rounds // 4)):
             first = racers[0].answer("create_record", dek_id=dek_id, data=b"first")
             there = {"dek_id": dek_id, "revision": first}
             seen = race([partial(racer.call, "delete_record", **there) for racer in racers])
