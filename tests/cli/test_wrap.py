@@ -32,6 +32,16 @@ def test_there_and_back(kms: Kms, folder: Path) -> None:
     assert not [*(folder / "deks").iterdir()], "nothing is stored"
 
 
+@pytest.mark.parametrize("command", ["wrap", "unwrap"])
+def test_input_that_cannot_be_read(kms: Kms, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """As of a terminal that is gone; it was told as a failure of standard output."""
+    done = kms(command)  # pytest lets nobody read while it captures
+    assert (done.code, done.output) == (2, "")
+    assert done.error == ("standard input: it cannot be read; give the data as a file or a pipe")
+    monkeypatch.setattr(sys, "stdin", None)
+    assert kms(command).error == "standard input is closed; give the data as a file or a pipe"
+
+
 def test_into_a_file(folder: Path) -> None:
     assert run("wrap", "--output", "blob", given=b"data").stdout == b""
     done = run("unwrap", "--output", "data", given=(folder / "blob").read_bytes())

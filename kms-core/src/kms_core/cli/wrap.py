@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from kms_core import ConfigError
 from kms_core._values import MAX_DATA_SIZE
 from kms_core.cli.output import output_option, write_output
 from kms_core.cli.session import Session
@@ -34,6 +35,18 @@ def _takes_context(command: Callable[..., bytes]) -> Callable[..., None]:
     )
     with_context: Callable[..., None] = option(output_option(written))
     return with_context
+
+
+def _read_input(size: int) -> bytes:
+    if sys.stdin is None:  # so Python has it where a shell has closed it
+        raise ConfigError("standard input is closed; give the data as a file or a pipe")
+    try:
+        return sys.stdin.buffer.read(size)
+    except OSError as error:
+        raise ConfigError(
+            f"standard input: {error.strerror or 'it cannot be read'}; give the data as a file or "
+            "a pipe"
+        ) from error
 
 
 def _context(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -61,7 +74,7 @@ def wrap(session: Session, context: dict[str, str]) -> bytes:
 
     Keep the blob and the context: nothing is stored elsewhere. Neither of them is secret.
     """
-    data = sys.stdin.buffer.read(MAX_DATA_SIZE + 1)
+    data = _read_input(MAX_DATA_SIZE + 1)
     with session.sources().open_kek() as kek:
         return kek.wrap(data, context)
 
@@ -80,6 +93,6 @@ def unwrap(session: Session, context: dict[str, str]) -> bytes:
 
     Whoever can read the output has the data.
     """
-    blob = sys.stdin.buffer.read(_MAX_BLOB_SIZE)
+    blob = _read_input(_MAX_BLOB_SIZE)
     with session.sources().open_kek() as kek:
         return kek.unwrap(blob, context)
