@@ -88,7 +88,7 @@ def _is_told(row: Row, words: tuple[str, ...]) -> bool:
     return all(word in f"{row.text}: {row.cure}" or word in row.backend for word in words)
 
 
-@pytest.fixture(params=["get_dek", "doctor"])
+@pytest.fixture(params=["get_dek", pytest.param("doctor", marks=pytest.mark.rest)])
 def told_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who tells of a mistake: the error of ``get_dek``, or ``kms doctor``."""
     if request.param == "doctor":

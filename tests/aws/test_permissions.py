@@ -141,6 +141,7 @@ def for_bucket(policy: Any, bucket: str, without: str) -> Any:
     return json.loads(text.replace("my-deks", bucket))
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(
     ("operation", "without"),
     [(name, action) for name, policy in POLICIES.items() for action in ["", *actions_of(policy)]],

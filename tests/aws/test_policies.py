@@ -61,6 +61,7 @@ def _parameters(of: Any) -> dict[str, object]:
     return {name: value for name, value in of.items() if name != "backend"}
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(
     ("purpose", "without"),
     [(purpose, action) for purpose in TRIED for action in ["", *lines(purpose)]],

@@ -33,6 +33,7 @@ def lines(purpose: str) -> list[str]:
     return re.findall(r"^- (.+)$", write_policy(purpose, []), re.MULTILINE)
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(
     ("purpose", "without"),
     [(purpose, one) for purpose in PURPOSES for one in ["", *PURPOSES[purpose]]],

@@ -40,6 +40,7 @@ def told(storage: dict[str, Any], plants: Plants) -> kms_core.KmsError:
     return caught.value
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize(("name", "place"), CASES)
 def test_an_issuer_that_is_away(
     name: str, place: Place, plants: Plants, internet: Internet, monkeypatch: pytest.MonkeyPatch

@@ -44,6 +44,7 @@ MISTAKES: tuple[Alter, ...] = (
 )
 
 
+@pytest.mark.rest
 @pytest.mark.timeout(1800)  # of the long form
 @pytest.mark.parametrize("number", range(len(GIVEN)))
 def test_a_service_that_fails(  # noqa: PLR0913 -- fixtures
@@ -73,6 +74,7 @@ def test_a_service_that_fails(  # noqa: PLR0913 -- fixtures
             fails_without_a_leak(way(plants, monkeypatch, kek, storage), plants, capfd)
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("number", range(len(KEKS)))
 def test_a_secret_that_is_wrong(  # noqa: PLR0913 -- fixtures
     number: int,

@@ -32,7 +32,14 @@ EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/kms-*/pyproject.to
 PUBLIC = ("kms_core", "kms_core.backend", "kms_core.testing")
 
 
-@pytest.fixture(params=EXAMPLES, ids=lambda path: path.name, scope="module")
+@pytest.fixture(
+    params=[
+        pytest.param(path, marks=pytest.mark.rest) if path.name == "kms-pkcs11" else path
+        for path in EXAMPLES
+    ],
+    ids=lambda path: path.name,
+    scope="module",
+)
 def example(request: pytest.FixtureRequest) -> Path:
     folder: Path = request.param
     return folder

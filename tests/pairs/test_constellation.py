@@ -159,6 +159,7 @@ def uri(parameters: dict[str, Any], scheme: str) -> str:
     return f"{scheme}://{parameters['backend']}?{urlencode(others, quote_via=quote)}"
 
 
+@pytest.mark.rest
 def test_by_the_command(source: Source, tmp_path: Path) -> None:
     here = ("--config", str(tmp_path / "kms.toml"))
     assert run_command(*here, "init").code == 0

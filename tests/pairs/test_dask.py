@@ -89,6 +89,7 @@ def kill_one_midway(cluster: LocalCluster, folder: Path) -> Thread:
     return thread
 
 
+@pytest.mark.rest
 def test_a_worker_that_dies(cluster: LocalCluster, config: Path, deks: dict[str, bytes]) -> None:
     killer = kill_one_midway(cluster, config.with_name("deks"))
     report = rewrap(cluster, config)

@@ -62,10 +62,9 @@ def rotation(cloud: str, request: pytest.FixtureRequest, kek: dict[str, Any]) ->
 
 
 @pytest.mark.timeout(7200)
+@pytest.mark.rest
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize(
-    "cloud", ["aws", *(pytest.param(cloud, marks=pytest.mark.rest) for cloud in ("azure", "gcp"))]
-)
+@pytest.mark.parametrize("cloud", ["aws", "azure", "gcp"])
 def test_killed_around_each_request(
     cloud: str, operation: str, request: pytest.FixtureRequest, tmp_path: Path, *, long: bool
 ) -> None:

@@ -46,6 +46,7 @@ def wired(moto: Aws) -> Iterator[Aws]:
         yield proxy.cloud
 
 
+@pytest.mark.rest
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_every_dek_stays_readable(

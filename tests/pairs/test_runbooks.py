@@ -192,6 +192,7 @@ def test_azure(
     assert [version.enabled for version in versions] == [False, True]
 
 
+@pytest.mark.rest
 def test_google(
     shell: Shell, request: pytest.FixtureRequest, admin: Callable[[str, Admin], None]
 ) -> None:
