@@ -7,15 +7,29 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from contextvars import ContextVar
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, TypeVar
 
 import pytest
 
 import kms_core
+from kms_core import Kms
+from kms_core._deks.stored import StoredDeks
+from kms_core._plugins.clients import KekClient, Keyset, StorageClient, bind
+from kms_core._plugins.clients.call import Opening
 from kms_core._plugins.clients.workers import Workers
+from kms_core.builtin.local.kek import LocalKek
+from kms_core.builtin.local.key_file import new_key_file
+from kms_core.builtin.memory import MemoryStorage
+from tests.secret_files import write_private
+
+T = TypeVar("T")
 
 LONG = 60.0
 SHORT = 0.05
@@ -157,6 +171,44 @@ def test_calls_of_one_operation_are_made_in_one_thread() -> None:
     assert first == second
     assert third != first, "a backend may use another one, and that has its own threads"
     assert others._threads == []
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda kms: kms.create_dek("volume-42"),
+        lambda kms: kms.get_dek("volume-42", create=True),
+    ],
+    ids=["create_dek", "get_dek"],
+)
+def test_all_calls_for_a_dek_are_made_in_one_thread(
+    ask: Callable[[Kms], bytes], tmp_path: Path
+) -> None:
+    threads: list[int] = []
+    key_file = write_private(tmp_path / "kek.toml", new_key_file())
+    backends: dict[str, Any] = {
+        "kms://local": LocalKek(LocalKek.Config(key_file=key_file)),
+        "storage://memory": MemoryStorage(MemoryStorage.Config()),
+    }
+    kek, storage = (
+        bind(name, opened, "a test", opening=Opening(None, Workers(4, LONG)))
+        for name, opened in backends.items()
+    )
+    assert isinstance(kek, KekClient)
+    assert isinstance(storage, StorageClient)
+    for hooks in (vars(kek._hooks), vars(storage._hooks)):
+        for name, hook in hooks.items():
+            hooks[name] = partial(noting_its_thread, hook, threads)
+    with Kms(StoredDeks(Keyset([kek]), storage), ExitStack()) as kms:
+        ask(kms)
+    assert len(threads) > 2, "a wrap, its proof, and a create"
+    assert {*threads} == {threads[0]}
+    assert threads[0] != threading.get_ident()
+
+
+def noting_its_thread(hook: Callable[..., T], threads: list[int], **arguments: Any) -> T:
+    threads.append(threading.get_ident())
+    return hook(**arguments)
 
 
 def test_each_call_of_an_operation_has_its_own_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

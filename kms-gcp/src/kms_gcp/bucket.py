@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from google.api_core import exceptions as sdk
-from google.api_core.retry import Retry
 from google.cloud.storage import Bucket, Client
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests import Response
@@ -15,7 +14,7 @@ from requests.exceptions import InvalidJSONError
 
 from kms_core import ConfigError, ConflictError
 from kms_core.backend import translate_errors
-from kms_gcp.client import GcpClient, limit_attempts, muted
+from kms_gcp.client import GcpClient, muted, retry_one_call
 from kms_gcp.config import GcpStorageConfig
 from kms_gcp.credentials import Token, tame
 from kms_gcp.errors import BUCKET, STORAGE
@@ -30,13 +29,7 @@ def call_arguments(config: GcpStorageConfig) -> dict[str, Any]:
     What the SDK itself tries again is tried again: every call here is a read, or has a condition.
     """
     is_transient = DEFAULT_RETRY._predicate  # noqa: SLF001 -- the SDK has no other name for it
-    retry = Retry(
-        predicate=limit_attempts(is_transient, config.max_attempts),
-        initial=0.2,
-        multiplier=2.0,
-        maximum=5.0,
-        timeout=config.deadline,
-    )
+    retry = retry_one_call(is_transient, config, initial=0.2, multiplier=2.0)
     return {"retry": retry, "timeout": (config.connect_timeout, config.read_timeout)}
 
 

@@ -77,12 +77,25 @@ class GcpClient(Generic[ClientT]):
         self._opened.close()
 
 
-def limit_attempts(
-    is_transient: Callable[[Exception], bool], attempts: int
-) -> Callable[[Exception], bool]:
-    """A predicate for the SDK's retry of one call: it tries so often and no more."""
-    left = iter(range(attempts - 1, 0, -1))
-    return lambda error: is_transient(error) and next(left, 0) > 0
+def retry_one_call(
+    is_transient: Callable[[Exception], bool], config: GcpConfig, initial: float, multiplier: float
+) -> Retry:
+    """The SDK's retry of one call, which tries as often as the config says and no more.
+
+    Args:
+        is_transient: whether an error may pass.
+        config: how often, and for how long.
+        initial: seconds to wait before the second try, at most.
+        multiplier: how much longer each further wait is.
+    """
+    left = iter(range(config.max_attempts - 1, 0, -1))
+    return Retry(
+        predicate=lambda error: is_transient(error) and next(left, 0) > 0,
+        initial=initial,
+        multiplier=multiplier,
+        maximum=5.0,
+        timeout=config.deadline,
+    )
 
 
 _is_transient = if_exception_type(sdk.DeadlineExceeded, sdk.ServiceUnavailable)
@@ -94,13 +107,7 @@ def kms_arguments(config: GcpConfig) -> dict[str, Any]:
     Encrypt, Decrypt and GetCryptoKeyVersion change nothing, so they are tried again after a
     time-out or when the service is unavailable, as the SDK does by itself.
     """
-    retry = Retry(
-        predicate=limit_attempts(_is_transient, config.max_attempts),
-        initial=0.1,
-        multiplier=1.3,
-        maximum=5.0,
-        timeout=config.deadline,
-    )
+    retry = retry_one_call(_is_transient, config, initial=0.1, multiplier=1.3)
     # A plain number would be the time for all tries together.
     each = ConstantTimeout(config.connect_timeout + config.read_timeout)  # type: ignore[no-untyped-call] # the SDK lacks types
     return {"retry": retry, "timeout": each}

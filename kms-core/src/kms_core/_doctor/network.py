@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,8 @@ class _Way:
     def __init__(self, section: Section, route: Route, seconds: float) -> None:
         self._section, self._route = section, route
         self._service, self._proxy = urlsplit(route.url), urlsplit(route.proxy or "")
-        self._first = self._proxy if route.proxy else self._service
-        host, port = _place(self._first)
-        self._connection = HTTPConnection(host, port, timeout=seconds)
+        self._host, self._port = _place(self._proxy if route.proxy else self._service)
+        self._connection = HTTPConnection(self._host, self._port, timeout=seconds)
 
     def examine(self) -> None:
         """Try each layer, while those below it hold."""
@@ -64,23 +64,23 @@ class _Way:
                     return
 
     def _resolve(self) -> bool:
-        host, port = _place(self._first)
         cure = "correct what the host is made of, or check this machine's DNS"
-        return self._holds("resolve", "DNS", host, cure, lambda: _addresses(host, port))
+        look_up = partial(_addresses, self._host, self._port)
+        return self._holds("resolve", "DNS", self._host, cure, look_up)
 
     def _connect(self) -> bool:
-        host, port = _place(self._first)
+        at = f"{self._host}:{self._port}"
         if not self._route.proxy:
             cure = "check endpoint, and whether a firewall or a missing proxy is in the way"
-            return self._holds("connect", "TCP", f"{host}:{port}", cure, self._dial)
+            return self._holds("connect", "TCP", at, cure, self._dial)
         cure = "correct the variable that names the proxy, or have NO_PROXY name the service's host"
         self._connection.set_tunnel(*_place(self._service), headers=_authorization(self._proxy))
-        return self._holds("connect", "PROXY", f"the proxy {host}:{port}", cure, self._dial)
+        return self._holds("connect", "PROXY", f"the proxy {at}", cure, self._dial)
 
     def _dial(self) -> str:
         self._connection.connect()
-        host, port = _place(self._first)
-        return f"through the proxy {host}:{port}" if self._route.proxy else f"to port {port}"
+        through = f"through the proxy {self._host}:{self._port}"
+        return through if self._route.proxy else f"to port {self._port}"
 
     def _encrypt(self) -> bool:
         if self._service.scheme == "http":
