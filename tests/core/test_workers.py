@@ -221,7 +221,7 @@ def test_each_call_of_an_operation_has_its_own_deadline(monkeypatch: pytest.Monk
 
         def __init__(self) -> None:
             self.lock = threading.Lock()
-            self.release = self.lock.release
+            self.release, self.locked = self.lock.release, self.lock.locked
 
         def acquire(self, timeout: float | None = None) -> bool:
             if timeout is None:
@@ -246,7 +246,7 @@ def test_each_call_of_an_operation_has_its_own_deadline(monkeypatch: pytest.Monk
 
 
 def test_an_operation_that_hangs_says_where_and_makes_no_other_call(gate: threading.Event) -> None:
-    workers, more = Workers(1, LONG), []
+    workers, more = Workers(1, 24 * 3600.0), []  # a caller who waited for that would wait for ever
 
     def locate(error: kms_core.KmsError) -> kms_core.KmsError:
         error.locate(backend="kms://slow", operation="unwrap_dek", dek_id="a")

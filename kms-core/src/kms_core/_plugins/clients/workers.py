@@ -17,6 +17,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Collection
 from contextvars import ContextVar, copy_context
+from math import inf
 from queue import SimpleQueue
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -153,16 +154,19 @@ class _Step(NamedTuple):
     locate: Locate
 
 
+_NO_STEP = _Step(0.0, 0.0, -inf, _nowhere)
+
+
 class _Job(Generic[T]):
-    __slots__ = ("call", "context", "crew", "ended", "error", "left", "result", "step")
+    __slots__ = ("call", "context", "crew", "error", "has_ended", "left", "news", "result", "step")
 
     def __init__(self, call: Callable[[], T], crew: Collection[Workers] = ()) -> None:
         self.context = copy_context()  # so that what the call logs and traces is its caller's
         self.call, self.crew = call, crew
-        self.ended = threading.Lock()
-        self.ended.acquire()
-        self.left = False
-        self.step: _Step
+        self.news = threading.Lock()  # is free when the caller has to look
+        self.news.acquire()
+        self.has_ended = self.left = False
+        self.step = _NO_STEP
         self.result: T
         self.error: BaseException | None = None
 
@@ -170,18 +174,24 @@ class _Job(Generic[T]):
         """Have the caller wait until this deadline from now on."""
         if self.left:
             raise UnavailableError("its caller waits no longer")
-        seconds = seconds_left(deadline)
+        seconds, before = seconds_left(deadline), self.step.until
         self.step = _Step(deadline, seconds, time.monotonic() + seconds, locate)
+        if self.step.until < before:
+            self._tell()
 
     def wait(self) -> bool:
         """Whether it ended in time."""
-        step, seconds = self.step, self.step.seconds
-        while not self.ended.acquire(timeout=seconds):
-            if self.step is step:
+        while not self.has_ended:
+            step = self.step
+            in_time = self.news.acquire(timeout=max(0.0, step.until - time.monotonic()))
+            if not in_time and self.step is step:
                 return False
-            step = self.step  # another step has begun meanwhile
-            seconds = max(0.0, step.until - time.monotonic())
         return True
+
+    def _tell(self) -> None:
+        """Have the caller look. Nobody but the thread that makes the call tells."""
+        if self.news.locked():
+            self.news.release()
 
     def too_late(self) -> KmsError:
         step = self.step
@@ -203,7 +213,8 @@ class _Job(Generic[T]):
             self.error = error
         finally:
             _here.operation = None  # its result may be a DEK
-        self.ended.release()
+        self.has_ended = True
+        self._tell()
 
     def outcome(self) -> T:
         if self.error is None:
