@@ -34,6 +34,8 @@ class Cloud:
     wire: str | None = None
     """Where backends reach it, if not at the server itself; an admin does, but to rotate."""
     materials: Materials = field(default_factory=Materials)
+    iam: str = ""
+    """Where its IAM is, if not at the server."""
 
     @property
     def endpoint(self) -> str:
@@ -84,12 +86,24 @@ class Cloud:
 
     def make_user(self, policy: Mapping[str, object]) -> Cloud:
         """The same server for a new user who may do what the policy says."""
-        iam, name = self.admin("iam"), f"user-{token_hex(6)}"
+        iam, name = self.admin("iam", "us-east-1", url=self.iam), f"user-{token_hex(6)}"
         iam.create_user(UserName=name)
         document = json.dumps(policy)
         iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=document)
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return self.as_client(key["AccessKeyId"], key["SecretAccessKey"])
+
+    def allow(self, user: Cloud, policy: Mapping[str, Any], bucket: str) -> None:
+        """Have the bucket allow the user what the policy says of it."""
+        arn = user.admin("sts", "us-east-1", url=self.iam).get_caller_identity()["Arn"]
+        about = [
+            statement | {"Principal": {"AWS": arn}}
+            for statement in policy["Statement"]
+            if bucket in statement["Resource"]
+        ]
+        if about:
+            document = json.dumps({**policy, "Statement": about})
+            self.admin("s3").put_bucket_policy(Bucket=bucket, Policy=document)
 
     def as_client(self, access_key_id: str, access_key: str = ACCESS_KEY) -> Cloud:
         """The same cloud for another client."""

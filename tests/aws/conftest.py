@@ -22,6 +22,7 @@ from tests.fakes.aws.servers import (
     start_moto,
     start_rclone,
     start_versitygw,
+    start_versitygw_with_iam,
 )
 from tests.fakes.certificates import Certificates, make_certificates
 from tests.fakes.process import Server
@@ -53,11 +54,20 @@ def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 @pytest.fixture(scope="session")
 def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A store whose conditions on PUT are atomic, and which refuses wrong bytes."""
-    if shutil.which("go") is None:
-        pytest.skip("go, which builds versitygw, is missing")
-    build_versitygw()
+    _build_versitygw()
     with start_versitygw(tmp_path_factory.mktemp("versitygw"), REGION) as server:
         yield from _as_aws_speaks(server)
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """The same store with users, whose policies it enforces."""
+    _build_versitygw()
+    with (
+        start_versitygw_with_iam(tmp_path_factory.mktemp("guarded"), REGION) as (store, iam),
+        start_proxy(Cloud(store, iam=iam.url)) as proxy,
+    ):
+        yield proxy.cloud
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +85,12 @@ def cloud(request: pytest.FixtureRequest) -> Cloud:
     """Each of the two servers that have both KMS and S3."""
     server: Cloud = request.getfixturevalue(request.param)
     return server
+
+
+def _build_versitygw() -> None:
+    if shutil.which("go") is None:
+        pytest.skip("go, which builds versitygw, is missing")
+    build_versitygw()
 
 
 def _as_aws_speaks(server: Server) -> Iterator[Cloud]:

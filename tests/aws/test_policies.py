@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -14,6 +16,9 @@ from kms_aws.config import AwsKekConfig, AwsStorageConfig
 from kms_aws.permissions import CALLS, HOOKS, PURPOSES, write_policy
 from kms_core import AccessDeniedError, ConfigError
 from kms_core._doctor import stores
+from kms_core.backend import BackendConfig
+from kms_core.builtin.local.key_file import new_key_file
+from kms_core.builtin.local.rotation import rotate_key_file
 from tests.aws.cloud import Cloud, start_proxy
 from tests.docs.pages import DOCS, blocks
 from tests.docs.upkeep import PAGE
@@ -30,6 +35,10 @@ def lines(purpose: str) -> list[str]:
     return [action for call in PURPOSES[purpose] for action in CALLS[call]]
 
 
+def of_s3(purpose: str) -> list[str]:
+    return [action for action in lines(purpose) if action.startswith("s3:")]
+
+
 @pytest.fixture(autouse=True)
 def _short_races(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores, "_CLIENTS", 2)
@@ -44,17 +53,27 @@ def make(cloud: Cloud) -> Setup:
     return Setup(more | {"keyName": alias}, more | {"bucket": cloud.make_bucket()})
 
 
+def printed(purpose: str, configs: Sequence[BackendConfig], without: str) -> dict[str, Any]:
+    """The policy without one of its lines."""
+    policy: dict[str, Any] = json.loads(write_policy(purpose, configs))
+    for statement in policy["Statement"]:
+        statement["Action"] = [a for a in statement["Action"] if a != without]
+    policy["Statement"] = [one for one in policy["Statement"] if one["Action"]]
+    return policy
+
+
 def in_force(purpose: str, setups: list[Setup], without: str) -> dict[str, Any]:
     """The policy for these; moto asks whether a call of KMS is allowed on "*", whatever the key."""
     configs = [AwsKekConfig.from_parameters(_parameters(one.kek)) for one in setups]
-    places = [AwsStorageConfig.from_parameters(_parameters(one.storage)) for one in setups]
-    policy: dict[str, Any] = json.loads(write_policy(purpose, [*configs, *places]))
+    policy = printed(purpose, [*configs, *stores_of(setups)], without)
     for statement in policy["Statement"]:
-        statement["Action"] = [a for a in statement["Action"] if a != without]
         if isinstance(statement["Resource"], list) or ":kms:" in statement["Resource"]:
             statement["Resource"] = "*"
-    policy["Statement"] = [one for one in policy["Statement"] if one["Action"]]
     return policy
+
+
+def stores_of(setups: list[Setup]) -> list[AwsStorageConfig]:
+    return [AwsStorageConfig.from_parameters(_parameters(one.storage)) for one in setups]
 
 
 def _parameters(of: Any) -> dict[str, object]:
@@ -80,6 +99,69 @@ def test_printed_policy(enforced: Cloud, calls: list[str], purpose: str, without
         use(purpose, *mine)
     if not without:
         assert {*calls} == {*PURPOSES[purpose]}
+
+
+@pytest.fixture
+def stored(guarded: Cloud, tmp_path: Path) -> list[Setup]:
+    """Two buckets that keep versions; in one is a DEK under an old version of its KEK."""
+    key_file = tmp_path / "kek.toml"
+    key_file.write_text(new_key_file())
+    key_file.chmod(0o600)
+    setups = []
+    for bucket in (guarded.make_bucket(), guarded.make_bucket()):
+        guarded.keep_versions(bucket)
+        storage = {"backend": "aws", **guarded.parameters, "bucket": bucket}
+        setups.append(Setup({"backend": "local", "keyFile": str(key_file)}, storage))
+    with setups[0].open() as kms:
+        kms.create_dek("due")
+    rotate_key_file(key_file)
+    return setups
+
+
+@pytest.fixture(params=["user", "bucket"])
+def grant(
+    request: pytest.FixtureRequest, guarded: Cloud, stored: list[Setup]
+) -> Callable[[dict[str, Any]], Cloud]:
+    """Puts a policy into force, as it is on a new user, or for the user on each bucket."""
+
+    def on_user(policy: dict[str, Any]) -> Cloud:
+        return guarded.make_user(policy if policy["Statement"] else ELSEWHERE)
+
+    def on_buckets(policy: dict[str, Any]) -> Cloud:
+        user = guarded.make_user(ELSEWHERE)
+        for one in stored:
+            guarded.allow(user, policy, str(one.storage["bucket"]))
+        return user
+
+    return on_user if request.param == "user" else on_buckets
+
+
+@pytest.mark.rest
+@pytest.mark.parametrize(
+    ("purpose", "without"),
+    [(purpose, action) for purpose in PURPOSES for action in ["", *of_s3(purpose)]],
+)
+def test_printed_policy_on_a_store(
+    stored: list[Setup],
+    grant: Callable[[dict[str, Any]], Cloud],
+    calls: list[str],
+    purpose: str,
+    without: str,
+) -> None:
+    """What it says of the store is enough, and each of its lines is needed."""
+    user = grant(printed(purpose, stores_of(stored), without))
+    mine = [setup.but(storage=user.parameters) for setup in stored]
+    calls.clear()
+    with ExitStack() as stack:
+        if without:
+            stack.enter_context(pytest.raises(AccessDeniedError, match=without))
+        use(purpose, *mine)
+    if not without:
+        assert {*calls} == {call for call in PURPOSES[purpose] if call.startswith("s3:")}
+
+
+ELSEWHERE = printed("get", [], "")
+"""It allows nothing on the buckets of these tests."""
 
 
 def test_pages_have_what_is_printed() -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,10 @@ ACCESS_KEY_ID, ACCESS_KEY = "AKIAIOSFODNN7TESTING", "wJalrXUtnFEMI/K7MDENG+bPxRf
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 BUILT = Path(__file__).with_name("bin")
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+_VERSITYGW = (
+    *(str(BUILT / "versitygw"), "--port", "127.0.0.1:0"),
+    *("--access", ACCESS_KEY_ID, "--secret", ACCESS_KEY),
+)
 
 
 @contextmanager
@@ -63,15 +68,31 @@ def build_versitygw() -> None:
 
 
 @contextmanager
-def start_versitygw(folder: Path, region: str) -> Iterator[Server]:
+def start_versitygw(folder: Path, region: str, *more: str) -> Iterator[Server]:
     """versitygw over a folder: the strictest store, whose conditions on PUT are atomic."""
-    options = f"--port 127.0.0.1:0 --access {ACCESS_KEY_ID} --secret {ACCESS_KEY}".split()
     (records := folder / "records").mkdir()
     (versions := folder / "versions").mkdir()
     kept = ["posix", "--versioning-dir", str(versions), str(records)]
-    command = [str(BUILT / "versitygw"), *options, "--region", region, *kept]
-    with run_server("versitygw", command) as server:
+    with run_server("versitygw", [*_VERSITYGW, "--region", region, *more, *kept]) as server:
         yield server
+
+
+@contextmanager
+def start_versitygw_with_iam(folder: Path, region: str) -> Iterator[tuple[Server, Server]]:
+    """versitygw and its IAM, which has users and enforces their policies.
+
+    The two speak through a socket in a folder of its own, since its path must be short.
+    """
+    (users := folder / "users").mkdir()
+    with tempfile.TemporaryDirectory() as short:
+        socket = f"{short}/iam"
+        kept = ["--dir", str(users), "--private-ports", socket]
+        asks = ["--iam-standalone-endpoint", socket, "--iam-cache-disable"]
+        with (
+            run_server("IAM of versitygw", [*_VERSITYGW, "iam", *kept]) as iam,
+            start_versitygw(folder, region, *asks) as store,
+        ):
+            yield store, iam
 
 
 @contextmanager
