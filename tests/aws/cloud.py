@@ -22,6 +22,8 @@ from tests.fakes.process import Server
 from tests.fakes.proxy import Proxy, run_proxy
 
 REGION = "eu-central-1"
+BUSY = {"connectTimeout": 60, "readTimeout": 60, "deadline": 300}
+"""How long a backend waits for an answer that comes, however busy this machine is."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Cloud:
             "endpoint": self.endpoint,
             "accessKeyID": self.access_key_id,
             "accessKey": self.access_key,
+            **BUSY,
         }
 
     def admin(self, service: str, region: str = REGION, *, url: str = "") -> Any:

@@ -16,7 +16,7 @@ PATIENT = {"connectTimeout": 60, "readTimeout": 60, "maxAttempts": 2}
 """For calls that are answered, or end by themselves, however busy this machine is."""
 HANGING = PATIENT | {"readTimeout": 0.3}
 """For calls that hang, each of which takes so long."""
-SOME_HANG = PATIENT | {"readTimeout": 1, "maxAttempts": 3}
+SOME_HANG = PATIENT | {"readTimeout": 1, "maxAttempts": 6}
 """For clients some of whose calls hang; the others have several attempts to be in time."""
 SESSION_TOKEN = "a-session-token-of-this-test-and-nothing-else"
 RETRYABLE = {ConflictError, ThrottledError, UnavailableError}

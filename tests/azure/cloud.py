@@ -17,8 +17,10 @@ from tests.fakes.azure.versions import BlobStore
 from tests.fakes.process import Server
 
 VAULT = "our-vault"
-PATIENT: dict[str, Any] = {"connectTimeout": 60, "readTimeout": 60, "maxAttempts": 1}
-"""For calls that are answered, or end by themselves, however busy this machine is."""
+BUSY: dict[str, Any] = {"connectTimeout": 60, "readTimeout": 60, "deadline": 300}
+"""How long a backend waits for an answer that comes, however busy this machine is."""
+PATIENT = BUSY | {"maxAttempts": 1}
+"""For calls that end by themselves."""
 HANGING = PATIENT | {"connectTimeout": 2, "readTimeout": 0.3}
 """For calls that hang, each of which takes so long, be it amid the handshake of TLS."""
 
@@ -62,6 +64,7 @@ class Cloud:
             "vaultType": vault_type,
             "keyName": key,
             "endpoint": self.endpoints.get(vault_type, self.vaults[vault_type].url),
+            **BUSY,
         }
 
     def storage_parameters(self, container: str) -> dict[str, Any]:
@@ -71,6 +74,7 @@ class Cloud:
             "account": ACCOUNT,
             "container": container,
             "endpoint": self.account_url,
+            **BUSY,
         }
 
     @property

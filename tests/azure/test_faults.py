@@ -261,7 +261,7 @@ def test_bundle_of_certificates_that_is_none(
 def test_one_failure_is_tried_again_in_time(
     behind: Cloud, vault_proxy: Proxy, key: str, fault: Fault
 ) -> None:
-    more = {"readTimeout": 1, "maxAttempts": 4}  # a second is also the longest wait for a retry
+    more = {"readTimeout": 1, "maxAttempts": 10}  # a second is also the longest wait for a retry
     kek = behind.open_kek(key, **PATIENT | more)
     for call in ("GET key", "POST wrapkey", "POST unwrapkey"):
         vault_proxy.spoil(call, fault, times=1)

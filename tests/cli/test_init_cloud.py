@@ -90,8 +90,7 @@ def test_it_asks_on_a_terminal(kms: Kms, folder: Path, cloud: str) -> None:
     asking.sendline("n")
     asking.expect_exact("kms: now try: kms doctor")
     asking.expect(pexpect.EOF)
-    asking.close()
-    assert asking.exitstatus == 0
+    assert asking.wait() == 0
     assert read(folder / "kms.toml") == WRITTEN[cloud]
     assert kms("config", "check").code == 0
 

@@ -53,7 +53,7 @@ class Service:
         """Where an echo has to answer before anything is done, for checks of the wire."""
         self.is_proven = True
         """Whether it is trusted at this address; else TLS has to prove it."""
-        self.time_limit: Callable[[], float] = lambda: 20
+        self.time_limit: Callable[[], float] = lambda: 60
 
 
 class SmallBackend:

@@ -27,7 +27,7 @@ PATIENT = {"connectTimeout": 60, "readTimeout": 60, "deadline": 300}
 """For calls that are answered, or end by themselves, however busy this machine is."""
 HANGING = {"connectTimeout": 0.2, "readTimeout": 0.2, "deadline": 1}
 """For calls that hang, each of which takes so long."""
-SOME_HANG = PATIENT | {"connectTimeout": 1, "readTimeout": 1}
+SOME_HANG = PATIENT | {"connectTimeout": 1, "readTimeout": 1, "maxAttempts": 5}
 """For clients some of whose calls hang; the others have several attempts to be in time."""
 
 
@@ -73,6 +73,7 @@ class Cloud:
             "keyName": name,
             "credentialsPath": str(self.account.file),
             "endpoint": self.kms.endpoint,
+            **PATIENT,
             **more,
         }
 
@@ -82,6 +83,7 @@ class Cloud:
             "bucket": bucket,
             "credentialsPath": str(self.account.file),
             "endpoint": self.front.url,
+            **PATIENT,
             **more,
         }
 

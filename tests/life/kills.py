@@ -143,6 +143,6 @@ class Scene:
 
 def was_killed(process: subprocess.Popen[bytes]) -> bool:
     """Whether it was killed; it must have ended well if not."""
-    _, errors = process.communicate(timeout=240)
+    _, errors = process.communicate(timeout=900)
     assert process.returncode in {0, -signal.SIGKILL}, errors.decode()
     return process.returncode != 0

@@ -29,7 +29,7 @@ def ask(answer: Path, ids: int, kms: kms_core.Kms, login: Any, start: Any) -> No
 def main(processes: int, ids: int, folder: Path) -> None:
     config = json.load(sys.stdin)
     fork = multiprocessing.get_context("fork")
-    login, start = fork.Lock(), fork.Barrier(processes, timeout=60)
+    login, start = fork.Lock(), fork.Barrier(processes, timeout=300)
     with kms_core.open_kms(config["kek"], config["storage"]) as kms:
         kms.get_dek("parent", create=True)
         workers = [

@@ -16,6 +16,8 @@ from kms_sql.storage import SqlStorage
 from kms_sql.table import make_table
 
 USERS_PASSWORD = "password-that-nobody-may-see"
+BUSY = {"connectTimeout": 60, "readTimeout": 60, "deadline": 300}
+"""How long a client waits for an answer that comes, however busy this machine is."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Database:
     @property
     def parameters(self) -> dict[str, Any]:
         """What the config says of this table."""
-        return {"url": self.url, "table": self.table}
+        return {"url": self.url, "table": self.table, **BUSY}
 
     def open_storage(self, **more: object) -> SqlStorage:
         """A client of the table, which it creates."""

@@ -17,6 +17,7 @@ import pytest
 
 ADMIN, PASSWORD = "postgres", "password-of-the-admin"
 _SERVER_USER = "nobody" if os.geteuid() == 0 else None  # PostgreSQL does not run as root
+_PATIENCE = ("-t", "600")  # seconds that it has to start or to stop
 _SETTINGS = "listen_addresses=127.0.0.1 max_connections=300 unix_socket_directories="
 
 
@@ -36,11 +37,22 @@ class PostgreSql:
         """Start the server, and wait until it answers."""
         settings = f"-c port={self.port} -c " + " -c ".join(_SETTINGS.split())
         log = self.data.with_name("log")
-        _run(self.programs / "pg_ctl", "start", "-w", "-D", self.data, "-l", log, "-o", settings)
+        _run(
+            self.programs / "pg_ctl",
+            "start",
+            "-w",
+            *_PATIENCE,
+            "-D",
+            self.data,
+            "-l",
+            log,
+            "-o",
+            settings,
+        )
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server; in mode ``immediate`` as a crash would."""
-        _run(self.programs / "pg_ctl", "stop", "-D", self.data, "-m", mode)
+        _run(self.programs / "pg_ctl", "stop", *_PATIENCE, "-D", self.data, "-m", mode)
 
 
 @contextmanager

@@ -145,7 +145,9 @@ def test_a_standby_is_told_apart(kek: dict[str, str], database: Database, user: 
 
 
 def test_a_locked_table_is_waited_for_and_reported(database: Database) -> None:
-    with closing(database.open_storage(readTimeout=0.2)) as storage, connected(database) as other:
+    database.open_storage().close()
+    hasty = database.open_storage(createTable=False, readTimeout=0.2)
+    with closing(hasty) as storage, connected(database) as other:
         other.execute(f"LOCK TABLE {database.table} IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(UnavailableError, match="raise readTimeout"):
             storage.load_record("volume-42")

@@ -14,8 +14,6 @@ def config(database: Database, kek: dict[str, str]) -> dict[str, Any]:
     storage = {
         "backend": "sql",
         "createTable": True,
-        "connectTimeout": 60,
-        "readTimeout": 60,
         **database.parameters,
     }
     return {"kek": kek, "storage": storage}

@@ -52,7 +52,7 @@ class Workers:
     """
 
     def __init__(self, limit: int, deadline: float) -> None:
-        self.limit, self._deadline = limit, deadline
+        self.limit, self.deadline = limit, deadline
         self._reset()
 
     def run(self, call: Callable[[], T], locate: Locate = _nowhere) -> T:
@@ -67,7 +67,7 @@ class Workers:
         """
         operation = _operation_here()
         if operation is not None and self in operation.crew:
-            operation.begin_step(self._deadline, locate)
+            operation.begin_step(self.deadline, locate)
             return call()
         return self._hand_over(_Job(call), locate)
 
@@ -78,7 +78,7 @@ class Workers:
     def _hand_over(self, job: _Job[T], locate: Locate) -> T:
         if self._process != os.getpid():  # a fork has none of its parent's threads
             self._reset()
-        job.begin_step(self._deadline, locate)
+        job.begin_step(self.deadline, locate)
         try:
             self._hire()
             self._jobs.put(job)

@@ -44,7 +44,7 @@ class BackendChecks(ABC):
     harness_type: ClassVar[type]
     """What the fixture ``harness`` returns."""
 
-    close_patience: ClassVar[float] = 10
+    close_patience: ClassVar[float] = 60
     """After how many seconds what a client has closed is so, on a busy machine too."""
 
     harmless: ClassVar[tuple[str, Mapping[str, Any]]]
