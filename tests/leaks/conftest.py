@@ -14,6 +14,7 @@ from tests.aws.conftest import _no_aws_of_this_machine  # noqa: F401
 from tests.azure.conftest import _no_azure_of_this_machine, certificates  # noqa: F401
 from tests.gcp.conftest import _no_cloud_of_this_machine, tls  # noqa: F401
 from tests.leaks.internet import Internet, start_internet
+from tests.leaks.places_aws import limit_metadata
 from tests.leaks.planted import Plants
 
 
@@ -28,6 +29,7 @@ def plants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plants:
 def internet(tmp_path: Path, plants: Plants, monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
     """Behind a proxy that has a password. The SDKs do not wait before they ask again."""
     monkeypatch.setattr(ContainerMetadataFetcher, "SLEEP_TIME", 0)
+    limit_metadata(monkeypatch, 60)
     monkeypatch.setattr("google.auth._exponential_backoff.time.sleep", lambda _: None)
     with start_internet(tmp_path) as internet:
         user = f"http://me:{plants.text('password of the proxy')}@"

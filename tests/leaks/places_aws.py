@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import pytest
+from botocore.utils import ContainerMetadataFetcher
 
 from tests.fakes.proxy import Reply
 from tests.leaks.internet import Answer, Internet, Request
@@ -93,6 +94,12 @@ def instance(plants: Plants, patch: pytest.MonkeyPatch, internet: Internet) -> d
         "security-credentials/": lambda _: Reply(200, b"deks"),
     }
     return {}
+
+
+def limit_metadata(patch: pytest.MonkeyPatch, seconds: int) -> None:
+    """How long the SDK waits for what gives a machine or a container its credentials."""
+    patch.setenv("AWS_METADATA_SERVICE_TIMEOUT", str(seconds))
+    patch.setattr(ContainerMetadataFetcher, "TIMEOUT_SECONDS", seconds)
 
 
 def describe_key(request: Request) -> Reply | None:

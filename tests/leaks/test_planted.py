@@ -22,6 +22,7 @@ from tests.fakes.gcp.kms_server import KmsServer, Refusal, start_kms_server
 from tests.leaks import internet as hosts
 from tests.leaks import places_aws, places_azure, places_gcp
 from tests.leaks.internet import Answer, Fail, Internet
+from tests.leaks.places_aws import limit_metadata
 from tests.leaks.planted import Plants
 from tests.leaks.reports import reports_of
 from tests.leaks.ways import Use
@@ -63,6 +64,13 @@ CODES = {
 PATIENT = {"connectTimeout": 60, "readTimeout": 60, "maxAttempts": 1}
 """For calls that fail by themselves, however busy this machine is."""
 HANGING = {"connectTimeout": 1, "readTimeout": 0.5, "maxAttempts": 1, "deadline": 5}
+
+
+def limits_of(failure: str, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """How long a backend waits: short only where calls hang."""
+    hangs = failure == "hanging"
+    limit_metadata(patch, 1 if hangs else 60)
+    return HANGING if hangs else PATIENT
 
 
 @pytest.fixture(scope="session")
@@ -155,7 +163,7 @@ def test_cloud(  # noqa: PLR0913 -- fixtures
         internet.fail = FAILURES[failure]
         fail = fail_over_grpc(internet, failure)
         grpc_server.choose = lambda _, fail=fail: fail  # type: ignore[misc] # it is bound here
-        more = {**found, **(HANGING if failure == "hanging" else PATIENT)}
+        more = found | limits_of(failure, monkeypatch)
         if (name, service) == ("gcp", "kek"):
             more["endpoint"] = grpc_server.endpoint
         if service == "kek":

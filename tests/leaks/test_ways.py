@@ -15,7 +15,7 @@ from tests.leaks import places_aws, places_azure, places_gcp, places_own
 from tests.leaks.internet import Internet
 from tests.leaks.planted import Plants
 from tests.leaks.reports import reports_of
-from tests.leaks.test_planted import CLOUDS, FAILURES, HANGING, PATIENT, Place, local
+from tests.leaks.test_planted import CLOUDS, FAILURES, PATIENT, Place, limits_of, local
 from tests.leaks.ways import WAYS, Way, as_parameters, on_a_command_line
 
 GIVEN = [
@@ -64,7 +64,7 @@ def test_a_service_that_fails(  # noqa: PLR0913 -- fixtures
         names = [*FAILURES]
         for failure in names if long else [names[(5 * number + 2 * nth) % len(names)]]:
             internet.fail = FAILURES[failure]
-            more = {**found, **(HANGING if failure == "hanging" else PATIENT)}
+            more = found | limits_of(failure, monkeypatch)
             kek: dict[str, Any] = LOCAL | {"keyFile": local(plants).partition("=")[2]}
             storage: dict[str, Any] = {"backend": "file", "path": str(plants.folder)}
             if service == "kek":
