@@ -50,7 +50,7 @@ def test_servers_end_with_ctrl_c(tmp_path: Path) -> None:
 
             def test_wait(moto, ministack, rclone):
                 print(*(c.server.process.pid for c in (moto, ministack, rclone)), flush=True)
-                time.sleep(60)
+                time.sleep(600)
             """
         )
     )

@@ -84,11 +84,11 @@ def test_one_that_fails_stops_no_other(
 def test_who_stops_early_leaves_nothing_behind(
     deks: dict[str, bytes], newer: FaultyKek, storage: FaultyStorage, open_with: Open
 ) -> None:
-    kms, before = open_with(newer, storage), threading.active_count()
+    kms, before = open_with(newer, storage), {*threading.enumerate()}
     for _ in kms.rewrap_deks(bulk=Bulk(concurrency=4)):
         break
     gc.collect()
-    assert threading.active_count() == before
+    assert {*threading.enumerate()} <= before, "others' may end meanwhile"
     assert newer.wraps <= 1 + 2 * 4
     assert {dek_id: kms.get_dek(dek_id) for dek_id in IDS} == deks
 

@@ -293,7 +293,7 @@ def test_a_folder_in_place_of_a_record_leaks_no_descriptor(
         with pytest.raises(kms_core.OperationError, match="move it away") as caught:
             storage.load_record("a")
         assert not caught.value.retryable
-    assert len(list(Path("/dev/fd").iterdir())) == open_files
+    assert len(list(Path("/dev/fd").iterdir())) <= open_files, "others' may be closed meanwhile"
 
 
 def test_a_link_whose_answer_was_lost(
