@@ -228,6 +228,7 @@ def test_threads_and_tasks_share_one_call(run: Run, kek: Any, open_with: Open) -
                 tasks.start_soon(ask)
             while not asked.is_set():
                 await checkpoint()
+            await anyio.wait_all_tasks_blocked()
             storage.gate.open()
         await kms.close()
         thread.join()
