@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.httpsession import get_cert_path
 from urllib3 import HTTPResponse
 
+from kms_aws.client import open_session
 from kms_aws.config import AwsKekConfig, AwsStorageConfig
 from kms_aws.storage import AwsStorage
 from kms_core import ConfigError, KekNotFoundError, open_kms
@@ -170,6 +172,19 @@ class TestAuthority:
         storage = moto.open_storage(moto.make_bucket(), endpoint=endpoint, **PATIENT)
         with pytest.raises(ConfigError, match="its certificate is not trusted; have caFile"):
             storage.load_record("id")
+
+    @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+    def test_empty_variable_is_no_leave_to_trust(
+        self, moto: Cloud, endpoint: str, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        """boto3 1.40 takes it for that, also for who gives credentials; 1.44 opens no client."""
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+        monkeypatch.setenv(name, "")
+        storage = moto.open_storage("deks", endpoint=endpoint, **PATIENT)
+        with pytest.raises(ConfigError, match="its certificate is not trusted"):
+            storage.load_record("id")
+        session = open_session(AwsKekConfig.from_parameters(STATIC | {"keyName": "deks"}))
+        assert session.get_config_variable("ca_bundle") == get_cert_path(verify=True)
 
     @pytest.mark.parametrize(
         ("place", "named"), [("config", "caFile"), ("environment", "AWS_CA_BUNDLE, or ca_bundle")]

@@ -8,7 +8,9 @@ import pytest
 from google.cloud.storage import Bucket
 
 from kms_core._doctor.report import Row
+from kms_gcp.config import GcpKekConfig, GcpStorageConfig
 from kms_gcp.risks import find_bucket_risks
+from kms_gcp.route import find_kms_route, find_storage_route
 from tests.gcp.cloud import KEK_PERMISSIONS, RECORD_PERMISSIONS, Cloud
 from tests.gcp.test_mistakes import gcp
 from tests.mistakes import Setup, tell_permissions
@@ -19,6 +21,19 @@ __all__ = ["gcp"]
 def _odd(rows: list[Row]) -> list[Row]:
     """What is not as it should be; our server of gRPC speaks no HTTP/1.1, and so tells no time."""
     return [row for row in rows if row.outcome != "ok" and row.step != "clock"]
+
+
+def test_no_proxy_gets_to_see_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does doctor look for one; see test_emulators.py."""
+    for name in ("HTTP_PROXY", "http_proxy", "grpc_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    place = {"projectID": "p", "endpoint": "http://127.0.0.1:8", "anonymous": True}
+    key = {"location": "global", "keyRing": "deks", "keyName": "kek"}
+    kek = GcpKekConfig.from_parameters(place | key)
+    storage = GcpStorageConfig.from_parameters(place | {"bucket": "deks"})
+    assert find_kms_route(kek).proxy is None
+    assert find_storage_route(storage).proxy is None
 
 
 VERSIONS = {"versioning": {"enabled": True}}

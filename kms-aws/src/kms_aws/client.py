@@ -13,6 +13,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import CredentialRetrievalError
+from botocore.httpsession import get_cert_path
 from botocore.loaders import create_loader
 
 from kms_aws.config import AwsConfig
@@ -33,6 +34,7 @@ _TALKATIVE = ("botocore.auth", "botocore.endpoint", "botocore.parsers")
 # One for all sessions: to read the services' models is most of what it takes to open a client.
 _models = create_loader()
 
+_BUNDLES = "AWS_CA_BUNDLE, or ca_bundle of the profile, or REQUESTS_CA_BUNDLE"
 _PROFILES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")  # in the SDK's order
 
 
@@ -104,9 +106,22 @@ def _finding(config: AwsConfig) -> tuple[str, str]:
 
 def _open(service: str, config: AwsConfig) -> _Opened:
     with muted(), translate_errors(CREDENTIALS, *_finding(config)):
-        session = _session(config)
+        session = open_session(config)
         metadata = Metadata(session)
         credentials = session.get_credentials()
+    client = open_client(service, session, config)
+    if service == "s3":
+        _stay_in_region(client)
+        client.meta.events.register("before-call.s3.GetObject", _ask_for_checksum)
+    return _Opened(client, credentials, metadata)
+
+
+def open_client(service: str, session: botocore.session.Session, config: AwsConfig) -> Any:
+    """A client of the SDK that goes where the config says.
+
+    Raises:
+        ConfigError: the region or the file of authorities is wrong.
+    """
     where = config.endpoint or config.region
     with muted(), translate_errors(CALL, f"opening a client of {service}", where):
         made: Any = boto3.session.Session(botocore_session=session)
@@ -116,13 +131,9 @@ def _open(service: str, config: AwsConfig) -> _Opened:
         options = {
             "endpoint_url": config.endpoint,
             "config": _client_config(config),
-            "verify": _authorities(config, session),
+            "verify": find_authorities(config, session),
         }
-        client = made.client(service, region_name=config.region, **options)
-    if service == "s3":
-        _stay_in_region(client)
-        client.meta.events.register("before-call.s3.GetObject", _ask_for_checksum)
-    return _Opened(client, credentials, metadata)
+        return made.client(service, region_name=config.region, **options)
 
 
 def _renew(credentials: RefreshableCredentials, metadata: Metadata) -> None:
@@ -137,8 +148,12 @@ def _close(opened: _Opened) -> None:
     opened.client.close()
 
 
-def _session(config: AwsConfig) -> botocore.session.Session:
+def open_session(config: AwsConfig) -> botocore.session.Session:
+    """A session of the SDK, which looks for credentials once it is asked for them."""
     session = _session_of(config)
+    # An empty variable is none; boto3 1.40 took it for leave to trust anybody.
+    given = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+    session.set_config_variable("ca_bundle", given or get_cert_path(verify=True))
     # Those that give credentials are called by clients of the SDK's own.
     session.set_default_client_config(Config(**_patience(config)))
     resolver = session.get_component("credential_provider")
@@ -164,12 +179,18 @@ def _refuse_to_prompt(_: str) -> str:
     )
 
 
-def _authorities(config: AwsConfig, session: botocore.session.Session) -> str | None:
-    """The file of authorities, if one is given; tried out, or each call would fail instead."""
-    found = config.ca_file or session.get_config_variable("ca_bundle")
-    if not found:
-        return None
-    named = "caFile" if config.ca_file else "AWS_CA_BUNDLE, or ca_bundle of the profile"
+def find_authorities(config: AwsConfig, session: botocore.session.Session) -> str:
+    """The file of authorities; one that is given is tried out, or each call would fail instead.
+
+    https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html
+    """
+    found = str(config.ca_file or session.get_config_variable("ca_bundle"))
+    if found != get_cert_path(verify=True):
+        _try_out(found, "caFile" if config.ca_file else _BUNDLES)
+    return found
+
+
+def _try_out(found: str, named: str) -> None:
     try:
         ssl.create_default_context(cafile=found)
     except ssl.SSLError as error:
@@ -178,7 +199,6 @@ def _authorities(config: AwsConfig, session: botocore.session.Session) -> str | 
         ) from error
     except OSError as error:
         raise ConfigError(f"{found}: {error.strerror}; correct {named}") from error
-    return str(found)
 
 
 def _patience(config: AwsConfig) -> dict[str, Any]:

@@ -122,7 +122,8 @@ class AwsKek(KekSpec):
         key = self._describe(self._key_arn or self._key_name)
         arn, state = read_part(key, "Arn", str), key.get("KeyState", "of unknown state")
         if state not in _USABLE:
-            raise KekDisabledError(f"{arn} is {state}; enable it, or cancel its deletion")
+            cure = "cancel its deletion if that is pending, and enable it"
+            raise KekDisabledError(f"{arn} is {state}; {cure}")
         if _ALGORITHM not in key.get("EncryptionAlgorithms", ()):
             raise ConfigError(f"{arn} is no symmetric KEK that encrypts and decrypts; use one")
         return KekInfo(arn, "", _ALGORITHM, key.get("CurrentKeyMaterialId", ""))

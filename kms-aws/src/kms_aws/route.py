@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import re
-from functools import partial
-from typing import cast
+from typing import Any, cast
+from urllib.parse import urlsplit
 
-from botocore.httpsession import get_cert_path
-from botocore.loaders import create_loader
 from botocore.utils import get_environ_proxies
 
-from kms_aws.config import AwsConfig
-from kms_core.backend import BackendConfig, Route
+from kms_aws.client import find_authorities, muted, open_client, open_session
+from kms_aws.config import AwsConfig, AwsKekConfig, AwsStorageConfig
+from kms_aws.errors import CALL
+from kms_core.backend import BackendConfig, Route, translate_errors
 
-_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-"""In the SDK's order; https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html"""
+
+def find_kms_route(config: BackendConfig) -> Route:
+    """The way of a call of KMS."""
+    kek = cast("AwsKekConfig", config)
+    return _find_route("kms", kek, "describe_key", KeyId=kek.key_name)
 
 
-def _find_route(service: str, config: BackendConfig) -> Route:
-    place = cast("AwsConfig", config)
-    url = place.endpoint or f"https://{service}.{place.region}.{_domain(place.region)}"
-    of_environment = next(filter(None, map(os.environ.get, _BUNDLES)), None)
-    trusted = str(place.ca_file or of_environment or get_cert_path(verify=True))
-    proxy = None if url.startswith("http:") else get_environ_proxies(url).get("https")
+def find_s3_route(config: BackendConfig) -> Route:
+    """The way of a call of S3, whose host may have the bucket's name."""
+    store = cast("AwsStorageConfig", config)
+    return _find_route("s3", store, "get_object", Bucket=store.bucket, Key="key")
+
+
+def _find_route(service: str, config: AwsConfig, call: str, **arguments: Any) -> Route:
+    """As a client of the SDK signs the call, by its settings for FIPS and dual stack too."""
+    with muted(), translate_errors(CALL, "finding the way", config.endpoint or config.region):
+        session = open_session(config)
+        session.set_credentials("nobody", "nothing")  # or it would look for some
+        client = open_client(service, session, config)
+        signed = urlsplit(client.generate_presigned_url(call, Params=arguments))
+        trusted = find_authorities(config, session)
+        client.close()
+    url = f"{signed.scheme}://{signed.netloc}"
+    proxy = None if signed.scheme == "http" else get_environ_proxies(url).get("https")
     return Route(url, proxy, trusted)
-
-
-def _domain(region: str) -> str:
-    """https://docs.aws.amazon.com/general/latest/gr/rande.html."""
-    partitions = create_loader().load_data("partitions")["partitions"]
-    ours = (one for one in partitions if re.fullmatch(one["regionRegex"], region))
-    return str(next(ours, partitions[0])["outputs"]["dnsSuffix"])
-
-
-find_kms_route, find_s3_route = (partial(_find_route, name) for name in ("kms", "s3"))

@@ -27,10 +27,10 @@ def find_kms_route(config: BackendConfig) -> Route:
     """
     place = cast("GcpConfig", config)
     url = place.endpoint or f"https://cloudkms.{place.universe_domain}"
-    is_direct = should_bypass_proxies(url, no_proxy=_first(_EXCEPTIONS) or "")
-    return Route(
-        url, None if is_direct else _first(PROXIES), os.environ.get(_ROOTS) or str(_BUILT_IN)
-    )
+    exceptions = _first(_EXCEPTIONS) or ""
+    is_direct = url.startswith("http:") or should_bypass_proxies(url, no_proxy=exceptions)
+    trusted = os.environ.get(_ROOTS) or str(_BUILT_IN)
+    return Route(url, None if is_direct else _first(PROXIES), trusted)
 
 
 def find_storage_route(config: BackendConfig) -> Route:
@@ -39,7 +39,8 @@ def find_storage_route(config: BackendConfig) -> Route:
     url = place.endpoint or f"https://storage.{place.universe_domain}"
     found = Session().merge_environment_settings(url, {}, None, None, None)
     trusted = found["verify"] if isinstance(found["verify"], str) else DEFAULT_CA_BUNDLE_PATH
-    return Route(url, select_proxy(url, found["proxies"]), trusted)
+    proxy = None if url.startswith("http:") else select_proxy(url, found["proxies"])
+    return Route(url, proxy, trusted)
 
 
 def _first(names: Iterable[str]) -> str | None:

@@ -20,7 +20,7 @@ PROMISED = frozenset(CALLS)
 def record_calls() -> Iterator[list[str]]:
     """The list that gets every call of every client that is opened meanwhile."""
     calls: list[str] = []
-    open_session = kms_aws.client._session
+    open_session = kms_aws.client.open_session
 
     def note(**event: Any) -> None:
         model = event["model"]
@@ -32,5 +32,5 @@ def record_calls() -> Iterator[list[str]]:
         return session
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kms_aws.client, "_session", recorded)
+        patch.setattr(kms_aws.client, "open_session", recorded)
         yield calls

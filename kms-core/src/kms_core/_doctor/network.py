@@ -6,7 +6,7 @@ import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -19,6 +19,7 @@ from kms_core._doctor.report import Section
 from kms_core.backend.hookspecs import BackendSpec
 from kms_core.backend.parameters import BackendConfig
 from kms_core.backend.route import Route
+from kms_core.errors import KmsError
 
 _PORTS = {"http": 80, "https": 443}
 _SKEW = 60
@@ -38,7 +39,8 @@ def examine_network(section: Section, implementation: Any, config: BackendConfig
     find_route = getattr(implementation, "find_route", BackendSpec.find_route)
     if find_route is not BackendSpec.find_route:
         seconds = getattr(config, "connect_timeout", 5)
-        _Way(section, find_route(config), seconds).examine()
+        with suppress(KmsError):  # opening, which follows, tells of it
+            _Way(section, find_route(config), seconds).examine()
 
 
 class _Way:

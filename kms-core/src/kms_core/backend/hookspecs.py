@@ -81,6 +81,9 @@ class BackendSpec(ABC):
 
         Args:
             config: of the backend, which is not opened yet.
+
+        Raises:
+            KmsError: there is none; opening fails as well.
         """
         raise NotImplementedError
 
