@@ -106,6 +106,36 @@ def test_what_nobody_waits_for_is_dropped_unless_it_has_begun(
     assert gated.loads == ["a", "a"]
 
 
+def test_tasks_whose_time_is_over_together_begin_no_call_one_after_the_other(
+    run: Run, kek: Any, open_with: Open, gated: GatedStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would wake all the others: a thousand tasks are half a million steps of the loop."""
+    submitted, tasks = [], 50
+
+    async def main() -> None:
+        sync = open_with(kek, gated)
+        end = time.monotonic() + 0.2
+        monkeypatch.setattr(sync._limit, "end", lambda *_: end)
+        kms = aio.Kms(sync)
+        submit = kms._threads.submit
+        monkeypatch.setattr(kms._threads, "submit", lambda call: submitted.append(1) or submit(call))
+
+        async def ask() -> None:
+            with pytest.raises(kms_core.UnavailableError, match="not done within the timeout"):
+                await kms.get_dek("a", timeout=0.2)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(tasks):
+                group.start_soon(ask)
+        gated.gate.open()
+        while gated.gate.inside:
+            await checkpoint()
+        await kms.close()
+
+    run(main)
+    assert len(submitted) < tasks / 5
+
+
 def test_a_storm_of_cancelled_tasks_leaves_no_thread_and_no_error(
     run: Run, kek: Any, open_with: Open, gated: GatedStorage, caplog: pytest.LogCaptureFixture
 ) -> None:

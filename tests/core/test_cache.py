@@ -16,11 +16,13 @@ import kms_core
 from kms_core import Kms
 from kms_core._config.cache import CacheSettings
 from kms_core._deks.cache import DekCache
+from kms_core._deks.got import Got
 from kms_core._deks.keeper import start_keeper
 from kms_core.backend import Event
 from tests.core.test_secrecy import SECRET, everything_shown
 
-TTL = 100.0
+TTL, AHEAD = 100.0, 0.2
+"""AHEAD of the end of its time a DEK that was quickly read is read again at the latest."""
 
 
 class Clock:
@@ -79,7 +81,7 @@ def test_a_read_in_its_time_makes_no_call(cached: Cached, storage: Any, clock: C
     kms = cached()
     dek = kms.get_dek("a", create=True)
     loads = storage.loads
-    clock.now += TTL - 1
+    clock.now += TTL - AHEAD
     assert kms.get_dek("a") == kms.get_dek("a", size=32, create=True) == dek
     assert storage.loads == loads
     clock.now += 1
@@ -127,7 +129,7 @@ def test_a_dek_in_use_is_read_again_ahead(cached: Cached, storage: Any, clock: C
     cache, loads = cache_of(kms), storage.loads
     clock.now += TTL / 2
     assert cache.sweep() == []
-    clock.now += TTL / 2 - 1
+    clock.now += TTL / 2 - AHEAD
     assert cache.sweep() == ["a"]
     assert cache.sweep() == [], "it is on its way"
     old = cache._entries["a"]
@@ -138,12 +140,67 @@ def test_a_dek_in_use_is_read_again_ahead(cached: Cached, storage: Any, clock: C
     assert storage.loads == loads + 1
 
 
+class Timed:
+    """Deks of which each takes its time to read, and a cache that this looks after alone."""
+
+    def __init__(self, clock: Clock, ttl: float, seconds: float, ids: list[str]) -> None:
+        self._clock, self._seconds, self._ids = clock, seconds, ids
+        self.reads = 0
+        self.cache = DekCache(self, CacheSettings(ttl), clock, self.keep)
+
+    def keep(self, _cache: object, seconds: float) -> Callable[[], None]:
+        self.interval = seconds
+        return lambda: None
+
+    def get_dek(self, dek_id: str, _size: int | None, *, create: bool) -> Got:
+        assert not create
+        self.reads += 1
+        self._clock.now += self._seconds
+        return Got(dek_id.encode(), made=False, wrapped_by=None)
+
+    def read_first(self) -> None:
+        """All at once, as many threads do."""
+        began = self._clock.now
+        for dek_id in self._ids:
+            self._clock.now = began
+            self.cache.get(dek_id, None, create=False, within=lambda call: call())
+
+    def run(self, until: float) -> None:
+        """Look after it, and use all of them at each moment."""
+        due: list[str] = []
+        while self._clock.now < until:
+            assert all(self.cache.find(dek_id, None) for dek_id in self._ids), "expiry is felt"
+            due += self.cache.sweep()
+            if due:
+                self.cache.refresh(due.pop(0))
+            else:
+                self._clock.now += self.interval
+
+
+def test_a_dek_is_read_once_for_each_ttl(clock: Clock) -> None:
+    timed, times = Timed(clock, 300, 0.05, ["a"]), 100
+    timed.read_first()
+    timed.run(clock.now + times * 300)
+    assert timed.reads == pytest.approx(times, rel=0.01)
+
+
+def test_many_that_were_read_at_once_are_all_read_again_in_time(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kms_core._deks.cache.AT_ONCE", 1)
+    ids = [str(number) for number in range(200)]
+    timed, times = Timed(clock, 60, 0.05, ids), 5
+    timed.read_first()
+    timed.run(clock.now + times * 60)
+    assert timed.reads == pytest.approx(times * len(ids), rel=0.2)
+
+
 def test_a_dek_that_nobody_uses_is_wiped(cached: Cached, clock: Clock) -> None:
     kms = cached()
     kms.get_dek("a", create=True)
     cache = cache_of(kms)
     entry = cache._entries["a"]
-    clock.now += TTL - 1
+    clock.now += TTL - AHEAD
     assert cache.sweep() == []
     clock.now += 1
     assert cache.sweep() == []
@@ -156,11 +213,11 @@ def test_a_refresh_that_a_reader_made_unneeded_comes_again(cached: Cached, clock
     kms.get_dek("a", create=True)
     kms.get_dek("a")
     cache = cache_of(kms)
-    clock.now += TTL - 5
+    clock.now += TTL - AHEAD
     assert cache.sweep() == ["a"]
     cache._flights.run = lambda *_: (None, False)  # type: ignore[method-assign, assignment] # a reader leads
     cache.refresh("a")
-    clock.now += 3
+    clock.now += AHEAD * 3 / 4
     assert cache.sweep() == ["a"]
 
 
@@ -277,7 +334,7 @@ def test_a_record_that_others_changed_is_seen_at_the_next_refresh(
     kms.get_dek("a")
     other.delete_dek("a")
     new = other.create_dek("a", size=16)
-    clock.now += TTL - 1
+    clock.now += TTL - AHEAD
     [due] = cache_of(kms).sweep()
     assert kms.get_dek("a") == old
     cache_of(kms).refresh(due)
@@ -318,7 +375,7 @@ def test_an_outage_lets_a_dek_outlive_its_ttl(
     kms.get_dek("a")
     storage.before_load = [fail(error)] * 9
     if ahead:
-        clock.now += TTL - 1
+        clock.now += TTL - AHEAD
         cache_of(kms).refresh(cache_of(kms).sweep()[0])
         clock.now += 1
     else:
@@ -357,7 +414,7 @@ def test_a_refusal_ends_it_at_once(  # noqa: PLR0913 -- two cases of what five f
         raise error
 
     storage.before_load = [fail(kms_core.UnavailableError("no"))]  # first an outage, then the news
-    clock.now += TTL - 1
+    clock.now += TTL - AHEAD
     cache_of(kms).refresh(cache_of(kms).sweep()[0])
     kek.alter_dek = refuse
     if ahead:

@@ -71,7 +71,7 @@ class Machine(RuleBasedStateMachine):
     stale_known = False
     """Whether an outage may have been met, after which it takes a refresh to see its end."""
 
-    @rule(seconds=st.sampled_from([0.5, 3.0, 9.5, 16.0]))
+    @rule(seconds=st.sampled_from([0.5, 3.0, 9.5, 9.97, 16.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
 

@@ -16,7 +16,7 @@ from typing import NoReturn, Protocol, TypeVar
 
 from kms_core._config.cache import CacheSettings
 from kms_core._deks.got import Got
-from kms_core._deks.keeper import start_keeper
+from kms_core._deks.keeper import AT_ONCE, start_keeper
 from kms_core._deks.record import WrappedBy
 from kms_core._deks.single_flight import SingleFlight
 from kms_core._values import check_dek_id
@@ -33,11 +33,15 @@ T = TypeVar("T")
 OUTAGE = (UnavailableError, ThrottledError)
 """What says that a DEK cannot be read now, and nothing of whether it may be."""
 
-_LEAD, _MOST_LEAD = 0.1, 10.0
-"""The part of its ttl, and the most seconds, before the end of which a DEK is read again."""
+_LEAD, _LEAST_LEAD, _MOST_LEAD = 0.005, 0.1, 0.1
+"""The part of its ttl before whose end a DEK is read again; or so many seconds, for on a busy
+machine a thread begins late, but no more than this part of a short ttl."""
 
 _TIMES, _MOST_TIMES = 4, 1 / 3
-"""How much longer than it took to read, and the most of its ttl, that is where reading is slow."""
+"""How much longer than it took to read that begins, and the part of its ttl that it may be."""
+
+_PAUSE, _MOST_PAUSE = 0.025, 2.5
+"""The part of its ttl, and the most seconds, after which what cannot be read is tried again."""
 
 
 class Deks(Protocol):
@@ -57,14 +61,16 @@ class Within(Protocol):
 class _Entry:
     """A DEK in memory. Once ``until`` is over, nobody gets it."""
 
-    __slots__ = ("dek", "kept", "last", "refresh", "until", "used", "uses", "wrapped_by")
+    __slots__ = ("dek", "kept", "last", "refresh", "took", "until", "used", "uses", "wrapped_by")
 
-    def __init__(self, got: Got, began: float, settings: CacheSettings, ahead: float) -> None:
+    def __init__(self, got: Got, began: float, took: float, settings: CacheSettings) -> None:
         self.dek = bytearray(got.dek)
         self.wrapped_by = got.wrapped_by
         self.until = began + settings.ttl
         self.kept = self.until + settings.stale_on_outage
-        self.refresh = self.until - ahead
+        self.took = took
+        # Not all at the same time, although all may have been read at the same time.
+        self.refresh = self.until - random.uniform(0.5, 1) * _lead(settings)  # noqa: S311 -- no secret
         self.last = began
         self.used = False
         self.uses = count(2)  # whoever had it read was the first
@@ -101,7 +107,7 @@ class DekCache:
         self._deks, self._settings = deks, settings
         self._max_uses = settings.max_uses
         self._clock, self._start_keeper = clock, keeper
-        self._lead = min(_LEAD * settings.ttl, _MOST_LEAD)
+        self._lead = _lead(settings)
         self._flights: SingleFlight[Got] = SingleFlight()
         self._entries: dict[str, _Entry] = {}
         self._closed = False
@@ -173,15 +179,19 @@ class DekCache:
 
     def sweep(self) -> list[str]:
         """Wipe what has had its time; return the ids of what is in use and has to be read again."""
-        now, due = self._clock(), []
+        now, ids, due = self._clock(), [], 0
         with self._lock:
-            for dek_id, entry in list(self._entries.items()):
+            for dek_id, entry in sorted(self._entries.items(), key=lambda one: one[1].refresh):
                 if now >= entry.kept:
                     self._drop(dek_id)
-                elif now >= entry.refresh and entry.used:
-                    entry.refresh = inf  # until this one has ended
-                    due.append(dek_id)
-        return due
+                elif entry.used and entry.refresh < inf:
+                    ids.append(dek_id)
+                    ahead = entry.took * (_TIMES + len(ids) / AT_ONCE)  # earlier ones come first
+                    if now >= entry.refresh - min(ahead, _MOST_TIMES * self._settings.ttl):
+                        due = len(ids)
+            for dek_id in ids[:due]:
+                self._entries[dek_id].refresh = inf  # until this one has ended
+        return ids[:due]
 
     def refresh(self, dek_id: str) -> None:
         """Read a DEK again before its time is over, for whoever asks for it next."""
@@ -228,7 +238,8 @@ class DekCache:
             got = self._deks.get_dek(dek_id, size, create=create)
             with self._lock:
                 if self._reading.get(dek_id) is reading and not self._closed:
-                    self._keep(dek_id, _Entry(got, began, self._settings, self._ahead(began)))
+                    took = self._clock() - began
+                    self._keep(dek_id, _Entry(got, began, took, self._settings))
         except (*OUTAGE, DekSizeError):
             raise
         except KmsError:
@@ -238,12 +249,6 @@ class DekCache:
             self._reading.pop(dek_id, None)
         return got
 
-    def _ahead(self, began: float) -> float:
-        """How long before its end a DEK is read again that was read from ``began`` until now."""
-        slow = min(_TIMES * (self._clock() - began), _MOST_TIMES * self._settings.ttl)
-        # Not all at the same time, although all may have been read at the same time.
-        return max(slow, random.uniform(self._lead / 2, self._lead))  # noqa: S311 -- no secret
-
     def _keep(self, dek_id: str, entry: _Entry) -> None:
         replaced = self._entries.get(dek_id)
         if replaced is None and len(self._entries) >= self._settings.max_entries:
@@ -252,7 +257,7 @@ class DekCache:
         if replaced is not None:
             replaced.wipe()
         if self._stop_keeper is None:
-            self._stop_keeper = self._start_keeper(self, self._lead / 10)
+            self._stop_keeper = self._start_keeper(self, self._lead / 4)
 
     def _make_room(self) -> None:
         """Drop what was used longest ago; a tenth at once, since all are looked through."""
@@ -265,8 +270,9 @@ class DekCache:
         with self._lock:
             entry, now = self._entries.get(dek_id), self._clock()
             if entry is not None and now < entry.kept:
-                entry.until, entry.used = entry.kept, True
-                entry.refresh = min(entry.refresh, now + self._lead / 4)
+                entry.until, entry.used, entry.took = entry.kept, True, 0.0
+                pause = min(_PAUSE * self._settings.ttl, _MOST_PAUSE, (entry.kept - now) / 4)
+                entry.refresh = min(entry.refresh, now + pause)
 
     def _drop(self, dek_id: str) -> None:
         entry = self._entries.pop(dek_id, None)
@@ -277,6 +283,10 @@ class DekCache:
         self._reading.clear()
         for dek_id in list(self._entries):
             self._drop(dek_id)
+
+
+def _lead(settings: CacheSettings) -> float:
+    return min(max(_LEAD * settings.ttl, _LEAST_LEAD), _MOST_LEAD * settings.ttl)
 
 
 _caches: weakref.WeakSet[DekCache] = weakref.WeakSet()

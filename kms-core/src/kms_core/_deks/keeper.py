@@ -13,7 +13,7 @@ from typing import Protocol
 
 from kms_core._plugins.clients.workers import Workers
 
-_AT_ONCE = 8
+AT_ONCE = 8
 """DEKs that are read ahead at the same time at most."""
 
 _SHORTEST = 0.01
@@ -36,7 +36,7 @@ def start_keeper(cache: Cache, seconds: float) -> Callable[[], None]:
     Returns:
         What ends it.
     """
-    stopped, workers = threading.Event(), Workers(_AT_ONCE, inf)
+    stopped, workers = threading.Event(), Workers(AT_ONCE, inf)
     look = partial(_look_after, weakref.ref(cache), workers)
     given = (look, max(seconds, _SHORTEST), stopped)
     # Where no more threads can be had, what is too old is given to nobody all the same.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
@@ -30,10 +31,13 @@ class Flights(Generic[T]):
         self._flights: dict[Hashable, _Flight[T]] = {}
         self._lock = threading.Lock()
 
-    async def run(self, key: Hashable, call: Callable[[], T]) -> tuple[Future[T], bool]:
+    async def run(
+        self, key: Hashable, call: Callable[[], T], end: float | None = None
+    ) -> tuple[Future[T], bool]:
         """Make the call, or wait for the one under way, and return it when it has ended.
 
-        The second value says whether it is this task's own.
+        The second value says whether it is this task's own. Whose time is over at ``end`` begins no
+        other call.
         """
         while True:
             flight = self._flights.get(key)
@@ -42,7 +46,7 @@ class Flights(Generic[T]):
                 await self._wait(key, flight)
                 return flight.future, True
             await self._wait(key, flight)
-            if _is_answer(flight.future):
+            if _is_answer(flight.future, end):
                 return flight.future, False
 
     def _begin(self, key: Hashable, call: Callable[[], T]) -> _Flight[T]:
@@ -76,9 +80,10 @@ class Flights(Generic[T]):
                 del self._flights[key]
 
 
-def _is_answer(future: Future[Any]) -> bool:
-    """Whether it is one for others: not if it was dropped or interrupted, or had no more time."""
+def _is_answer(future: Future[Any], end: float | None) -> bool:
+    """Whether it is one for others: not if it was dropped or interrupted, or had less time."""
     if future.cancelled():
         return False
     error = future.exception()
-    return isinstance(error, KmsError | None) and not getattr(error, "own_timeout", False)
+    had_less = getattr(error, "own_timeout", False) and (end is None or time.monotonic() < end)
+    return isinstance(error, KmsError | None) and not had_less

@@ -73,7 +73,7 @@ class Kms(Moves):
         end = sync._limit.end(timeout)
         read = partial(_read, sync, dek_id, size, create=create, end=end)
         key = (dek_id, size, create, timeout, sync._era)
-        future, own = await self._flights.run(key, read)
+        future, own = await self._flights.run(key, read, end)
         if own:
             return future.result().dek
         if not sync._observers:

@@ -25,7 +25,6 @@ async def ended(future: Future[Any]) -> None:
 def _of_the_loop() -> tuple[Any, Callable[[Callable[[], None]], object]]:
     """An event of the loop that runs in this thread, and what has it call from any thread."""
     trio = sys.modules.get("trio")  # whoever runs it has imported it
-    if trio is not None:
-        with suppress(RuntimeError):  # it does not run here
-            return trio.Event(), trio.lowlevel.current_trio_token().run_sync_soon
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return trio.Event(), trio.lowlevel.current_trio_token().run_sync_soon
     return asyncio.Event(), asyncio.get_running_loop().call_soon_threadsafe
