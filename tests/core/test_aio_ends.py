@@ -118,7 +118,12 @@ def test_tasks_whose_time_is_over_together_begin_no_call_one_after_the_other(
         monkeypatch.setattr(sync._limit, "end", lambda *_: end)
         kms = aio.Kms(sync)
         submit = kms._threads.submit
-        monkeypatch.setattr(kms._threads, "submit", lambda call: submitted.append(1) or submit(call))
+
+        def count(call: Callable[[], Any]) -> Future[Any]:
+            submitted.append(call)
+            return submit(call)
+
+        monkeypatch.setattr(kms._threads, "submit", count)
 
         async def ask() -> None:
             with pytest.raises(kms_core.UnavailableError, match="not done within the timeout"):
