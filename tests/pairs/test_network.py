@@ -28,7 +28,7 @@ def examine(route: Route) -> list[Row]:
             return route
 
     report = Report(lambda row: None)
-    examine_network(Section(report, "kms://x", "KEK"), Backend, ServiceConfig())
+    examine_network(Section(report, "kms://x", "KEK"), Backend, ServiceConfig(connect_timeout=60))
     return report.rows
 
 
