@@ -43,7 +43,8 @@ def opener(
     backend: type[T], service: HttpService, url: str, client: str = "one", **more: object
 ) -> Callable[[], T]:
     login = {"endpoint": url, "clientId": client, "clientSecret": service.clients[client]}
-    config = backend.Config.from_parameters({**login, **more})
+    patient = {"connectTimeout": 60, "readTimeout": 60}
+    config = backend.Config.from_parameters({**login, **patient, **more})
     return lambda: backend(config)
 
 

@@ -92,4 +92,5 @@ def run_wire(seed: int) -> Iterator[tuple[dict[str, Any], Torturer]]:
     wire = Wire(service=service, choose=torturer.choose_http)
     with run_proxy(wire, Call):
         secret = service.clients["one"]
-        yield {"endpoint": wire.url, "clientId": "one", "clientSecret": secret}, torturer
+        login = {"endpoint": wire.url, "clientId": "one", "clientSecret": secret}
+        yield login | {"connectTimeout": 60, "readTimeout": 60}, torturer
