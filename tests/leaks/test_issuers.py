@@ -54,15 +54,20 @@ def test_an_issuer_that_is_away(
         assert internet.failures, failure
 
 
+@pytest.mark.parametrize(
+    "failure", [AWAY["broken"], pytest.param(hosts.hang, marks=pytest.mark.rest)]
+)
 def test_a_metadata_service_that_is_away_for_a_moment(
-    plants: Plants, internet: Internet, monkeypatch: pytest.MonkeyPatch
+    failure: Fail, plants: Plants, internet: Internet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The client that was opened then goes on, as soon as there are credentials."""
     found = places_aws.instance(plants, monkeypatch, internet)
-    issuers, internet.issuers, internet.fail = internet.issuers, {}, AWAY["broken"]
+    issuers, internet.issuers, internet.fail = internet.issuers, {}, failure
+    places_aws.limit_metadata(monkeypatch, 1)
     with kms_core.open_kms(local(plants), CLOUDS["aws"].storage | found | PATIENT) as kms:
         with pytest.raises(kms_core.UnavailableError, match="gives this machine its credentials"):
             kms.get_dek("id")
+        places_aws.limit_metadata(monkeypatch, 60)
         internet.issuers, internet.fail = issuers, hosts.refuse(404, "NoSuchKey")
         with pytest.raises(kms_core.DekNotFoundError):
             kms.get_dek("id")

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import botocore.session
-from botocore.exceptions import ConnectionClosedError
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from kms_aws import cures
 from kms_core import UnavailableError
@@ -32,8 +32,8 @@ class Metadata:
         """Send a request; take note of what becomes of it."""
         try:
             response = self._session.send(request)
-        except ConnectionClosedError:  # somebody is there, other than if nobody is reached
-            self.failed = True
+        except (ConnectionClosedError, ReadTimeoutError):
+            self.failed = True  # somebody is there, other than if nobody is reached
             raise
         status = response.status_code
         self.failed = (
