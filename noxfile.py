@@ -23,8 +23,6 @@ PROVIDERS = (
     *("tests/aws", "tests/azure", "tests/gcp", "tests/leaks", "tests/pairs", "tests/torture"),
 )
 ELSEWHERE = ("tests/packaging", "tests/typing", *PROVIDERS)
-# The proof of the kit is long and the same everywhere: only the newest interpreter runs it.
-WITHOUT_PROOF = "--ignore=tests/conformance/test_kit_catches.py"
 TORTURE = [
     *("tests/torture", "tests/life", "tests/races"),
     *(f"tests/pairs/test_{name}.py" for name in ("lies", "kills", "life")),
@@ -96,9 +94,9 @@ def rest(session: nox.Session) -> None:
     # The one that runs nox runs most of the tests on the wheels, there with those marked `rest`.
     others = [f"tests-{version}" for version in OTHERS if version != CURRENT]
     for name in others:
-        session.notify(name, (WITHOUT_PROOF,))
+        session.notify(name)
     session.notify("lowest")
-    session.notify("packaging", (WITHOUT_PROOF, *ALSO_REST))
+    session.notify("packaging", ALSO_REST)
     session.notify(f"providers-{NEWEST}", ("-m", "rest"))
 
 
@@ -113,8 +111,7 @@ def lowest(session: nox.Session) -> None:
         *("tests/docs", "tests/races", "tests/torture"),
         "examples/fastapi-service/test_service.py",
     )
-    ignored = (*(f"--ignore={folder}" for folder in folders), WITHOUT_PROOF)
-    _pytest(session, *ignored, *session.posargs)
+    _pytest(session, *(f"--ignore={folder}" for folder in folders), *session.posargs)
 
 
 @nox.session(python=INTERPRETERS)

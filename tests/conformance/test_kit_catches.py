@@ -120,6 +120,7 @@ def _outcome(case: ET.Element) -> Outcome:
     return Outcome(backend, case.attrib["name"], "; ".join(problems), report)
 
 
+@pytest.mark.rest
 @pytest.mark.parametrize("kind", SUITES)
 def test_each_defect_is_caught_by_the_check_of_its_clause(kind: str, tmp_path: Path) -> None:
     """One test, because the proof is one run."""

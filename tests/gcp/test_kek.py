@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -49,6 +50,15 @@ def test_names(cloud: Cloud, name: str, kek: GcpKek) -> None:
     assert (wrapped.kek_id, wrapped.kek_version) == (cloud.resource(name), "1")
     kek.unwrap_dek(wrapped, CONTEXT)
     assert [r.name for r in cloud.kms.requests] == [cloud.resource(name)] * 2
+
+
+def test_a_call_starts_no_thread(kek: GcpKek, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As gRPC does for each call whose token it asks for itself."""
+    wrapped = kek.wrap_dek(DEK, CONTEXT)
+    started: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", started.append)
+    assert kek.unwrap_dek(wrapped, CONTEXT) == DEK
+    assert not started
 
 
 def test_rotation_while_running(cloud: Cloud, name: str, kek: GcpKek) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from pathlib import Path
 
+import pytest
+
 from tests.packaging.conftest import ROOT, run
 
 PAGES = [ROOT / "docs" / f"{name}-a-backend.md" for name in ("writing", "testing")]
@@ -41,6 +43,7 @@ def steps() -> Iterator[Step]:
             yield Step(line, prints)
 
 
+@pytest.mark.rest
 def test_every_line_does_what_the_page_says(
     pip_environment: dict[str, str], tmp_path: Path
 ) -> None:

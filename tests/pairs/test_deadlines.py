@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
-from google.cloud.kms_v1.services.key_management_service.transports import (
-    KeyManagementServiceGrpcTransport,
-)
 
 import kms_core
 from kms_core.builtin.local.key_file import new_key_file
@@ -91,15 +89,11 @@ def test_a_name_server_that_hangs_for_grpc(
 ) -> None:
     """gRPC resolves outside of Python; its names may say which server to ask."""
     kek = make_kek(request, "gcp") | PATIENT
-    create = KeyManagementServiceGrpcTransport.create_channel
     with socket.socket(type=socket.SOCK_DGRAM) as mute:
         mute.bind(("127.0.0.1", 0))
         name = f"dns://127.0.0.1:{mute.getsockname()[1]}/kms.example:443"
-        monkeypatch.setattr(
-            KeyManagementServiceGrpcTransport,
-            "create_channel",
-            lambda _host, *given, **options: create(name, *given, **options),
-        )
+        make = grpc.secure_channel
+        monkeypatch.setattr(grpc, "secure_channel", lambda _host, *given: make(name, *given))
         with kms_core.open_kms(kek, f"storage://file?path={tmp_path}") as kms:
             ends(kms, "kms://gcp")
             assert b"example" in mute.recv(512)  # at last: its call goes on until the closing

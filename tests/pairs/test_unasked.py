@@ -1,4 +1,6 @@
-"""On every cloud: nothing makes a DEK that was not asked for, and threads share connections."""
+"""On every cloud: nothing makes a DEK that was not asked for, or goes a way that was not chosen;
+and threads share connections.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +53,20 @@ def test_a_wrong_bucket(local: str, storage: dict[str, Any], elsewhere: dict[str
             kms.get_dek("id")
         assert list(kms.list_dek_ids()) == []
     with kms_core.open_kms(local, storage) as kms:
+        assert kms.get_dek("id") == dek
+
+
+def test_the_way_there_is_chosen_when_it_is_opened(
+    kek: dict[str, Any], storage: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever changes the environment later leads no call elsewhere."""
+    with kms_core.open_kms(kek, storage) as kms:
+        dek = kms.create_dek("id")
+        for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
+            for spelled in (name, name.lower()):
+                monkeypatch.setenv(spelled, "http://127.0.0.1:1")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
         assert kms.get_dek("id") == dek
 
 

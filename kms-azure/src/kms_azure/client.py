@@ -33,8 +33,9 @@ from requests.adapters import HTTPAdapter
 
 from kms_azure.config import AzureConfig, AzureKekConfig, AzureStorageConfig
 from kms_azure.errors import CREDENTIALS, DEFAULT_CHAIN, MANAGED_IDENTITY, strange_reply
+from kms_azure.route import find_route
 from kms_core import ConfigError, KmsError, UnavailableError
-from kms_core.backend import ErrorTable, mute_logging, parse_json, translate_errors
+from kms_core.backend import ErrorTable, Route, mute_logging, parse_json, translate_errors
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
@@ -154,7 +155,7 @@ def _open_identity(config: Config) -> _Identity:
 
 
 def _choose_identity(config: Config) -> _Identity:
-    options = client_options(config, TokenTransport)
+    options = _client_options(config, TokenTransport(config))
     # Without discovery the authority is what the config says, and no other host is asked about it.
     options |= {"authority": config.authority_url, "disable_instance_discovery": True}
     if config.managed_identity:
@@ -193,15 +194,17 @@ def _keep_authority(part: Any, authority: str) -> None:
 class Transport(RequestsTransport):  # type: ignore[misc] # the SDK exports it untyped
     """What the calls of one client go through."""
 
-    def __init__(self, config: AzureConfig) -> None:
-        self._config = config
+    def __init__(self, config: AzureConfig, route: Route | None = None) -> None:
+        self._config, self._route = config, route
         self._process = 0
-        super().__init__(**_timeouts(config))
+        trusted = {} if route is None else {"connection_verify": route.ca_file}
+        super().__init__(**_timeouts(config), **trusted)
 
     def open(self) -> None:
         """Take new connections after a fork: shared ones could mix up answers."""
         if self._process != os.getpid():
-            self.session, self._process = _open_session(self._config), os.getpid()
+            self.session = _open_session(self._config, self._route)
+            self._process = os.getpid()
         super().open()
 
     def send(self, request: Any, **options: Any) -> Any:
@@ -262,8 +265,12 @@ def _is_object(body: bytes) -> bool:
         return False
 
 
-def client_options(config: AzureConfig, transport: type[Transport] = Transport) -> dict[str, Any]:
-    """What every client of the SDK is opened with."""
+def service_options(config: Config) -> dict[str, Any]:
+    """What a client of a service is opened with: it goes the way that there is now."""
+    return _client_options(config, Transport(config, find_route(config)))
+
+
+def _client_options(config: AzureConfig, transport: Transport) -> dict[str, Any]:
     name = next(filter(os.environ.get, _BUNDLES), None)
     if name and not Path(os.environ[name]).exists():  # or else each call would fail with an OSError
         raise ConfigError(
@@ -271,7 +278,7 @@ def client_options(config: AzureConfig, transport: type[Transport] = Transport) 
             "certificates in PEM"
         )
     return {
-        "transport": transport(config),
+        "transport": transport,
         "retry_total": config.max_attempts - 1,
         "initial_backoff": 0,  # or else Blob Storage waits for 15 seconds and more
         "increment_base": 1.5,
@@ -289,9 +296,12 @@ def _check_headers(request: Any, response: Any) -> None:
         raise strange_reply("has no range")
 
 
-def _open_session(config: AzureConfig) -> Any:
-    plain = RequestsTransport(**_timeouts(config))
+def _open_session(config: AzureConfig, route: Route | None) -> Any:
+    # With a route nothing has to be looked for in the environment, as the SDK does at each call.
+    plain = RequestsTransport(use_env_settings=route is None, **_timeouts(config))
     plain.open()
+    if route is not None and route.proxy:
+        plain.session.proxies["all"] = route.proxy
     # Or else a .netrc that names the host would replace our token by a password.
     plain.session.auth = lambda request: request
     for prefix, adapter in list(plain.session.adapters.items()):

@@ -22,7 +22,7 @@ from azure.core.rest import HttpRequest
 from azure.keyvault.keys import KeyClient
 from azure.keyvault.keys._shared import HttpChallengeCache
 
-from kms_azure.client import Credential, client_options
+from kms_azure.client import Credential, service_options
 from kms_azure.config import AzureKekConfig
 from kms_azure.errors import call_table, strange_reply
 from kms_azure.permissions import HOOKS, write_policy
@@ -98,7 +98,7 @@ class AzureKek(KekSpec):
                 url,
                 self._credential,
                 verify_challenge_resource=False,  # Credential does not listen to it at all
-                **client_options(config),
+                **service_options(config),
             )
         self._sealer = Sealer(config.auth_key, self._unwrap_auth_key)
         self._may_warn = config.auth_key is None

@@ -12,7 +12,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, BlobProperties, ContainerClient, ContentSettings
 
-from kms_azure.client import Credential, client_options
+from kms_azure.client import Credential, service_options
 from kms_azure.config import AzureStorageConfig
 from kms_azure.errors import call_table, strange_reply
 from kms_azure.permissions import HOOKS, write_policy
@@ -65,7 +65,7 @@ class AzureStorage(StorageSpec):
                 config.container,
                 credential=self._credential,
                 max_single_get_size=_ENOUGH,
-                **client_options(config),
+                **service_options(config),
             )
         if config.create_container:
             self._create_container()

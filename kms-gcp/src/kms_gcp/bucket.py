@@ -18,6 +18,7 @@ from kms_gcp.client import GcpClient, muted, retry_one_call
 from kms_gcp.config import GcpStorageConfig
 from kms_gcp.credentials import Token, tame
 from kms_gcp.errors import BUCKET, STORAGE
+from kms_gcp.route import find_storage_route
 
 _LIST = "storage#objects"  # https://cloud.google.com/storage/docs/json_api/v1/objects/list
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
@@ -52,6 +53,11 @@ def _open(config: GcpStorageConfig, token: Token) -> Client:
     # It asks for the bucket in a thread, for traces, with a permission that no record needs.
     client._bucket_metadata_cache = None  # noqa: SLF001 -- likewise
     session = tame(client._http, config)  # noqa: SLF001 -- likewise
+    # As the environment says now, which would be looked through at each call.
+    route = find_storage_route(config)
+    session.trust_env, session.verify = False, route.ca_file
+    if route.proxy:
+        session.proxies["all"] = route.proxy
     session.hooks["response"].append(_require_object)
     return client
 

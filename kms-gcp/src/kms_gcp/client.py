@@ -66,6 +66,10 @@ class GcpClient(Generic[ClientT]):
         opened.token.ensure()
         return opened.client
 
+    def headers(self) -> dict[str, str]:
+        """The headers of a call, for a client that does not ask the token for them itself."""
+        return self._opened.get().token.headers()
+
     def replace(self, client: ClientT) -> None:
         """Open another client in place of one whose connection is lost; calls in it may end."""
         opened = self._opened.get()

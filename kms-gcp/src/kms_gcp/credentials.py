@@ -90,7 +90,13 @@ class Token(google.auth.credentials.Credentials):
         headers: dict[str, str],
     ) -> None:
         """Put it into the headers of a call."""
+        headers |= self.headers()
+
+    def headers(self) -> dict[str, str]:
+        """The headers of a call that show who makes it."""
+        headers: dict[str, str] = {}
         self._source.apply(headers)
+        return headers
 
     def close(self) -> None:
         """Close the connections to who gives tokens."""

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+import grpc
 from google.cloud.kms_v1 import KeyManagementServiceClient
 from google.cloud.kms_v1.services.key_management_service.transports import (
     KeyManagementServiceGrpcTransport,
@@ -25,7 +26,6 @@ from google.cloud.kms_v1.types import (
     ProtectionLevel,
 )
 from google_crc32c import value as crc32c
-from grpc import insecure_channel
 
 from kms_core import (
     ConfigError,
@@ -202,11 +202,17 @@ class GcpKek(KekSpec):
         client = self._client.get()
         try:
             with muted(), translate_errors(table, _PERMISSIONS[method], name):
-                return getattr(client, method)(request, **kms_arguments(self._config))
+                return getattr(client, method)(
+                    request, metadata=self._metadata(), **kms_arguments(self._config)
+                )
         except UnavailableError:
             # gRPC would keep a connection that hangs, and connect again after minutes.
             self._client.replace(client)
             raise
+
+    def _metadata(self) -> list[tuple[str, str]]:
+        """The token, which gRPC would ask for in a new thread at each call. In plain text, none."""
+        return [] if self._config.is_plain else [*self._client.headers().items()]
 
     def _name(self, version: str | None) -> str:
         return f"{self._key}/cryptoKeyVersions/{version}" if version else self._key
@@ -243,14 +249,14 @@ def _algorithm(level: ProtectionLevel) -> str:
     return _OUTSIDE if level in _EXTERNAL else _INSIDE
 
 
-def _open(config: GcpKekConfig, token: Token) -> KeyManagementServiceClient:
+def _open(config: GcpKekConfig, _token: Token) -> KeyManagementServiceClient:
     public = f"cloudkms.{config.universe_domain}"
     host = urlsplit(config.endpoint).netloc if config.endpoint else public
     with muted(), translate_errors(KEK, "a client of Cloud KMS", config.resource_name):
         if config.is_plain:
-            channel = insecure_channel(host, [_OWN, ("grpc.enable_http_proxy", 0)])
+            channel = grpc.insecure_channel(host, [_OWN, ("grpc.enable_http_proxy", 0)])
         else:
-            channel = KeyManagementServiceGrpcTransport.create_channel(host, token, options=[_OWN])
+            channel = grpc.secure_channel(host, grpc.ssl_channel_credentials(), [_OWN])
         transport = KeyManagementServiceGrpcTransport(host=host, channel=channel)
         return KeyManagementServiceClient(transport=transport)
 
