@@ -67,7 +67,7 @@ class Verifier:
         elif head.number <= end.number:
             yield f"number {head.number} comes after number {end.number}: doubled or out of order"
         elif head.number > end.number + 1:
-            yield f"numbers {end.number + 1} to {head.number - 1} are missing before it"
+            yield _missing(end.number + 1, head.number - 1)
         elif line.previous != end.hash:
             yield "it does not follow the line before it: one of the two was changed"
         yield from self._check_noted(head)
@@ -88,6 +88,11 @@ class Verifier:
         noted = self._missing.pop((head.chain, head.number), None)
         if noted is not None and noted != head:
             yield f"it is another line than the head that was noted for number {head.number}"
+
+
+def _missing(first: int, last: int) -> str:
+    which = f"number {first} is" if first == last else f"numbers {first} to {last} are"
+    return f"{which} missing before it"
 
 
 _CUT_OFF = "the end was cut off, or a file was not given"
