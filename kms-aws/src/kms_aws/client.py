@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import boto3.session
@@ -190,6 +190,7 @@ def find_authorities(config: AwsConfig, session: botocore.session.Session) -> st
     return found
 
 
+@lru_cache(maxsize=8)  # to read one takes longer than the rest of opening a client
 def _try_out(found: str, named: str) -> None:
     try:
         ssl.create_default_context(cafile=found)
