@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import aio, bulk, cache, clouds, derive, envelope, observers, report, start
+from benchmarks import aio, bulk, cache, clouds, derive, envelope, loop, observers, report, start
 from benchmarks.rounds import Row
 from benchmarks.workers import Environments
 
@@ -53,6 +53,7 @@ def _questions(
         "derive": partial(derive.measure, folder),
         "envelope": partial(envelope.measure, environments, folder),
         "aio": partial(aio.measure, folder),
+        "loop": partial(loop.measure, folder),
         "start": partial(start.measure, environments, folder),
         "bulk": partial(bulk.measure, folder),
         "observers": partial(observers.measure, folder),  # last: an SDK of OpenTelemetry stays

@@ -106,6 +106,31 @@ def test_what_nobody_waits_for_is_dropped_unless_it_has_begun(
     assert gated.loads == ["a", "a"]
 
 
+def test_the_end_of_a_call_is_one_step_of_the_loop_however_many_wait(
+    kek: Any, open_with: Open, gated: GatedStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, tasks = [], 50
+
+    async def main() -> None:
+        kms, loop = aio.Kms(open_with(kek, gated)), asyncio.get_running_loop()
+        soon = loop.call_soon_threadsafe
+
+        def count(call: Callable[..., Any], *args: Any) -> Any:
+            told.append(call)
+            return soon(call, *args)
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", count)
+        async with asyncio.TaskGroup() as group:
+            deks = [group.create_task(kms.get_dek("a", create=True)) for _ in range(tasks)]
+            await gated.gate.reached()
+            gated.gate.open()
+        assert len({dek.result() for dek in deks}) == 1
+        await kms.close()
+
+    asyncio.run(main())
+    assert len(told) < tasks / 5
+
+
 def test_tasks_whose_time_is_over_together_begin_no_call_one_after_the_other(
     run: Run, kek: Any, open_with: Open, gated: GatedStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

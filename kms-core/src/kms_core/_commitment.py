@@ -13,7 +13,6 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeAlias
 
 from kms_core._values import OPENING_SIZE, Context, WrappedDek
@@ -29,7 +28,7 @@ def wrap_committed(data: bytes, context: Context, wrap: Wrap) -> WrappedDek:
     """Have a KEK wrap the data behind an opening, and put the commitment before its ciphertext."""
     opening = secrets.token_bytes(OPENING_SIZE)
     wrapped = wrap(opening + data, context)
-    return replace(wrapped, ciphertext=_commit(opening, data) + wrapped.ciphertext)
+    return _with_ciphertext(wrapped, _commit(opening, data) + wrapped.ciphertext)
 
 
 def unwrap_committed(wrapped: WrappedDek, context: Context, unwrap: Unwrap) -> bytes:
@@ -52,11 +51,12 @@ def unwrap_committed(wrapped: WrappedDek, context: Context, unwrap: Unwrap) -> b
 def split_commitment(wrapped: WrappedDek) -> tuple[bytes, WrappedDek]:
     """The commitment, and what the KEK itself returned."""
     ciphertext = wrapped.ciphertext
+    return ciphertext[:COMMITMENT_SIZE], _with_ciphertext(wrapped, ciphertext[COMMITMENT_SIZE:])
+
+
+def _with_ciphertext(wrapped: WrappedDek, ciphertext: bytes) -> WrappedDek:
     # Not by replace(), which costs as much as all else here, on the path of every DEK.
-    inner = WrappedDek(
-        ciphertext[COMMITMENT_SIZE:], wrapped.kek_id, wrapped.kek_version, wrapped.algorithm
-    )
-    return ciphertext[:COMMITMENT_SIZE], inner
+    return WrappedDek(ciphertext, wrapped.kek_id, wrapped.kek_version, wrapped.algorithm)
 
 
 def _commit(opening: bytes, data: bytes) -> bytes:

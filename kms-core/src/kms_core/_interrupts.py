@@ -10,7 +10,6 @@ from __future__ import annotations
 import dis
 import signal
 import sys
-import traceback
 from collections.abc import Iterator
 from types import CodeType
 
@@ -41,8 +40,12 @@ def find_interrupt(
 
 def _foreign_code(error: BaseException) -> set[CodeType]:
     """The code that the error came through, but for what no program has for a signal handler."""
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    return {f.f_code for f in frames if _package(f.f_globals.get("__name__")) not in _NO_HANDLERS}
+    codes, step = set(), error.__traceback__
+    while step is not None:  # walk_tb() would find each line's number as well
+        frame, step = step.tb_frame, step.tb_next
+        if _package(frame.f_globals.get("__name__")) not in _NO_HANDLERS:
+            codes.add(frame.f_code)
+    return codes
 
 
 def _package(module: object) -> str:

@@ -21,6 +21,7 @@ class _Flight(Generic[T]):
     def __init__(self) -> None:
         self.future: Future[T]
         self.waiters: set[object] = set()
+        self.events: dict[object, Any] = {}
 
 
 class Flights(Generic[T]):
@@ -41,13 +42,20 @@ class Flights(Generic[T]):
         """
         while True:
             flight = self._flights.get(key)
+            own = flight is None
             if flight is None:
                 flight = self._begin(key, call)
-                await self._wait(key, flight)
-                return flight.future, True
-            await self._wait(key, flight)
-            if _is_answer(flight.future, end):
-                return flight.future, False
+            waiter = object()
+            flight.waiters.add(waiter)
+            try:
+                await ended(flight.future, flight.events)
+            except BaseException:
+                flight.waiters.remove(waiter)
+                if not flight.waiters and flight.future.cancel():
+                    self._end(key, flight)
+                raise
+            if own or _is_answer(flight.future, end):
+                return flight.future, own
 
     def _begin(self, key: Hashable, call: Callable[[], T]) -> _Flight[T]:
         flight: _Flight[T] = _Flight()
@@ -62,17 +70,6 @@ class Flights(Generic[T]):
             flight.future = self._threads.submit(fly)
             self._flights[key] = flight
         return flight
-
-    async def _wait(self, key: Hashable, flight: _Flight[T]) -> None:
-        waiter = object()
-        flight.waiters.add(waiter)
-        try:
-            await ended(flight.future)
-        except BaseException:
-            flight.waiters.remove(waiter)
-            if not flight.waiters and flight.future.cancel():
-                self._end(key, flight)
-            raise
 
     def _end(self, key: Hashable, flight: _Flight[T]) -> None:
         with self._lock:

@@ -64,10 +64,10 @@ class MemoryStorage(StorageSpec):
         """Keep the records: another client of this store may still read them."""
 
     def _find(self, dek_id: str) -> StoredRecord:
-        try:
-            return self._records[dek_id]
-        except KeyError:
-            raise DekNotFoundError from None
+        record = self._records.get(dek_id)
+        if record is None:
+            raise DekNotFoundError
+        return record
 
     def _check(self, dek_id: str, revision: str) -> None:
         if self._find(dek_id).revision != revision:
