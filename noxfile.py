@@ -191,10 +191,10 @@ def docs(session: nox.Session) -> None:
     """Build the documentation, warnings as errors, and run its examples."""
     _install(session, "docs")
     out = Path(session.create_tmp())
+    # What is read for the first is there for the second.
+    options = ("-q", "-W", "--keep-going", "--jobs=auto", f"--doctree-dir={out / 'doctrees'}")
     for builder in ("html", "doctest"):
-        session.run(
-            "sphinx-build", "-q", "-W", "--keep-going", "-b", builder, "docs", str(out / builder)
-        )
+        session.run("sphinx-build", *options, "-b", builder, "docs", str(out / builder))
 
 
 @nox.session

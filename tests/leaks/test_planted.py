@@ -141,7 +141,7 @@ def some_failures(number: int) -> list[str]:
 @pytest.mark.timeout(1800)  # of the long form
 @pytest.mark.parametrize(
     "number",
-    [n if n % 3 == 0 else pytest.param(n, marks=pytest.mark.rest) for n in range(len(CASES))],
+    [n if n % 6 == 0 else pytest.param(n, marks=pytest.mark.rest) for n in range(len(CASES))],
     ids=lambda n: "-".join((CASES[n][0], CASES[n][1].__name__, CASES[n][2])),
 )
 def test_cloud(  # noqa: PLR0913 -- fixtures
