@@ -36,6 +36,18 @@ def test_no_proxy_gets_to_see_plain_http(monkeypatch: pytest.MonkeyPatch) -> Non
     assert find_storage_route(storage).proxy is None
 
 
+@pytest.mark.parametrize(
+    ("proxy", "passed"), [("http://proxy:9", True), ("proxy:9", False), ("https://proxy:9", False)]
+)
+def test_proxy_that_grpc_ignores(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, *, passed: bool
+) -> None:
+    """As tried with a proxy that is not there: by those with another scheme the call succeeds."""
+    monkeypatch.setenv("https_proxy", proxy)
+    place = {"projectID": "p", "location": "global", "keyRing": "deks", "keyName": "kek"}
+    assert find_kms_route(GcpKekConfig.from_parameters(place)).proxy == (proxy if passed else None)
+
+
 VERSIONS = {"versioning": {"enabled": True}}
 
 

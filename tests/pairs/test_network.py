@@ -105,6 +105,19 @@ def test_proxy_that_is_away(closed_port: int) -> None:
     assert found(rows) == [("resolve", "ok"), ("connect", "PROXY")]
 
 
+def test_proxy_without_a_scheme(closed_port: int) -> None:
+    rows = examine(Route("https://127.0.0.1:9", f"localhost:{closed_port}"))
+    assert found(rows) == [("resolve", "ok"), ("connect", "PROXY")]
+    assert f"the proxy localhost:{closed_port}: " in rows[1].text
+
+
+@pytest.mark.parametrize("scheme", ["https", "socks5"])
+def test_proxy_that_doctor_cannot_speak_to(closed_port: int, scheme: str) -> None:
+    """The SDK's own calls, which follow, can."""
+    rows = examine(Route("https://127.0.0.1:9", f"{scheme}://127.0.0.1:{closed_port}"))
+    assert found(rows) == [("resolve", "ok"), ("connect", "skipped")]
+
+
 def test_proxy_that_is_something_else() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         threading.Thread(target=greet, args=[other], daemon=True).start()

@@ -70,7 +70,7 @@ NETWORK = (
 )
 NOBODY_LISTENS = "nobody listens there; correct endpoint, or start what should listen there"
 NO_HOST = "DNS knows no such host; correct endpoint or universeDomain, or check this machine's DNS"
-_GRPC_PROXY = "; gRPC takes a proxy from https_proxy, in small letters"
+_GRPC_PROXY = "; gRPC takes a proxy from https_proxy, in small letters, that begins with http://"
 GRPC_NETWORK, GRPC_NO_HOST = NETWORK + _GRPC_PROXY, NO_HOST + _GRPC_PROXY
 PROXY = (
     "the proxy was not reached, or refused; correct HTTPS_PROXY, or name the service's host in "

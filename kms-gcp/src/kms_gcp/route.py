@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 import grpc
 from requests import Session
@@ -28,9 +29,11 @@ def find_kms_route(config: BackendConfig) -> Route:
     place = cast("GcpConfig", config)
     url = place.endpoint or f"https://cloudkms.{place.universe_domain}"
     exceptions = _first(_EXCEPTIONS) or ""
+    proxy = _first(PROXIES) or ""
     is_direct = url.startswith("http:") or should_bypass_proxies(url, no_proxy=exceptions)
+    is_passed = not is_direct and urlsplit(proxy).scheme == "http"  # gRPC ignores all others
     trusted = os.environ.get(_ROOTS) or str(_BUILT_IN)
-    return Route(url, None if is_direct else _first(PROXIES), trusted)
+    return Route(url, proxy if is_passed else None, trusted)
 
 
 def find_storage_route(config: BackendConfig) -> Route:

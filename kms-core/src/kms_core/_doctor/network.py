@@ -54,7 +54,7 @@ class _Way:
 
     def __init__(self, section: Section, route: Route, seconds: float) -> None:
         self._section, self._route = section, route
-        self._service, self._proxy = urlsplit(route.url), urlsplit(route.proxy or "")
+        self._service, self._proxy = urlsplit(route.url), _split_proxy(route.proxy or "")
         self._host, self._port = _place(self._proxy if route.proxy else self._service)
         self._connection = HTTPConnection(self._host, self._port, timeout=seconds)
 
@@ -72,6 +72,9 @@ class _Way:
 
     def _connect(self) -> bool:
         at = f"{self._host}:{self._port}"
+        if self._proxy.scheme not in {"", "http"}:
+            self._section.skip("connect", f"the proxy is spoken to by {self._proxy.scheme}")
+            return False
         if not self._route.proxy:
             cure = "check endpoint, and whether a firewall or a missing proxy is in the way"
             return self._holds("connect", "TCP", at, cure, self._dial)
@@ -132,6 +135,11 @@ def _trusting(authorities: str | None) -> ssl.SSLContext:
     if authorities is not None and Path(authorities).is_dir():
         return ssl.create_default_context(capath=authorities)
     return ssl.create_default_context(cafile=authorities)
+
+
+def _split_proxy(url: str) -> SplitResult:
+    """Without a scheme it is plain http, as for the SDKs."""
+    return urlsplit(url if not url or "://" in url else f"http://{url}")
 
 
 def _place(url: SplitResult) -> tuple[str, int]:

@@ -12,6 +12,7 @@ class Route:
     Attributes:
         url: the service's, with scheme and host.
         proxy: the URL of the proxy that the SDK goes through, if it does; it may hold a password.
+            Without a scheme it is plain http; one of another scheme is not tried.
         ca_file: the file or folder of authorities that the SDK trusts; by default this machine's.
     """
 
