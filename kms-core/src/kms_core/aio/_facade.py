@@ -51,7 +51,8 @@ class Facade(Generic[SyncT]):
         :class:`~kms_core.ClosedError`.
         """
         if self._closing is not None:
-            return await ended(self._closing)
+            await ended(self._closing)
+            return None
         self._closing = self._threads.close(self.sync.close)
         await ended(self._closing)
         return self._closing.result()

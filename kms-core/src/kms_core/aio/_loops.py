@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 
-async def ended(future: Future[Any], events: dict[object, Any] | None = None) -> None:
+def ended(
+    future: Future[Any], events: dict[object, Any] | None = None
+) -> Coroutine[Any, Any, object]:
     """Wait until a call has ended. Who waits no longer changes nothing about the call.
 
     Args:
@@ -25,7 +27,8 @@ async def ended(future: Future[Any], events: dict[object, Any] | None = None) ->
     if event is None:
         event = events[loop] = new_event()
         future.add_done_callback(partial(_tell, soon, event.set))
-    await event.wait()
+    waiting: Coroutine[Any, Any, object] = event.wait()
+    return waiting
 
 
 def _tell(
