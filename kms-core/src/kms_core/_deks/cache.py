@@ -33,7 +33,7 @@ T = TypeVar("T")
 OUTAGE = (UnavailableError, ThrottledError)
 """What says that a DEK cannot be read now, and nothing of whether it may be."""
 
-_LEAD, _LEAST_LEAD, _MOST_LEAD = 0.005, 0.1, 0.1
+_LEAD, _LEAST_LEAD, _MOST_LEAD = 0.005, 0.25, 0.05
 """The part of its ttl before whose end a DEK is read again; or so many seconds, for on a busy
 machine a thread begins late, but no more than this part of a short ttl."""
 
