@@ -7,9 +7,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from google.cloud.kms_v1.services.key_management_service.transports import (
+    KeyManagementServiceGrpcTransport,
+)
 from grpc import StatusCode
 
 from kms_core import (
@@ -25,6 +30,7 @@ from kms_core import (
     open_kms,
 )
 from kms_core.backend import Context
+from kms_core.testing import FaultyWire
 from kms_gcp.kek import GcpKek
 from tests.fakes.certificates import make_certificates
 from tests.fakes.gcp.kms_faults import (
@@ -202,6 +208,27 @@ def test_untrusted_certificate(cloud: Cloud, name: str, tmp_path: Path) -> None:
         kek = cloud.open_kek(name, endpoint=another.endpoint, **PATIENT)
         error = fails(ConfigError, kek.describe_kek)
     assert "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" in str(error)
+
+
+def test_a_page_in_place_of_tls(cloud: Cloud, name: str) -> None:
+    with closing(FaultyWire()) as wire:
+        kek = cloud.open_kek(name, endpoint=wire.to(cloud.kms.endpoint), maxAttempts=1)
+        wire.spoil("answers HTTP 500")
+        fails(UnavailableError, kek.describe_kek, retryable=True)
+
+
+def test_certificate_of_another_name(
+    cloud: Cloud, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = KeyManagementServiceGrpcTransport.create_channel
+
+    def expect_another(*given: Any, **options: Any) -> Any:
+        options["options"] += [("grpc.ssl_target_name_override", "kms.example")]
+        return create(*given, **options)
+
+    monkeypatch.setattr(KeyManagementServiceGrpcTransport, "create_channel", expect_another)
+    error = fails(ConfigError, cloud.open_kek(name).describe_kek)
+    assert "certificate" in str(error)
 
 
 def test_damage_loses_no_dek(cloud: Cloud, name: str) -> None:

@@ -36,6 +36,8 @@ from kms_gcp import cures
 
 _LATER, _PROXY = "for now", "a proxy of gRPC's"
 _REFUSED = "remote host: connection refused"
+# And no word less: gRPC speaks of certificates wherever a handshake fails.
+_UNTRUSTED = ("certificate_verify_failed", "peer certificate")
 
 _MISSING = ("no such object", ": not found")  # the second without a page around it: emulators
 _NOT_GOOGLE = Meaning(UnavailableError, "the answer is not Cloud Storage's; " + cures.WHERE)
@@ -55,7 +57,10 @@ _PHRASES: tuple[tuple[type[BaseException], str, Meaning], ...] = (
         Meaning(KekDisabledError, cures.SCHEDULED),
     ),
     *((kind, "<html", _NOT_GOOGLE) for kind in (sdk.Conflict, sdk.PreconditionFailed)),
-    (sdk.ServiceUnavailable, "certificate", Meaning(ConfigError, cures.GRPC_TLS, code="TLS")),
+    *(
+        (sdk.ServiceUnavailable, phrase, Meaning(ConfigError, cures.GRPC_TLS, code="TLS"))
+        for phrase in _UNTRUSTED
+    ),
     (
         sdk.ServiceUnavailable,
         "errors resolving",
