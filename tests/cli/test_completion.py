@@ -62,7 +62,7 @@ def shell(request: pytest.FixtureRequest, folder: Path) -> Iterator[pexpect.spaw
     started.sendline(f"{BEGIN[name]}; echo be''gun")
     started.expect_exact("begun")
     yield started
-    started.kill(signal.SIGKILL)
+    started.kill(signal.SIGHUP)
     started.wait()  # a busy machine takes its time, and close() alone takes that for a failure
     started.close()
 

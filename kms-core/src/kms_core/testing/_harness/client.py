@@ -87,10 +87,6 @@ class Client:
             return list(self.call(operation, **arguments))
         return self.call(operation, **arguments)
 
-    def refuse_nothing(self, operation: str, when: str, /, **arguments: Any) -> None:
-        """Call a hook that has to answer, and read what it yields to its end."""
-        answered(f"{operation} {when}", partial(self.finish, operation, **arguments))
-
     def list_ids(self, prefix: str = "") -> list[str]:
         """All ids that ``list_dek_ids`` yields."""
         clause = f"list_dek_ids with prefix {prefix!r}"

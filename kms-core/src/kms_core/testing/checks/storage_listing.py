@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -19,7 +19,7 @@ from kms_core.testing._harness.client import Client, Fresh, answered, expect, sk
 from kms_core.testing._harness.harness import StorageHarness
 from kms_core.testing._harness.wire import ANY_JSON, Fault, FaultyWire
 from kms_core.testing.checks.strange_ids import STRANGE_IDS
-from kms_core.testing.checks.wire import FAILED
+from kms_core.testing.checks.wire import FAILED, patiently
 
 _PREFIXES = ("", "a", "A", "a/", "a%", "a_", "a*", "a.", "a\\", "[", "(", "^a", "%", "\u00e9", "e")
 _TAILS = ("", "b", "/b", "%", "_", "%b", "_b", "\u00e9", "\U0001f511")
@@ -114,9 +114,15 @@ class StorageListingChecks:
         Cure: let what the service's failure raises out of every page, and end only at an answer
         that says itself that it is the last one: a field that has to be there.
         """
-        listing = through().call("list_dek_ids", prefix="page/")
+        client = through()
+
+        def begin() -> tuple[str, Iterator[str]]:
+            listing = client.call("list_dek_ids", prefix="page/")
+            return next(listing), listing
+
         told = f"list_dek_ids over a wire that {fault} after the first page"
-        seen = [answered("list_dek_ids", lambda: next(listing))]
+        first, listing = patiently("list_dek_ids", begin, wire.patience)
+        seen = [first]
         wire.spoil(fault)
         with suppress(*((KmsError,) if fault == ANY_JSON else FAILED)):
             seen += listing
@@ -131,7 +137,9 @@ class StorageListingChecks:
         fresh().answer("create_record", dek_id="id", data=b"data")
         client = through()
         told = f"list_dek_ids over a wire that {ANY_JSON}"
-        expect("list_dek_ids over a sound wire", ["id"], client.list_ids())
+        ask = partial(client.finish, "list_dek_ids", prefix="")
+        listed = patiently("list_dek_ids", ask, wire.patience)
+        expect("list_dek_ids over a sound wire", ["id"], listed)
         wire.spoil(ANY_JSON)
         with suppress(KmsError):
             expect(f"{told}: ids", ["id"], [*client.call("list_dek_ids", prefix="")])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
 from time import monotonic
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import pytest
 
@@ -25,11 +26,18 @@ from kms_core.errors import (
     UnwrapError,
 )
 from kms_core.testing._harness.clauses import clause
-from kms_core.testing._harness.client import Client, Fresh, clients, expect, skip_without
+from kms_core.testing._harness.client import (
+    Fresh,
+    answered,
+    clients,
+    expect,
+    skip_without,
+)
 from kms_core.testing._harness.leaks import Secret
 from kms_core.testing._harness.wire import MARK, Fault, FaultyWire
 from kms_core.testing.checks.errors import ErrorChecks, Open, Requests, search_error
 
+T = TypeVar("T")
 FAILED = (UnavailableError, ThrottledError)
 """What a hook raises that does not know what became of its call."""
 
@@ -83,8 +91,9 @@ class WireChecks(ErrorChecks):
     def open_through(self, harness: Any, wire: FaultyWire) -> Open:
         """Opens a client of the service through the wire."""
         open_at, endpoint = skip_without(harness, "open_at"), skip_without(harness, "endpoint")
-        url = wire.to(endpoint)
-        return lambda: open_at(url)
+        opens = partial(open_at, wire.to(endpoint))
+        told = "every hook over a sound wire: opening"
+        return lambda: opens() if wire.fault else patiently(told, opens, wire.patience)
 
     @pytest.fixture
     def through(self, open_through: Open) -> Iterator[Fresh]:
@@ -119,7 +128,8 @@ class WireChecks(ErrorChecks):
         warm_up = next(iter(requests))
         client = through()
         for hook, arguments in requests.items():
-            _wait_until_well(client, warm_up, requests[warm_up], self.wire_patience)
+            ask = partial(client.finish, warm_up, **requests[warm_up])
+            patiently(f"{warm_up} once the wire is well", ask, wire.patience)
             wire.spoil(fault)
             error = client.refuse(FAILED, hook, f"over a wire that {fault}", **arguments)
             wire.spoil(None)
@@ -207,7 +217,7 @@ class WireChecks(ErrorChecks):
         """
         hook, answers = self.questions(fresh)
         client = through()
-        _wait_until_well(client, hook, answers[0][0], self.wire_patience)
+        patiently(hook, partial(client.finish, hook, **answers[0][0]), wire.patience)
         wire.spoil("answers late", times=1)
         for arguments, answer in answers:
             with suppress(*FAILED):
@@ -221,16 +231,13 @@ def deks_of(requests: Requests) -> Sequence[bytes]:
     return [needs["dek"] for needs in requests.values() if "dek" in needs]
 
 
-def _wait_until_well(
-    client: Client, hook: str, arguments: Mapping[str, Any], patience: float
-) -> None:
+def patiently(clause: str, ask: Callable[[], T], patience: float) -> T:
     """Ask until there is an answer: on a busy machine a short time limit ends a sound call too."""
     until = monotonic() + patience
     while monotonic() < until:
         with suppress(*FAILED):
-            client.finish(hook, **arguments)
-            return
-    client.refuse_nothing(hook, "once the wire is well", **arguments)
+            return ask()
+    return answered(clause, ask)
 
 
 def expect_in_time(wire: FaultyWire, hook: str) -> None:
