@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 from kms_core._opening import open_kms
-from kms_core.errors import KmsError
 from kms_core.kms import Kms
 from kms_core.testing._harness.client import expect
 
@@ -105,7 +104,10 @@ def _fork(kms: Kms, deks: Mapping[str, bytes], first: str) -> int:
 
 def _are_right(kms: Kms, deks: Mapping[str, bytes], names: Sequence[str]) -> bool:
     try:
-        return all(kms.get_dek(name, create=False) == deks[name] for name in [*names] * 3)
-    except KmsError as error:
-        os.write(2, f"process {os.getpid()}: {error}\n".encode())  # for who looks at a failure
-        return False
+        wrong = {name for name in [*names] * 3 if kms.get_dek(name, create=False) != deks[name]}
+        told = f"wrong DEKs of {wrong}" if wrong else ""
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is told
+        told = f"{type(error).__name__}: {error}"
+    if told:
+        os.write(2, f"process {os.getpid()}: {told}\n".encode())  # for who looks at a failure
+    return not told
