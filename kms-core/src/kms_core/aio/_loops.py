@@ -41,8 +41,9 @@ def _tell(
 def _of_the_loop() -> tuple[object, Callable[[], Any], Callable[[Callable[[], None]], object]]:
     """The loop that runs in this thread, its kind of event, what has it call from any thread."""
     trio = sys.modules.get("trio")  # whoever runs it has imported it
-    if trio is not None and trio.lowlevel.in_trio_run():
-        token = trio.lowlevel.current_trio_token()
-        return token, trio.Event, token.run_sync_soon
+    if trio is not None:
+        with suppress(RuntimeError):  # it does not run here
+            token = trio.lowlevel.current_trio_token()
+            return token, trio.Event, token.run_sync_soon
     loop = asyncio.get_running_loop()
     return loop, asyncio.Event, loop.call_soon_threadsafe
