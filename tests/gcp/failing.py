@@ -13,6 +13,6 @@ def fails(kind: type[KmsError], call: Callable[[], object], *, retryable: bool =
     """The error of this very kind that the call raises."""
     with pytest.raises(KmsError) as caught:
         call()
-    assert type(caught.value) is kind
+    assert type(caught.value) is kind, repr(caught.value)
     assert caught.value.retryable is retryable
     return caught.value

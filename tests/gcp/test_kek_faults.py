@@ -11,10 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
-from google.cloud.kms_v1.services.key_management_service.transports import (
-    KeyManagementServiceGrpcTransport,
-)
 from grpc import StatusCode
 
 from kms_core import (
@@ -220,13 +218,12 @@ def test_a_page_in_place_of_tls(cloud: Cloud, name: str) -> None:
 def test_certificate_of_another_name(
     cloud: Cloud, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = KeyManagementServiceGrpcTransport.create_channel
+    create = grpc.secure_channel
 
-    def expect_another(*given: Any, **options: Any) -> Any:
-        options["options"] += [("grpc.ssl_target_name_override", "kms.example")]
-        return create(*given, **options)
+    def expect_another(host: str, trusted: Any, options: list[Any]) -> grpc.Channel:
+        return create(host, trusted, [*options, ("grpc.ssl_target_name_override", "kms.example")])
 
-    monkeypatch.setattr(KeyManagementServiceGrpcTransport, "create_channel", expect_another)
+    monkeypatch.setattr(grpc, "secure_channel", expect_another)
     error = fails(ConfigError, cloud.open_kek(name).describe_kek)
     assert "certificate" in str(error)
 

@@ -39,6 +39,7 @@ OURS = {
     "a proxy of gRPC's",
     "certificate_verify_failed",
     "peer certificate",
+    "hostname verification check",
     "no failure",
     "for now",
     "unknown tenant",

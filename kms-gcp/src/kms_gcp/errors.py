@@ -37,7 +37,7 @@ from kms_gcp import cures
 _LATER, _PROXY = "for now", "a proxy of gRPC's"
 _REFUSED = "remote host: connection refused"
 # And no word less: gRPC speaks of certificates wherever a handshake fails.
-_UNTRUSTED = ("certificate_verify_failed", "peer certificate")
+_UNTRUSTED = ("certificate_verify_failed", "peer certificate", "hostname verification check")
 
 _MISSING = ("no such object", ": not found")  # the second without a page around it: emulators
 _NOT_GOOGLE = Meaning(UnavailableError, "the answer is not Cloud Storage's; " + cures.WHERE)
