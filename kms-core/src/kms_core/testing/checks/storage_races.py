@@ -93,8 +93,10 @@ class StorageRaceChecks:
         stored: StoredRecord = racers[0].answer("load_record", dek_id="count")
         errors = [shown(one) for one in seen if isinstance(one, KmsError)]
         expect("replace_record by 16 clients that count: their errors", [], errors)
-        counted = sum(one for one in seen if isinstance(one, int))
-        expect("replace_record by 16 clients that count: the count", counted, _count(stored))
+        given = [revision for one in seen if isinstance(one, list) for revision in one]
+        told = "replace_record by 16 clients that count: how many revisions they were given"
+        expect(told, len(given), len(set(given)))
+        expect("replace_record by 16 clients that count: the count", len(given), _count(stored))
 
     @clause(StorageSpec.replace_record)
     def test_fast_replaces(self, fresh: Fresh) -> None:
@@ -231,20 +233,22 @@ def _is_stored(hook: str, client: Client, dek_id: str, data: bytes, revision: ob
     expect(f"{hook}: the winner's revision is what is stored", revision, stored.revision)
 
 
-def _count_up(client: Client, racer: int) -> int:
-    """Add one to the record, each time from what was seen last; how often that was done.
+def _count_up(client: Client, racer: int) -> list[str]:
+    """Add one to the record, each time from what was seen last; the revisions that this gave.
 
     What each writes is its own, as records are: core takes its own data for written.
     """
-    done, stored = 0, client.call("load_record", dek_id="count")
+    given: list[str] = []
+    stored: StoredRecord = client.call("load_record", dek_id="count")
     for _ in range(_COUNTS):
         data = f"{_count(stored) + 1} of {racer}".encode()
         replace = partial(client.call, "replace_record", dek_id="count", data=data)
         try:
-            stored, done = StoredRecord(data, replace(revision=stored.revision)), done + 1
+            stored = StoredRecord(data, replace(revision=stored.revision))
+            given.append(stored.revision)
         except ConflictError:
             stored = client.call("load_record", dek_id="count")
-    return done
+    return given
 
 
 def _count(stored: StoredRecord) -> int:
