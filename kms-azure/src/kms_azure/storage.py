@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from hashlib import md5
 from http import HTTPStatus
 from typing import Any
@@ -36,6 +37,7 @@ _SCOPE = "https://storage.azure.com/.default"  # in every cloud
 _ERRORS = call_table(
     "Storage Blob Data Contributor on the container or the account", "account or endpoint"
 )
+_MOST_CLIENTS = 32  # of blobs: to make one costs a good part of a read
 _ENOUGH = MAX_RECORD_SIZE + 1  # to see that it is too long
 _PAGE_SIZE = 1000
 _OLD = ["snapshots", "versions", "deleted"]
@@ -67,6 +69,7 @@ class AzureStorage(StorageSpec):
                 max_single_get_size=_ENOUGH,
                 **service_options(config),
             )
+        self._get_client = lru_cache(_MOST_CLIENTS)(self._container.get_blob_client)
         if config.create_container:
             self._create_container()
 
@@ -139,7 +142,7 @@ class AzureStorage(StorageSpec):
         self._credential.close()
 
     def _blob(self, name: str) -> BlobClient:
-        return self._container.get_blob_client(self._prefix + name)
+        return self._get_client(self._prefix + name)
 
     def _download(self, name: str) -> tuple[bytes, BlobProperties]:
         with self._translated("blobs/read", name):
