@@ -122,7 +122,7 @@ class GcpKekConfig(GcpConfig):
         super().__post_init__()
         if self.is_plain and not self.anonymous:
             raise ValueError(
-                "endpoint is plain http, over which gRPC sends no credentials; use https, or set "
+                "endpoint is plain http, over which no token is sent; use https, or set "
                 "anonymous=true for an emulator"
             )
 

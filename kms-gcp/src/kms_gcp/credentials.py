@@ -39,9 +39,10 @@ _sign: Any = partial(
 class Token(google.auth.credentials.Credentials):
     """Puts the token that is there into a call, and lets the SDK do no more with it.
 
-    In the middle of a call, gRPC tells whatever goes wrong with a token as an outage, and asks for
-    another one 25 times; the SDK's own credentials also ask ``iamcredentials.googleapis.com`` for
-    regions, in a thread. And the universe, which says where the services are, is the config's.
+    In the middle of a call, an SDK tells whatever goes wrong with a token as an outage, and gRPC
+    would ask for another one 25 times; the SDK's own credentials also ask
+    ``iamcredentials.googleapis.com`` for regions, in a thread. And the universe, which says where
+    the services are, is the config's.
 
     Args:
         config: whose credentials, and how long to wait for them.

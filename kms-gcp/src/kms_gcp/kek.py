@@ -202,17 +202,14 @@ class GcpKek(KekSpec):
         client = self._client.get()
         try:
             with muted(), translate_errors(table, _PERMISSIONS[method], name):
-                return getattr(client, method)(
-                    request, metadata=self._metadata(), **kms_arguments(self._config)
-                )
+                # Or gRPC would ask for the token itself, in a new thread at each call.
+                metadata = [*self._client.headers().items()]
+                arguments = kms_arguments(self._config)
+                return getattr(client, method)(request, metadata=metadata, **arguments)
         except UnavailableError:
             # gRPC would keep a connection that hangs, and connect again after minutes.
             self._client.replace(client)
             raise
-
-    def _metadata(self) -> list[tuple[str, str]]:
-        """The token, which gRPC would ask for in a new thread at each call. In plain text, none."""
-        return [] if self._config.is_plain else [*self._client.headers().items()]
 
     def _name(self, version: str | None) -> str:
         return f"{self._key}/cryptoKeyVersions/{version}" if version else self._key
