@@ -39,6 +39,18 @@ def test_one_token_and_one_client_for_all_calls(cloud: Cloud, storage: GcpStorag
     assert len(cloud.accounts.tokens) == before + 1
 
 
+def test_the_proxy_is_chosen_when_it_is_opened(
+    storage: GcpStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a session that looked at each call, the variable that is set later would be obeyed."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    session, url = storage._client.get()._http, "https://storage.googleapis.com"
+    found = session.merge_environment_settings(url, {}, None, None, None)
+    assert "https" not in found["proxies"]
+
+
 def object_names(cloud: Cloud, bucket: str) -> list[str]:
     reply = cloud.front.send("GET", f"/storage/v1/b/{bucket}/o")
     return [item["name"] for item in json.loads(reply.body).get("items", [])]
